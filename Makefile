@@ -1,0 +1,50 @@
+# make demo   install the package alone and send a photograph through it
+# make test   install everything and run every check that a push must pass
+# Nothing needs to be installed beforehand but Python >= 3.11 with venv; a C compiler is optional.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# One thread each: the test machines have two cores, and thread pools fight on small arrays.
+TEST_ENV := OMP_NUM_THREADS=1
+# torch is named exactly: a plain name may fetch gigabytes of CUDA libraries.
+TORCH := torch==2.13.0
+BUILD_INPUTS := pyproject.toml setup.py $(wildcard native/*.c native/*.h)
+
+.PHONY: demo test test-slow lint format clean
+
+.venv/.pip:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+# The stamps are the installed state: newer than what the build reads, or the step runs again.
+.venv/.base: .venv/.pip $(BUILD_INPUTS)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+.venv/.dev: .venv/.pip $(BUILD_INPUTS)
+	$(BIN)/pip install --quiet $(TORCH)
+	$(BIN)/pip install --quiet --editable ".[train]" --group dev
+	@touch $@ .venv/.base
+
+demo: .venv/.base
+	$(BIN)/python demo/run.py
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+test: lint
+	$(TEST_ENV) $(BIN)/python -m pytest
+
+test-slow: .venv/.dev
+	$(TEST_ENV) $(BIN)/python -m pytest -m "slow"
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist src/*.egg-info src/intact/_native*.so

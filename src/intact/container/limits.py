@@ -1,0 +1,67 @@
+"""Every limit of the containers, in one table.
+
+A limit is checked before the memory it guards is allocated. Raising one of the values marked
+*format* changes which files are legal and needs a new format version; the others guard this
+implementation and may be raised at any time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- image file -------------------------------------------------------------------------------
+MAX_PIXELS: Final = 1 << 28
+"""Default limit on width * height; the caller of `unpack_image` may raise it."""
+
+MAX_SIDE_PX: Final = (1 << 32) - 1
+"""Width and height in pixels. Format."""
+
+LATENT_PX: Final = 16
+"""Pixels on a side of the square one latent stands for. Format: it fixes the number of tiles."""
+
+MIN_TILE_LOG2: Final = 4
+"""Tiles are squares of 2**k latents; 16 latents are 4 hyper-latents, a whole number. Format."""
+
+MAX_TILE_LOG2: Final = 6
+"""64 latents, 1024 pixels: bounds the memory of decoding one tile. Format."""
+
+MIN_TILE_BYTES: Final = 5
+"""A tile holds symbols, and the smallest rANS message is a lane count and one state. Format."""
+
+# --- chunks -----------------------------------------------------------------------------------
+MAX_CHUNKS: Final = 64
+"""Chunks in one file."""
+
+MAX_METADATA_BYTES: Final = 1 << 24
+"""EXIF, ICC, XMP or an unknown ancillary chunk, each."""
+
+MAX_ALPHA_BYTES: Final = 1 << 29
+"""The coded alpha plane: two bytes per pixel at the default pixel limit."""
+
+# --- model file -------------------------------------------------------------------------------
+MAX_CONTENT_BYTES: Final = 1 << 28
+"""The canonical content of a model, 256 MiB."""
+
+MAX_MODEL_FILE_BYTES: Final = MAX_CONTENT_BYTES + (1 << 20)
+"""A model file, also when it travels in a chunk: its content stored raw, and the framing."""
+
+MAX_SKELETON_BYTES: Final = 1 << 24
+"""The canonical content without the data of its arrays."""
+
+MAX_TREE_DEPTH: Final = 32
+"""Containers inside containers."""
+
+MAX_TREE_NODES: Final = 1 << 20
+"""Values in a tree, containers included, keys not."""
+
+MAX_ARRAY_AXES: Final = 8
+"""Axes of one array."""
+
+MAX_EXPANSION: Final = 2048
+"""Bytes of an array per byte of its blob; deflate cannot exceed 1032, rANS can. Format."""
+
+MAX_TABLE_SPAN: Final = 4096
+"""Symbols that one frequency table of a packed array covers. Format."""
+
+MAX_TABLES: Final = 16
+"""Frequency tables of one packed array. Format."""

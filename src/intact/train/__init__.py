@@ -1,0 +1,1 @@
+"""Training, above the line: float twins, integer layers, entropy models, the loop. Needs torch."""

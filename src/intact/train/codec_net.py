@@ -1,0 +1,185 @@
+"""The whole codec as one trainable module: six transforms, two entropy models, one loss.
+
+Quantization while training (`CodecNet.forward`): the rate sees latents with uniform noise
+(Ballé 2019, Eq. 17-18: floating-point division, no rounding), the transforms that follow see
+rounded ones with a straight-through gradient (Eq. 16's variant). At inference both are rounded.
+
+Rate: one network serves all levels. Level t in [-1, 1] has the quantization step
+``step(t)``; the weight of the distortion goes with 1/step^2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+from intact.train.entropy import (
+    SCALE_MIN,
+    THETA_MAX,
+    THETAS_PER_OCTAVE,
+    FactorizedPrior,
+    gaussian_bits,
+)
+from intact.train.network import Network, unshuffle
+from intact.train.transforms import BUILDERS, PIXEL_UNIT, TransformConfig
+
+THETA_UNIT = 1 / THETAS_PER_OCTAVE
+"""Float value of one theta: networks predict log2(sigma / SCALE_MIN)."""
+LATENT_GAIN = 12 / 255 / PIXEL_UNIT
+"""Initial gain of the transform code: 12 per unit of pixels in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class RateConfig:
+    """The range of rates that one model covers.
+
+    Attributes:
+        step_min: quantization step of the finest level (t = -1).
+        step_max: of the coarsest (t = 1).
+        rd_weight: lambda at step 1, per MSE of pixels in 0..255; at other steps divided by step^2.
+    """
+
+    step_min: float = 0.42
+    step_max: float = 5.0
+    rd_weight: float = 0.02
+
+    def step(self, t: Tensor) -> Tensor:
+        """Step of level t in [-1, 1]: log-spaced."""
+        low, high = math.log(self.step_min), math.log(self.step_max)
+        return torch.exp((low + high) / 2 + (high - low) / 2 * t)
+
+
+def pass_mask(h: int, w: int, c: int, device: torch.device | None = None) -> Tensor:
+    """[h, w, c] bool: latents of pass A, where y + x + channel is even."""
+    y, x, k = (torch.arange(n, device=device) for n in (h, w, c))
+    return (y[:, None, None] + x[None, :, None] + k[None, None, :]) % 2 == 0
+
+
+def straight_through(x: Tensor) -> Tensor:
+    """Q(x) with the identity as gradient; Ballé 2019, §3 and Eq. 16."""
+    return x + (torch.round(x) - x).detach()
+
+
+@dataclass
+class Result:
+    """What a forward pass gives: bits per pixel of y and z, MSE over 0..255, per image [b]."""
+
+    bpp_y: Tensor
+    bpp_z: Tensor
+    mse: Tensor
+    pixels: Tensor
+
+    @property
+    def bpp(self) -> Tensor:
+        """Total bits per pixel [b]."""
+        return self.bpp_y + self.bpp_z
+
+
+class CodecNet(nn.Module):
+    """The float codec.
+
+    Args:
+        config: sizes.
+        rates: the range of rates.
+        seed: of the initial weights.
+    """
+
+    def __init__(self, config: TransformConfig, rates: RateConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config, self.rates = config, rates
+        generator = torch.Generator().manual_seed(seed)
+        self.networks = nn.ModuleDict(
+            {name: Network(build(config), generator) for name, build in BUILDERS.items()}
+        )
+        self.prior_z = FactorizedPrior(config.hyper_latents)
+
+    def set_compute_dtype(self, dtype: torch.dtype) -> None:
+        """Choose the precision of the branches."""
+        for network in self.networks.values():
+            network.compute_dtype = dtype
+
+    def forward(
+        self, image: Tensor, t: Tensor, generator: torch.Generator | None, *, hard: bool = False
+    ) -> Result:
+        """Code a batch.
+
+        Args:
+            image: uint8 [b, h, w, 3], sides multiples of 64.
+            t: level per image [b], in [-1, 1].
+            generator: of the noise.
+            hard: round everything, as at inference, instead of adding noise to the rate.
+        """
+        nets, step = self.networks, self.rates.step(t)[:, None, None, None]
+        x = (image.float() - 128) * PIXEL_UNIT
+        y = nets["analysis"]({"pixels": x}, t)["y"]
+        z = nets["hyper_analysis"]({"y": y}, t)["z"]
+        z_hat = straight_through(z)
+        bits_z = self.prior_z.bits(z_hat if hard else z + self._noise(z, generator))
+        f = nets["hyper_synthesis"]({"z": z_hat}, t)["b1.y"]
+        mask = pass_mask(*y.shape[1:], device=y.device)
+
+        a = nets["prior_a"]({"f": f}, t)
+        y_a = (a["mean"] + step * straight_through((y - a["mean"]) / step)) * mask
+        b = nets["prior_b"]({"f": f, "y": y_a}, t)
+        mean = torch.where(mask, a["mean"], b["mean"])
+        theta = torch.where(mask, a["theta"], b["theta"]).clamp(0, THETA_MAX * THETA_UNIT)
+        sigma = SCALE_MIN * torch.exp2(theta)
+
+        residual = (y - mean) / step
+        rounded = straight_through(residual)
+        noisy = rounded if hard else residual + self._noise(residual, generator)
+        bits_y = gaussian_bits(noisy, sigma / step)
+        out = nets["synthesis"]({"y": mean + step * rounded}, t)["pixels"]
+        pixels = out / PIXEL_UNIT + 128
+        error = pixels - image.float()
+        if hard:
+            pixels = pixels.round().clamp(0, 255)
+            error = pixels - image.float()
+        area = image.shape[1] * image.shape[2]
+        dims = (1, 2, 3)
+        return Result(
+            bits_y.sum(dims) / area, bits_z.sum(dims) / area, error.square().mean(dims), pixels
+        )
+
+    @staticmethod
+    def _noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
+        noise = torch.rand(like.shape, generator=generator, device=like.device)
+        return noise - 0.5
+
+    def loss(self, result: Result, t: Tensor) -> Tensor:
+        """Mean over the batch of ``step * (bpp + rd_weight / step^2 * mse)``."""
+        step = self.rates.step(t)
+        return (step * result.bpp + self.rates.rd_weight / step * result.mse).mean()
+
+    @torch.no_grad()
+    def start_as_transform_code(self, patches: Tensor) -> None:
+        """Start as the Karhunen-Loeve transform of 16x16 patches (docs/decisions/0002).
+
+        Args:
+            patches: uint8 [n, 16, 16, 3], some ten thousand of them.
+        """
+        m = self.config.latents
+        s = unshuffle((patches.float() - 128) * PIXEL_UNIT, 8)  # [n, 2, 2, 192]
+        vectors = s.reshape(len(s), -1).double()
+        values, basis = torch.linalg.eigh(vectors.t() @ vectors / len(vectors))
+        basis = basis.flip(1)[:, :m].t().reshape(m, 2, 2, -1).float()  # [m, dy, dx, c]
+        std = (values.flip(0)[:m].clamp(min=1e-12).sqrt() * LATENT_GAIN).float()
+
+        weight = self.networks["analysis"].get("y", "weight")
+        weight.zero_()
+        weight[:, :, 1:, 1:] = basis.permute(0, 3, 1, 2) * LATENT_GAIN
+        weight = self.networks["synthesis"].get("first", "weight")
+        weight[:, :, 0, 0] = basis.permute(3, 1, 2, 0).reshape(-1, m) / LATENT_GAIN
+
+        gain = 1 / std.clamp(min=0.3)
+        self.networks["hyper_analysis"].get("a", "gain").copy_(gain)
+        self.networks["prior_b"].get("ya", "gain").copy_(gain)
+        for name in ("prior_a", "prior_b"):
+            bias = self.networks[name].get("theta", "bias")
+            bias.copy_(torch.log2(std / SCALE_MIN).clamp(min=0.0))
+
+

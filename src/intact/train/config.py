@@ -1,0 +1,146 @@
+"""The training configuration: frozen dataclasses, read from TOML, changed by ``--set a.b=c``.
+
+An unknown key or a value of the wrong type is an error that lists the legal ones. The resolved
+configuration is written into every checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from intact.train.codec_net import RateConfig
+from intact.train.transforms import TransformConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to train on.
+
+    Attributes:
+        folders: of images, searched recursively.
+        crop: side of the training crops; a multiple of 64. Below 192 the hyperprior learns borders.
+        batch: crops per step.
+    """
+
+    folders: tuple[str, ...] = ()
+    crop: int = 192
+    batch: int = 4
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How to train.
+
+    Attributes:
+        steps: in total.
+        learning_rate: Adam's, at its height.
+        warmup: steps of linear rise.
+        decay_from: fraction of the steps after which the rate falls as a cosine.
+        clip_norm: gradients are scaled down to this norm.
+        average: decay of the running average of the weights, which is what gets frozen.
+        precision: of the branches: "auto" measures float32 against bfloat16 for a second.
+        integer: train with the integer forward pass (Ballé 2019 §3); otherwise the float twin.
+        seed: of weights, crops and noise.
+    """
+
+    steps: int = 20000
+    learning_rate: float = 1e-3
+    warmup: int = 200
+    decay_from: float = 0.5
+    clip_norm: float = 1.0
+    average: float = 0.999
+    precision: str = "auto"
+    integer: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """What to leave behind.
+
+    Attributes:
+        folder: of checkpoints, logs and the resolved configuration.
+        checkpoint_every: steps.
+        log_every: steps.
+    """
+
+    folder: str = "run"
+    checkpoint_every: int = 500
+    log_every: int = 20
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole training run."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    transform: TransformConfig = field(default_factory=TransformConfig)
+    rate: RateConfig = field(default_factory=RateConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+
+
+def _coerce(value: Any, like: Any, place: str) -> Any:  # noqa: ANN401
+    if isinstance(like, bool) or isinstance(value, bool):
+        if isinstance(value, bool) and isinstance(like, bool):
+            return value
+    elif isinstance(like, float) and isinstance(value, int | float):
+        return float(value)
+    elif isinstance(like, tuple) and isinstance(value, list | tuple):
+        return tuple(str(v) for v in value)
+    elif type(value) is type(like):
+        return value
+    raise ValueError(f"{place}: {value!r} should be a {type(like).__name__}")
+
+
+def from_dict(tree: dict[str, Any]) -> Config:
+    """Build a configuration from nested dicts; inverse of `dataclasses.asdict`.
+
+    Raises:
+        ValueError: an unknown section or key, or a value of the wrong type.
+    """
+    sections = {f.name: f.default_factory() for f in dataclasses.fields(Config)}  # type: ignore[misc]
+    for name, values in tree.items():
+        if name not in sections or not isinstance(values, dict):
+            raise ValueError(f"unknown section {name!r}; legal: {', '.join(sections)}")
+        section = sections[name]
+        legal = {f.name: getattr(section, f.name) for f in dataclasses.fields(section)}
+        for key in values:
+            if key not in legal:
+                raise ValueError(f"unknown key {name}.{key}; legal: {', '.join(legal)}")
+        changed = {k: _coerce(v, legal[k], f"{name}.{k}") for k, v in values.items()}
+        sections[name] = dataclasses.replace(section, **changed)
+    config = Config(**sections)
+    if config.data.crop % 64 or config.data.crop < 64:
+        raise ValueError(f"data.crop = {config.data.crop} is not a positive multiple of 64")
+    if config.optimizer.precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError("optimizer.precision is one of auto, float32, bfloat16")
+    return config
+
+
+def load(path: Path | None, settings: list[str] | None = None) -> Config:
+    """Read a TOML file and apply ``section.key=value`` settings.
+
+    Args:
+        path: TOML file, or None for the defaults.
+        settings: each value is written as in TOML; a bare word counts as a string.
+
+    Raises:
+        ValueError: see `from_dict`; or a setting without ``=``.
+    """
+    tree: dict[str, Any] = tomllib.loads(path.read_text()) if path else {}
+    for setting in settings or []:
+        key, equals, text = setting.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not equals or not dot:
+            raise ValueError(f"--set {setting!r}: write section.key=value")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text.strip()
+        tree.setdefault(section, {})[name] = value
+    return from_dict(tree)

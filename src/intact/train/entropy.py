@@ -1,0 +1,109 @@
+"""Entropy models: what a symbol costs in bits while training, and the distributions that freeze.
+
+Gaussian with log-spaced scales (Ballé 2019, Eq. 14-15) for latents, the nonparametric factorized
+prior (Ballé et al. 2018, arXiv:1802.01436v2, appendix 6.1) for hyper-latents.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+SCALE_MIN = 0.1
+"""sigma_min of Eq. 15, in units of the quantization step."""
+THETAS_PER_OCTAVE = 24
+"""theta steps per doubling of sigma; 256 of them reach from 0.1 to 158."""
+THETA_MAX = 255
+LIKELIHOOD_MIN = 1e-9
+
+
+class LowerBound(torch.autograd.Function):
+    """``max(x, bound)`` whose gradient still passes where it would move x up."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, bound: float) -> Tensor:  # noqa: ANN001
+        ctx.save_for_backward(x)
+        ctx.bound = bound
+        return x.clamp(min=bound)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+        (x,) = ctx.saved_tensors
+        return grad * ((x >= ctx.bound) | (grad < 0)), None
+
+
+def lower_bound(x: Tensor, bound: float) -> Tensor:
+    """Clamp from below without killing the gradient that leads back."""
+    return LowerBound.apply(x, bound)
+
+
+def scale_from_theta(theta: Tensor) -> Tensor:
+    """sigma = SCALE_MIN * 2**(theta / THETAS_PER_OCTAVE); Ballé 2019, Eq. 15."""
+    return SCALE_MIN * torch.exp2(theta / THETAS_PER_OCTAVE)
+
+
+def gaussian_bits(residual: Tensor, sigma: Tensor) -> Tensor:
+    """Bits of ``residual`` under N(0, sigma^2) convolved with a unit box; Eq. 14.
+
+    Args:
+        residual: (latent - mean) / step, noisy or rounded.
+        sigma: in units of the step; bounded below by SCALE_MIN.
+    """
+    sigma = lower_bound(sigma, SCALE_MIN)
+    v = residual.abs()
+    k = 1 / math.sqrt(2)
+    upper = torch.erfc((v - 0.5) / sigma * k)
+    lower = torch.erfc((v + 0.5) / sigma * k)
+    return -torch.log2(lower_bound(0.5 * (upper - lower), LIKELIHOOD_MIN))
+
+
+class FactorizedPrior(nn.Module):
+    """A learned density per channel: a monotone network gives its cumulative distribution.
+
+    ``c(x) = sigmoid(f_K(...f_1(x)))``, ``f_k(x) = g_k(softplus(H_k) x + b_k)``,
+    ``g_k(x) = x + tanh(a_k) * tanh(x)``.
+
+    Args:
+        channels: number of densities.
+        filters: widths of the hidden layers.
+        init_scale: initial width of the densities, in symbols.
+    """
+
+    def __init__(
+        self, channels: int, filters: tuple[int, ...] = (3, 3, 3), init_scale: float = 4.0
+    ) -> None:
+        super().__init__()
+        widths = (1, *filters, 1)
+        scale = init_scale ** (1 / (len(filters) + 1))
+        self.matrices, self.biases, self.factors = (nn.ParameterList() for _ in range(3))
+        for i in range(len(filters) + 1):
+            init = math.log(math.expm1(1 / scale / widths[i + 1]))
+            self.matrices.append(nn.Parameter(torch.full((channels, widths[i + 1], widths[i]), init)))
+            offsets = torch.linspace(-0.5, 0.5, widths[i + 1] + 2)[1:-1]
+            self.biases.append(nn.Parameter(offsets.expand(channels, -1)[:, :, None].clone()))
+            if i < len(filters):
+                self.factors.append(nn.Parameter(torch.zeros(channels, widths[i + 1], 1)))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits of the cumulative distribution at x [channels, 1, n]."""
+        for i, matrix in enumerate(self.matrices):
+            x = F.softplus(matrix) @ x + self.biases[i]
+            if i < len(self.factors):
+                x = x + torch.tanh(self.factors[i]) * torch.tanh(x)
+        return x
+
+    def probability(self, x: Tensor) -> Tensor:
+        """Mass of the unit interval around x; [channels, n] -> [channels, n]."""
+        lower, upper = self.logits(x[:, None] - 0.5), self.logits(x[:, None] + 0.5)
+        # Evaluate in the tail where the sigmoids do not cancel.
+        sign = -torch.sign(lower + upper).detach()
+        return (torch.sigmoid(sign * upper) - torch.sigmoid(sign * lower)).abs()[:, 0]
+
+    def bits(self, z: Tensor) -> Tensor:
+        """Bits of z [b, h, w, channels]; the same shape."""
+        b, h, w, c = z.shape
+        p = self.probability(z.reshape(-1, c).t())
+        return -torch.log2(lower_bound(p, LIKELIHOOD_MIN)).t().reshape(b, h, w, c)

@@ -1,0 +1,219 @@
+"""The training loop. Resumable at any moment: killed and resumed gives the same weights, bit for bit.
+
+That holds because a step depends on nothing but (weights, optimizer moments, step number): crops,
+levels and noise are drawn from generators seeded by (seed, step). On a GPU the sums' order is not
+fixed, and only the statement about the file holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from intact.train import checkpoint
+from intact.train.codec_net import CodecNet
+from intact.train.config import Config, OptimizerConfig
+from intact.train.data import ImageFolder
+
+Report = Callable[[int, dict[str, float]], None]
+"""Called with (step, scalars) every ``log_every`` steps."""
+
+
+def learning_rate(config: OptimizerConfig, step: int) -> float:
+    """Linear warm-up, a plateau, then a cosine down to 1 % of the height."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    start = config.decay_from * config.steps
+    if step <= start:
+        return config.learning_rate
+    phase = min(1.0, (step - start) / (config.steps - start))
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * phase)))
+
+
+def measure_precision(device: torch.device, seconds: float = 0.5) -> torch.dtype:
+    """Time a linear layer and its gradients in float32 and bfloat16; return the faster type.
+
+    Some CPUs run bfloat16 five times faster than float32, others ten times slower.
+    """
+    best, best_rate = torch.float32, 0.0
+    for dtype in (torch.float32, torch.bfloat16):
+        x = torch.randn(2048, 192, device=device).to(dtype).requires_grad_()
+        w = torch.randn(192, 192, device=device).to(dtype).requires_grad_()
+        for _ in range(2):
+            F.linear(x, w).sum().backward()
+        count, start = 0, time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            F.linear(x, w).sum().backward()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            count += 1
+        rate = count / (time.perf_counter() - start)
+        if rate > best_rate:
+            best, best_rate = dtype, rate
+    return best
+
+
+def transform_code_patches(data: ImageFolder, crop: int, seed: int) -> np.ndarray:
+    """uint8 [n, 16, 16, 3]: patches of 256 random crops, for the start as a transform code."""
+    k = crop // 16
+    crops = data.crops(256, crop, seed, -1 % 2**31)
+    return crops.reshape(-1, k, 16, k, 16, 3).transpose(0, 1, 3, 2, 4, 5).reshape(-1, 16, 16, 3)
+
+
+class Trainer:
+    """Weights, their running average, the optimizer and the step number.
+
+    Args:
+        config: the run.
+        net: the network, already initialized.
+        data: the images.
+        device: where to run.
+        precision: of the branches; measured when None.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        net: CodecNet,
+        data: ImageFolder,
+        device: torch.device,
+        precision: torch.dtype | None = None,
+    ) -> None:
+        self.config, self.net, self.data, self.device = config, net.to(device), data, device
+        wanted = config.optimizer.precision
+        if precision is None:
+            precision = measure_precision(device) if wanted == "auto" else getattr(torch, wanted)
+        self.precision = precision
+        net.set_compute_dtype(precision)
+        self.optimizer = torch.optim.Adam(
+            net.parameters(), config.optimizer.learning_rate, fused=True
+        )
+        self.average = {k: v.detach().clone() for k, v in net.state_dict().items()}
+        self.step = 0
+
+    def run(self, report: Report, *, until: int | None = None) -> None:
+        """Train to the last step (or to ``until``), with checkpoints on the way."""
+        config, output = self.config, self.config.output
+        last = min(until or config.optimizer.steps, config.optimizer.steps)
+        while self.step < last:
+            start = time.perf_counter()
+            scalars = self.train_step()
+            self.step += 1
+            if self.step % output.log_every == 0 or self.step == last:
+                # .item() here only: reading a scalar every step would stall a GPU.
+                values = {k: float(v) for k, v in scalars.items()}
+                values["seconds_per_step"] = time.perf_counter() - start
+                if not math.isfinite(values["loss"]):
+                    raise FloatingPointError(f"the loss is {values['loss']} at step {self.step}")
+                report(self.step, values)
+            if self.step % output.checkpoint_every == 0 or self.step == last:
+                self.save()
+
+    def train_step(self) -> dict[str, Tensor]:
+        """One optimizer step; returns scalars as tensors."""
+        config = self.config.optimizer
+        crops = self.data.crops(
+            self.config.data.batch, self.config.data.crop, config.seed, self.step
+        )
+        generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + self.step)
+        image = torch.from_numpy(crops).to(self.device)
+        t = torch.rand(len(crops), generator=generator, device=self.device) * 2 - 1
+        result = self.net(image, t, generator)
+        loss = self.net.loss(result, t)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), config.clip_norm)
+        rate = learning_rate(config, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self._update_average()
+        return {
+            "loss": loss.detach(),
+            "bpp": result.bpp.detach().mean(),
+            "bpp_z": result.bpp_z.detach().mean(),
+            "mse": result.mse.detach().mean(),
+            "gradient_norm": norm.detach(),
+            "learning_rate": torch.tensor(rate),
+        }
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Early on a long average would remember the start: let its horizon grow with the run.
+        decay = min(self.config.optimizer.average, (1 + self.step) / (10 + self.step))
+        names = [k for k, v in self.average.items() if v.is_floating_point()]
+        state = self.net.state_dict()
+        torch._foreach_lerp_(
+            [self.average[k] for k in names], [state[k] for k in names], 1 - decay
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        tensors: dict[str, Tensor] = {f"net/{k}": v for k, v in self.net.state_dict().items()}
+        tensors |= {f"average/{k}": v for k, v in self.average.items()}
+        for i, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam/{i}/{k}": v for k, v in state.items()}
+        state: dict[str, Any] = {
+            "step": self.step,
+            "precision": str(self.precision).removeprefix("torch."),
+            "config": dataclasses.asdict(self.config),
+        }
+        checkpoint.write(Path(self.config.output.folder), tensors, state)
+
+    def load(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Continue from a checkpoint of the same configuration."""
+        self.step = int(state["step"])
+        groups: dict[str, dict[str, Tensor]] = {"net": {}, "average": {}}
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            if kind == "adam":
+                index, _, key = rest.partition("/")
+                moments.setdefault(int(index), {})[key] = tensor.clone()
+            else:
+                groups[kind][rest] = tensor.to(self.device).clone()
+        self.net.load_state_dict(groups["net"])
+        self.average = groups["average"]
+        current = self.optimizer.state_dict()
+        current["state"] = moments
+        self.optimizer.load_state_dict(current)
+        if self.precision != getattr(torch, state["precision"]) and self.device.type == "cpu":
+            self.precision = getattr(torch, state["precision"])
+            self.net.set_compute_dtype(self.precision)
+
+
+def start(config: Config, device: torch.device, *, resume: bool) -> Trainer:
+    """A trainer for a new run, or for the one whose checkpoint lies in the output folder.
+
+    Raises:
+        ValueError: no folder of images, or ``resume`` with other sizes than the checkpoint's.
+        FileNotFoundError: ``resume`` without a checkpoint.
+    """
+    if not config.data.folders:
+        raise ValueError("data.folders is empty: name at least one folder of images")
+    data = ImageFolder([Path(f) for f in config.data.folders], config.data.crop)
+    net = CodecNet(config.transform, config.rate, config.optimizer.seed)
+    folder = Path(config.output.folder)
+    if resume:
+        tensors, state = checkpoint.read(folder)
+        if state["config"]["transform"] != dataclasses.asdict(config.transform):
+            raise ValueError(f"the checkpoint's transform is {state['config']['transform']}")
+        precision = getattr(torch, state["precision"])
+        trainer = Trainer(config, net, data, device, precision)
+        trainer.load(tensors, state)
+        return trainer
+    patches = transform_code_patches(data, config.data.crop, config.optimizer.seed)
+    net.start_as_transform_code(torch.from_numpy(patches))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2))
+    return Trainer(config, net, data, device)

@@ -1,0 +1,134 @@
+"""A `Graph` run in float: the float twin of an integer network.
+
+Tensors are [b, h, w, c]: a 1x1 convolution is then `F.linear`, 1.5 times faster than `conv2d` here.
+The residual stream stays float32; branches may run in bfloat16 where that is faster.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
+
+
+def shuffle(x: Tensor, factor: int) -> Tensor:
+    """[b, h, w, c*f*f] -> [b, h*f, w*f, c], in the channel order of PixelShuffle; inverse of `unshuffle`."""
+    b, h, w, c = x.shape
+    c //= factor * factor
+    x = x.reshape(b, h, w, c, factor, factor).permute(0, 1, 4, 2, 5, 3)
+    return x.reshape(b, h * factor, w * factor, c)
+
+
+def unshuffle(x: Tensor, factor: int) -> Tensor:
+    """[b, h, w, c] -> [b, h/f, w/f, c*f*f]; inverse of `shuffle`."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // factor, factor, w // factor, factor, c).permute(0, 1, 3, 5, 2, 4)
+    return x.reshape(b, h // factor, w // factor, c * factor * factor)
+
+
+def convolve(x: Tensor, weight: Tensor, node: Conv) -> Tensor:
+    """Convolve [b, h, w, i] with [o, i/groups, k, k], zero padding, without a bias."""
+    if node.kernel == 1 and node.stride == 1 and not node.depthwise:
+        return F.linear(x, weight[:, :, 0, 0])
+    groups = node.c_in if node.depthwise else 1
+    out = F.conv2d(
+        x.permute(0, 3, 1, 2),
+        weight,
+        stride=node.stride,
+        padding=node.kernel // 2,
+        groups=groups,
+    )
+    return out.permute(0, 2, 3, 1)
+
+
+class Network(nn.Module):
+    """The float twin of a graph.
+
+    Each convolution has ``weight`` [o, i/groups, k, k], ``bias`` [o] and ``slope`` [o]: its effective
+    bias is ``bias + slope * level``, with the level in [-1, 1]. Each requantization has a fixed
+    ``gain`` [c], which the integer network absorbs in its divisors.
+
+    Args:
+        graph: the transform.
+        generator: for the initial weights.
+    """
+
+    def __init__(self, graph: Graph, generator: torch.Generator) -> None:
+        super().__init__()
+        self.graph = graph
+        self.compute_dtype = torch.float32
+        for node in graph.nodes:
+            match node:
+                case Conv():
+                    self._add_conv(node, generator)
+                case Requantize():
+                    self.register_buffer(self.key(node.target, "gain"), torch.ones(graph.channels[node.source]))
+                case _:
+                    pass
+
+    @staticmethod
+    def key(target: str, what: str) -> str:
+        """The parameter's name for a node."""
+        return target.replace(".", "_") + "__" + what
+
+    def _add_conv(self, node: Conv, generator: torch.Generator) -> None:
+        i = 1 if node.depthwise else node.c_in
+        weight = torch.randn((node.c_out, i, node.kernel, node.kernel), generator=generator)
+        fan_in = i * node.kernel * node.kernel
+        # Branches start near zero, so that the network starts as its skip connections.
+        gain = {"relu": math.sqrt(2), "linear": 1.0}.get(node.activation, 0.02)
+        weight = weight * (gain / math.sqrt(fan_in))
+        if node.depthwise:
+            weight = weight * 0.5
+            weight[:, 0, node.kernel // 2, node.kernel // 2] += 1.0
+        self.register_parameter(self.key(node.target, "weight"), nn.Parameter(weight))
+        self.register_parameter(self.key(node.target, "bias"), nn.Parameter(torch.zeros(node.c_out)))
+        self.register_parameter(self.key(node.target, "slope"), nn.Parameter(torch.zeros(node.c_out)))
+
+    def get(self, target: str, what: str) -> Tensor:
+        """A node's ``weight``, ``bias``, ``slope`` or ``gain``."""
+        return getattr(self, self.key(target, what))
+
+    def forward(self, inputs: dict[str, Tensor], level: Tensor) -> dict[str, Tensor]:
+        """Run the graph.
+
+        Args:
+            inputs: each [b, h, w, c], in real units.
+            level: [b], in [-1, 1].
+
+        Returns:
+            The outputs, float32.
+        """
+        values = dict(inputs)
+        level = level[:, None, None, None]
+        for node in self.graph.nodes:
+            match node:
+                case Conv():
+                    values[node.target] = self._conv(node, values[node.source], level)
+                case Requantize():
+                    values[node.target] = values[node.source] * self.get(node.target, "gain")
+                case Scale():
+                    values[node.target] = values[node.source]
+                case Add():
+                    values[node.target] = values[node.left] + values[node.right]
+                case Shuffle():
+                    f = unshuffle if node.inverse else shuffle
+                    values[node.target] = f(values[node.source], node.factor)
+        return {name: values[name].float() for name in self.graph.outputs}
+
+    def _conv(self, node: Conv, x: Tensor, level: Tensor) -> Tensor:
+        weight, bias, slope = (self.get(node.target, k) for k in ("weight", "bias", "slope"))
+        dtype = self.compute_dtype
+        out = convolve(x.to(dtype), weight.to(dtype), node)
+        offset = bias + slope * level
+        match node.activation:
+            case "relu":
+                return F.relu(out + offset.to(dtype))
+            case "linear":
+                return out + offset.to(dtype)
+            case _:
+                return out.float() + offset

@@ -1,0 +1,137 @@
+"""The transforms of the shipped codec, each as a `Graph`.
+
+Most work happens at 1/8 of the resolution (docs/decisions/0002): a plain strided 3x3 synthesis needs
+53 kMAC per pixel and learns slowly, these need about 20 for the whole decoder.
+
+    pixels --analysis--> y (1/16) --hyper_analysis--> z (1/64)
+    z --hyper_synthesis--> features f --prior_a--> (mean, theta) of pass A
+                               f, y of pass A --prior_b--> (mean, theta) of pass B
+    y --synthesis--> pixels
+
+Units: pixels are ``p - 128``; the pixel stream counts 1/63 of a gray level, latents 1/64 of the step
+of level t = 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from intact.train.graph import Graph
+
+PIXEL_UNIT = 1 / 64
+"""Float value of one gray level: the stream then has a standard deviation near 1."""
+PIXEL_FACTOR = 63
+"""Stream steps per gray level; odd, because the synthesis divides by it."""
+STREAM_UNIT = PIXEL_UNIT / PIXEL_FACTOR
+FEATURE_UNIT = 1 / 1024
+"""Float value of one step of the prior networks' streams, which then reach to 32."""
+LATENT_UNIT = 1 / 64
+"""Float value of one integer step of latents and means."""
+
+
+@dataclass(frozen=True)
+class TransformConfig:
+    """Sizes of the networks.
+
+    Attributes:
+        blocks_analysis: residual blocks at 1/8 resolution in the analysis.
+        blocks_synthesis: the same in the synthesis.
+        latents: channels M of y.
+        hyper_latents: channels N of z.
+        features: channels of the prior networks.
+        blocks_context: residual blocks of the second pass's prior.
+    """
+
+    blocks_analysis: int = 4
+    blocks_synthesis: int = 4
+    latents: int = 192
+    hyper_latents: int = 128
+    features: int = 192
+    blocks_context: int = 2
+
+
+STREAM_CHANNELS = 192
+"""8 x 8 x 3: the stream *is* the scaled pixels, so it has as many channels as an 8x8 patch."""
+
+
+def analysis(config: TransformConfig) -> Graph:
+    """Pixels to latents: unshuffle(8), a residual 1x1, blocks, 3x3 stride 2."""
+    g = Graph("analysis", STREAM_UNIT, LATENT_UNIT)
+    p = g.input("pixels", 3, -128, 127, PIXEL_UNIT)
+    u = g.unshuffle(p, "patches", 8)
+    s = g.scale(u, "s0")
+    s = g.add(s, g.conv(u, "ends", STREAM_CHANNELS, "stream"), "s1")
+    for i in range(config.blocks_analysis):
+        s = g.block(s, f"b{i}")
+    a = g.requantize(s, "last")
+    g.output(g.conv(a, "y", config.latents, "latent", kernel=3, stride=2))
+    return g
+
+
+def synthesis(config: TransformConfig) -> Graph:
+    """Latents to pixels: the mirror of `analysis`."""
+    g = Graph("synthesis", STREAM_UNIT, LATENT_UNIT)
+    y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
+    s = g.shuffle(g.conv(y, "first", 4 * STREAM_CHANNELS, "stream"), "s0", 2)
+    for i in range(config.blocks_synthesis):
+        s = g.block(s, f"b{i}")
+    s = g.add(s, g.conv(g.requantize(s, "last"), "ends", STREAM_CHANNELS, "stream"), "s1")
+    g.output(g.shuffle(g.requantize(s, "patches"), "pixels", 8))
+    return g
+
+
+def hyper_analysis(config: TransformConfig) -> Graph:
+    """Latents to hyper-latents: two 3x3 with stride 2."""
+    g = Graph("hyper_analysis", FEATURE_UNIT, LATENT_UNIT)
+    y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
+    h = g.conv(g.requantize(y, "a"), "h0", config.features, "relu")
+    h = g.conv(h, "h1", config.features, "relu", kernel=3, stride=2)
+    g.output(g.conv(h, "z", config.hyper_latents, "latent", kernel=3, stride=2))
+    return g
+
+
+def hyper_synthesis(config: TransformConfig) -> Graph:
+    """Hyper-latents to features at the resolution of the latents."""
+    c = config.features
+    g = Graph("hyper_synthesis", FEATURE_UNIT, LATENT_UNIT)
+    z = g.input("z", config.hyper_latents, -128, 127, 1.0)
+    s = g.shuffle(g.conv(z, "h0", 4 * c, "stream"), "s0", 2)
+    s = g.block(s, "b0")
+    s = g.shuffle(g.conv(g.requantize(s, "a"), "h1", 4 * c, "stream"), "s1", 2)
+    g.output(g.block(s, "b1"))
+    return g
+
+
+def _heads(g: Graph, features: str, config: TransformConfig) -> None:
+    h = g.conv(g.requantize(features, "a"), "h", 2 * config.features, "relu")
+    g.output(g.conv(h, "mean", config.latents, "latent"))
+    g.output(g.conv(h, "theta", config.latents, "index"))
+
+
+def prior_a(config: TransformConfig) -> Graph:
+    """Features to the means and scale indices of the first pass."""
+    g = Graph("prior_a", FEATURE_UNIT, LATENT_UNIT)
+    _heads(g, g.input("f", config.features, -32768, 32767, FEATURE_UNIT), config)
+    return g
+
+
+def prior_b(config: TransformConfig) -> Graph:
+    """Features and the latents of the first pass to the means and scale indices of the second."""
+    g = Graph("prior_b", FEATURE_UNIT, LATENT_UNIT)
+    f = g.input("f", config.features, -32768, 32767, FEATURE_UNIT)
+    y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
+    f = g.add(f, g.conv(g.requantize(y, "ya"), "yb", config.features, "stream"), "s0")
+    for i in range(config.blocks_context):
+        f = g.block(f, f"b{i}")
+    _heads(g, f, config)
+    return g
+
+
+BUILDERS = {
+    "analysis": analysis,
+    "hyper_analysis": hyper_analysis,
+    "hyper_synthesis": hyper_synthesis,
+    "prior_a": prior_a,
+    "prior_b": prior_b,
+    "synthesis": synthesis,
+}

@@ -1,0 +1,83 @@
+"""No floating point below the line: the same bits on every machine, by construction.
+
+`intnet/backends` is exempt: there a float GEMM computes integers that the bound proves exact, and
+tests hold it equal to `ops`. `codec` is exempt because it only joins rooms.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import intact
+
+SOURCE = Path(intact.__file__).parent
+ROOMS = ("bits", "intnet", "container")
+FILES = [
+    path
+    for room in ROOMS
+    for path in sorted((SOURCE / room).rglob("*.py"))
+    if "backends" not in path.relative_to(SOURCE).parts
+]
+FLOAT_NAMES = {"float", "complex", "float16", "float32", "float64", "f2", "f4", "f8", "double"}
+# Functions whose results are floats even for integers.
+FLOAT_FUNCTIONS = {
+    "true_divide", "divide", "mean", "average", "std", "var", "sqrt", "exp", "exp2", "log", "log2",
+    "log10", "log1p", "rint", "linspace", "truediv", "rand", "random", "normal",
+}  # fmt: skip
+
+
+def floating_point(source):
+    """Describe each place of a source text where a float can come from."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Constant(value=float() | complex()):
+                found.append((node.lineno, f"constant {node.value}"))
+            case ast.Constant(value=str(text)) if text.strip("<>=") in FLOAT_NAMES:
+                found.append((node.lineno, f"dtype {text!r}"))
+            case ast.BinOp(op=ast.Div()) | ast.AugAssign(op=ast.Div()):
+                # A path join is no division; below the line nothing joins paths.
+                found.append((node.lineno, "division with /"))
+            case ast.Name(id=name) | ast.Attribute(attr=name) if (
+                name in FLOAT_NAMES or name in FLOAT_FUNCTIONS and isinstance(node, ast.Attribute)
+            ):
+                found.append((node.lineno, name))
+            case ast.ImportFrom(names=names):
+                found += [(node.lineno, n.name) for n in names if n.name in FLOAT_FUNCTIONS]
+    return [f"line {line}: {what}" for line, what in sorted(found)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_no_floating_point_below_the_line(path):
+    assert floating_point(path.read_text()) == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_was_looked_at(room):
+    assert any(room in path.relative_to(SOURCE).parts for path in FILES)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x = 0.5",
+        "x = 1e3",
+        "x = a / b",
+        "x /= 2",
+        "x = float(a)",
+        "x = a.astype(np.float32)",
+        "x = np.zeros(3, 'float64')",
+        "x = np.zeros(3, dtype='<f8')",
+        "x = math.log2(a)",
+        "x = a.mean()",
+        "from math import sqrt",
+    ],
+)
+def test_the_check_sees(line):
+    assert floating_point(line) != []
+
+
+@pytest.mark.parametrize("line", ["x = a // b", "x = 3", "'''A word on floats.'''", "x = a >> 14"])
+def test_the_check_passes_over(line):
+    assert floating_point(line) == []

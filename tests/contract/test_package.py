@@ -1,0 +1,40 @@
+"""What the installed package carries."""
+
+import importlib.metadata
+import re
+from pathlib import Path
+
+import pytest
+
+import intact
+
+PACKAGE = Path(intact.__file__).parent
+ROOT = PACKAGE.parents[1]
+
+
+def test_the_version_has_one_source():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", intact.__version__)
+    assert importlib.metadata.version("intact") == intact.__version__
+
+
+def test_types_are_announced():
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_the_base_install_needs_no_training_library():
+    needed = importlib.metadata.requires("intact") or []
+    base = {re.split(r"[^\w-]", line)[0] for line in needed if "extra ==" not in line}
+    assert base == {"numpy", "pillow", "typer", "rich"}
+
+
+@pytest.mark.parametrize("folder", ["src", "tests", "benchmarks", "demo"])
+def test_no_pickle_anywhere(folder):
+    # ruff's S301 sees calls; a file that came as data is seen here.
+    suffixes = {".pkl", ".pickle", ".pt", ".pth", ".npy"}
+    assert [p for p in (ROOT / folder).rglob("*") if p.suffix in suffixes] == []
+
+
+def test_source_files_stay_readable():
+    # Median below 200, none far above 300: a longer file wants to be two.
+    lengths = {p: len(p.read_text().splitlines()) for p in PACKAGE.rglob("*.py")}
+    assert {p.name: n for p, n in lengths.items() if n > 400} == {}
