@@ -13,7 +13,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 NATIVE = Path("native")
-FLAGS = ["/O2", "/std:c11"] if sys.platform == "win32" else ["-O3", "-std=c11"]
+FLAGS = ["/O2", "/std:c11"] if sys.platform == "win32" else ["-O3", "-g0", "-std=c11"]
 
 sources = sorted(path.as_posix() for path in NATIVE.glob("*.c"))
 extension = Extension(

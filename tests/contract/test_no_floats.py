@@ -34,14 +34,24 @@ def floating_point(source):
         match node:
             case ast.Constant(value=float() | complex()):
                 found.append((node.lineno, f"constant {node.value}"))
-            case ast.Constant(value=str(text)) if text.strip("<>=") in FLOAT_NAMES:
-                found.append((node.lineno, f"dtype {text!r}"))
+            case ast.Call():
+                # Only an argument is a dtype; elsewhere the word may name an arithmetic.
+                arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+                found += [
+                    (node.lineno, f"dtype {argument.value!r}")
+                    for argument in arguments
+                    if isinstance(argument, ast.Constant)
+                    and isinstance(argument.value, str)
+                    and argument.value.strip("<>=") in FLOAT_NAMES
+                ]
             case ast.BinOp(op=ast.Div()) | ast.AugAssign(op=ast.Div()):
                 # A path join is no division; below the line nothing joins paths.
                 found.append((node.lineno, "division with /"))
-            case ast.Name(id=name) | ast.Attribute(attr=name) if (
-                name in FLOAT_NAMES or name in FLOAT_FUNCTIONS and isinstance(node, ast.Attribute)
-            ):
+            case ast.Name(id=name, ctx=ast.Load()) if name in FLOAT_NAMES:
+                found.append((node.lineno, name))
+            case ast.Attribute(value=ast.Name(id="np" | "numpy"), attr=name) if name in FLOAT_NAMES:
+                found.append((node.lineno, name))
+            case ast.Attribute(attr=name) if name in FLOAT_FUNCTIONS:
                 found.append((node.lineno, name))
             case ast.ImportFrom(names=names):
                 found += [(node.lineno, n.name) for n in names if n.name in FLOAT_FUNCTIONS]
@@ -78,6 +88,8 @@ def test_the_check_sees(line):
     assert floating_point(line) != []
 
 
-@pytest.mark.parametrize("line", ["x = a // b", "x = 3", "'''A word on floats.'''", "x = a >> 14"])
+@pytest.mark.parametrize(
+    "line", ["x = a // b", "x = 3", "x = a >> 14", "float32: bool", "x = layer.float32"]
+)
 def test_the_check_passes_over(line):
     assert floating_point(line) == []

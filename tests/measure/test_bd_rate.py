@@ -29,8 +29,8 @@ def test_exchanging_the_codecs_inverts_the_ratio():
 
 
 def test_order_of_the_points_does_not_matter():
-    backwards = [list(reversed(values)) for values in JPEG]
-    assert bd_rate(*backwards, *HYPER) == bd_rate(*JPEG, *HYPER)
+    rates, qualities = JPEG
+    assert bd_rate(rates[::-1], qualities[::-1], *HYPER) == bd_rate(*JPEG, *HYPER)
 
 
 def test_equals_scipy_integrated_numerically():

@@ -116,7 +116,7 @@ class TableBank:
 
     @cached_property
     def costs(self) -> Int64[np.ndarray, " e"]:
-        """Ideal length of each entry, ``log2(TOTAL / freq)``, rounded down to 2**-20 bit.
+        """Ideal length of each entry, ``log2(TOTAL / freq)``, to about 2**-20 bit, never above.
 
         By repeated squaring in integers (Knuth, TAOCP 1, 1.2.2, exercise 25): the number of lanes
         follows from it, and an encoder writes the same file on every machine.
@@ -137,16 +137,26 @@ class TableBank:
         return np.maximum((TOTAL_BITS << COST_BITS) - log2 - 1, 0)
 
     @cached_property
+    def encode_costs(self) -> UInt32[np.ndarray, " e"]:
+        """As `costs`, with the (usual) byte of an escape added."""
+        return (self.costs + self.is_escape * (8 << COST_BITS)).astype(np.uint32)
+
+    @cached_property
     def slot_entries(self) -> UInt32[np.ndarray, " slots"]:
         """Entry of every slot, TOTAL slots a table: the inverse of `cums` by brute force."""
         return np.repeat(np.arange(self.freqs.size, dtype=np.uint32), self.freqs)
 
     @cached_property
-    def slot_steps(self) -> UInt32[np.ndarray, " slots"]:
-        """``freq << 14 | slot - cum`` of every slot: all that a decoding step needs."""
+    def row_steps(self) -> UInt32[np.ndarray, " slots"]:
+        """``freq << 14 | slot - cum`` of every slot, 0 at escapes: a step of `fast`'s rows.
+
+        No other step leads to state 0, so one count of zeros finds a row's escapes.
+        """
+        entries = self.slot_entries
         slots = np.tile(np.arange(TOTAL, dtype=np.int32), self.num_tables)
-        offsets = slots - self.cums[self.slot_entries]
-        return (self.freqs[self.slot_entries] << TOTAL_BITS | offsets).astype(np.uint32)
+        steps = self.freqs[entries] << TOTAL_BITS | (slots - self.cums[entries])
+        steps[self.is_escape[entries]] = 0
+        return steps.astype(np.uint32)
 
     @cached_property
     def is_escape(self) -> np.ndarray:
@@ -188,17 +198,26 @@ class TableBank:
         return np.ascontiguousarray(np.stack(columns, axis=1), dtype=np.int32)
 
     @cached_property
-    def scalar_rows(self) -> list[tuple[list[int], list[int], list[int], int, int]]:
-        """Per table: the ends to bisect in, freqs, cums, first entry and the escape's first slot.
+    def scalar_rows(self) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Per table: where its entries end, to bisect in, and (freq, cum) of each entry.
 
-        Python lists, because a scalar loop reads them several times as fast as arrays.
+        Python lists, because a scalar loop reads them several times as fast as arrays. An escape
+        is (0, TOTAL): the step of `fast`'s scalar loop then leads below 0, which it notices in a
+        branch that it has anyway.
         """
-        rows: list[tuple[list[int], list[int], list[int], int, int]] = []
+        rows: list[tuple[list[int], list[tuple[int, int]]]] = []
         for start, size in zip(self.starts.tolist(), self.sizes.tolist(), strict=True):
-            freqs = self.freqs[start : start + size].tolist()
+            freqs = self.freqs[start : start + size - 1].tolist()
             cums = self.cums[start : start + size].tolist()
-            rows.append((cums[1:], freqs, cums, start, cums[-1]))
+            rows.append((cums[1:], [*zip(freqs, cums[:-1], strict=True), (0, TOTAL)]))
         return rows
+
+    @cached_property
+    def scalar_pushes(self) -> list[tuple[int, int, int, int]]:
+        """Per entry: freq, TOTAL - freq, cum, and the state from which a word is shed first."""
+        freqs = self.freqs.astype(np.int64)
+        columns = (freqs, TOTAL - freqs, self.cums, freqs << (32 - TOTAL_BITS))
+        return list(zip(*map(np.ndarray.tolist, columns), strict=True))
 
     def entries_of(
         self, symbols: Int32[np.ndarray, " n"], indexes: UInt16[np.ndarray, " n"]

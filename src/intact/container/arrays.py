@@ -19,28 +19,30 @@ from numpy.typing import NDArray
 from intact.bits import fast, varint
 from intact.bits.tables import COST_BITS, TableBank, apportion
 from intact.container.cursor import Cursor
-from intact.container.limits import MAX_EXPANSION, MAX_TABLE_SPAN, MAX_TABLES
+from intact.container.limits import (
+    MAX_PART_VALUES,
+    MAX_RANS_EXPANSION,
+    MAX_TABLE_SPAN,
+    MAX_TABLES,
+)
 from intact.container.tree import IntArray, from_bytes, little_endian
 from intact.errors import CorruptDataError, ModelError
 
-RAW, DEFLATE, VARINT_DEFLATE, RANS = range(4)
-METHODS: Final = ("raw", "deflate", "varints, deflate", "rans")
-
 MAX_CODE: Final = 111
-"""Largest table code: weight 26 * 2**27, so 4096 of them stay below 2**44."""
-MANTISSAS: Final = (16, 19, 22, 26)
-"""16 * 2**(i/4), rounded down (up for 19): quarter octaves cost 0.002 bits per symbol."""
+"""Largest table code: its weight is 23 * 2**27."""
+MANTISSAS: Final = (16, 19, 23, 27)
+"""16 * 2**(i/4), rounded: steps of a quarter octave cost 0.002 bits per symbol."""
 SYMBOL_LIMIT: Final = 1 << 29
 """Values of a method-3 array lie below this in magnitude."""
-
-DELTA_BANK: Final = TableBank.build(
-    [-16], [apportion([1 + (1 << 20 - abs(delta) * 3 // 4) // 16 for delta in range(-16, 17)] + [1])]
-)
-"""Differences of neighboring table codes: falls by about 2**(-3/4) a step; further ones escape."""
+MAX_HISTOGRAM: Final = 1 << 22
+"""Entries of the encoder's histograms; beyond, all rows share a table."""
+DELTA_WEIGHTS: Final = [1 << (16 - abs(delta) * 3 // 4) for delta in range(-16, 17)] + [16]
+"""The fixed table of table codes' differences: -16 .. 16 and the escape, falling by 2**(3/4)."""
+DELTA_BANK: Final = TableBank.build([-16], [apportion(DELTA_WEIGHTS)])
 
 
 def code_weight(code: int) -> int:
-    """The weight that a table code stands for, 0 .. 26 * 2**27: ``16 * 2**((code - 1) / 4)``."""
+    """The weight that a table code stands for, 0 .. 23 * 2**27: ``16 * 2**((code - 1) / 4)``."""
     if code == 0:
         return 0
     octave, quarter = divmod(code - 1, 4)
@@ -181,26 +183,144 @@ def _maybe_pack_rans(array: IntArray) -> bytes | None:
     low, high = int(array.min()), int(array.max())
     if high - low >= MAX_TABLE_SPAN or max(-low, high) >= SYMBOL_LIMIT:
         return None
-    num_rows = array.shape[0] if array.ndim > 1 else 1
-    flat = array.astype(np.int64).reshape(num_rows, -1)
     span = high - low + 1
-    if num_rows * span > 1 << 24:  # the histograms' memory
-        num_rows, flat = 1, flat.reshape(1, -1)
+    num_rows = array.shape[0] if array.ndim > 1 else 1
+    if num_rows * span > MAX_HISTOGRAM:
+        num_rows = 1
+    flat = array.astype(np.int64).reshape(num_rows, -1)
     offsets = flat - low + span * np.arange(num_rows)[:, None]
     histograms = np.bincount(offsets.ravel(), minlength=num_rows * span).reshape(num_rows, span)
     grouping = _group_rows(histograms.astype(np.int64), low)
     num_tables = len(grouping.codes)
-    head = varint.encode(num_rows) + varint.encode(num_tables)
+    head = varint.encode(num_tables)
     for minimum, table in zip(grouping.minimums, grouping.codes, strict=True):
         head += varint.encode(varint.zigzag(minimum)) + varint.encode(table.size)
-    deltas = _deltas(grouping.codes)
     rows = grouping.rows.astype(np.int32)
-    return head + fast.encode(
-        [
-            (rows[: num_rows * (num_tables > 1)], _zeros(rows.size)[: num_rows * (num_tables > 1)],
-             _row_bank(num_tables)),
-            (deltas, _zeros(deltas.size), DELTA_BANK),
-            (flat.ravel().astype(np.int32), np.repeat(rows, flat.shape[1]).astype(np.uint8),
-             grouping.bank),
-        ]
+    deltas = _deltas(grouping.codes)
+    parts = [(deltas, _zeros(deltas.size), DELTA_BANK)]
+    if num_tables > 1:
+        parts.insert(0, (rows, _zeros(rows.size), _row_bank(num_tables)))
+    values = flat.ravel().astype(np.int32)
+    for part in _parts(array.size):
+        parts.append((values[part], _spread(rows, array.size, part), grouping.bank))
+    blob = head + fast.encode(parts)
+    return blob if array.size <= MAX_RANS_EXPANSION * len(blob) else None
+
+
+def _unpack_rans(blob: bytes, dtype: str, shape: tuple[int, ...], what: str) -> IntArray:
+    """Read a method-3 blob; inverse of `_maybe_pack_rans`."""
+    count = math.prod(shape)
+    if count > MAX_RANS_EXPANSION * len(blob):
+        raise CorruptDataError(f"{what}: {len(blob)} bytes may not hold {count} values")
+    cursor = Cursor(blob, what)
+    num_tables = cursor.varint(1, MAX_TABLES if len(shape) > 1 else 1, "number of tables")
+    limit = 2 * SYMBOL_LIMIT
+    minimums: list[int] = []
+    sizes: list[int] = []
+    for _ in range(num_tables):
+        minimums.append(varint.unzigzag(cursor.varint(0, limit, "smallest symbol")))
+        sizes.append(cursor.varint(1, MAX_TABLE_SPAN, "symbols of a table"))
+    decoder = fast.Decoder(cursor.take(cursor.remaining, "payload"))
+    rows = np.zeros(1, np.int32)
+    if num_tables > 1:
+        rows = decoder.decode(_zeros(*shape[:1]), _row_bank(num_tables))
+        if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < num_tables:
+            raise cursor.corrupt(f"a row uses a table outside 0 .. {num_tables - 1}")
+    deltas = decoder.decode(_zeros(sum(sizes)), DELTA_BANK).astype(np.int64)
+    codes = [np.cumsum(table) for table in np.split(deltas, np.cumsum(sizes)[:-1])]
+    for table in codes:
+        if int(table.min()) < 0 or not 0 < int(table.max()) <= MAX_CODE:
+            raise cursor.corrupt(f"a table's codes are not all 0 .. {MAX_CODE}, or all are 0")
+    bank = _build_bank(minimums, codes)
+    values = np.empty(count, dtype)
+    for part in _parts(count):
+        values[part] = _narrow(decoder.decode(_spread(rows, count, part), bank), dtype, what)
+    decoder.finish()
+    return values.reshape(shape)
+
+
+def _parts(count: int) -> list[slice]:
+    """Which values are coded together."""
+    return [
+        slice(start, min(start + MAX_PART_VALUES, count))
+        for start in range(0, count, MAX_PART_VALUES)
+    ]
+
+
+def _narrow(values: IntArray, dtype: str, what: str) -> IntArray:
+    """The same values in the array's own type.
+
+    Raises:
+        CorruptDataError: one does not fit.
+    """
+    limits = np.iinfo(dtype)
+    if values.size and not limits.min <= int(values.min()) <= int(values.max()) <= limits.max:
+        raise CorruptDataError(f"{what}: a value is outside {limits.min} .. {limits.max}")
+    return values.astype(dtype)
+
+
+def _zeros(count: int) -> NDArray[np.uint8]:
+    """Table indexes of a part that uses one table."""
+    return np.zeros(count, np.uint8)
+
+
+def _spread(rows: NDArray[np.int32], count: int, part: slice) -> NDArray[np.uint8]:
+    """The table index of the values in ``part`` of ``count``, given that of each row."""
+    columns = count // rows.size
+    return rows[np.arange(part.start, part.stop) // columns].astype(np.uint8)
+
+
+def pack_array(array: IntArray) -> tuple[int, bytes]:
+    """The method and the blob of an array's data; inverse of `unpack_array`.
+
+    The smallest blob wins, the lower method on a tie.
+
+    Args:
+        array: of one of the types in `intact.container.tree.DTYPES`.
+    """
+    raw = little_endian(array)
+    blobs = [raw, _deflate(raw), None, _maybe_pack_rans(array)]
+    if array.size <= MAX_PART_VALUES:
+        blobs[2] = _deflate(_to_varints(array))
+    return min(
+        ((method, blob) for method, blob in enumerate(blobs) if blob is not None),
+        key=lambda choice: (len(choice[1]), choice[0]),
     )
+
+
+def unpack_array(method: int, blob: bytes, dtype: str, shape: tuple[int, ...]) -> IntArray:
+    """Read an array's data; inverse of `pack_array`.
+
+    Args:
+        method: 0 .. 3.
+        blob: exactly the bytes of the data.
+        dtype: one of `intact.container.tree.DTYPES`.
+        shape: sizes along the axes; the caller has checked the size in bytes.
+
+    Raises:
+        CorruptDataError: the blob does not hold exactly such an array.
+    """
+    count = math.prod(shape)
+    size = count * np.dtype(dtype).itemsize
+    what = f"blob of a {dtype} array of shape {shape}"
+    match method:
+        case 0:
+            if len(blob) != size:
+                raise CorruptDataError(f"{what}: {len(blob)} bytes, must be {size}")
+            array = from_bytes(blob, dtype, shape)
+        case 1:
+            array = from_bytes(inflate(blob, size, size, what), dtype, shape)
+        case 2:
+            if count > MAX_PART_VALUES:
+                raise CorruptDataError(f"{what}: varints hold at most {MAX_PART_VALUES} values")
+            digits = inflate(blob, count, 10 * count, what)
+            array = _narrow(_from_varints(digits, count, what), dtype, what).reshape(shape)
+        case 3:
+            try:
+                array = _unpack_rans(blob, dtype, shape, what)
+            except ModelError as error:  # a table that its codes cannot make
+                raise CorruptDataError(f"{what}: {error}") from error
+        case _:
+            raise CorruptDataError(f"{what}: method is {method}, must be 0 .. 3")
+    array.flags.writeable = False
+    return array

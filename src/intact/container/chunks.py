@@ -13,6 +13,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from intact.bits import varint
@@ -91,7 +92,7 @@ def check_order(chunks: Sequence[Chunk]) -> None:
     types = [chunk.type for chunk in chunks]
     if len(types) > MAX_CHUNKS:
         raise ValueError(f"{len(types)} chunks, at most {MAX_CHUNKS}")
-    if any(left >= right for left, right in zip(types, types[1:], strict=False)):
+    if any(left >= right for left, right in pairwise(types)):
         raise ValueError(f"chunk types must ascend and differ, are {types}")
 
 

@@ -57,8 +57,12 @@ MAX_TREE_NODES: Final = 1 << 20
 MAX_ARRAY_AXES: Final = 8
 """Axes of one array."""
 
-MAX_EXPANSION: Final = 2048
-"""Bytes of an array per byte of its blob; deflate cannot exceed 1032, rANS can. Format."""
+MAX_RANS_EXPANSION: Final = 256
+"""Values per byte of an rANS blob, which could else claim 91,000; deflate ends at 1032. Format."""
+
+MAX_PART_VALUES: Final = 1 << 20
+"""Values decoded at a time: arrays in method 2 have no more, and method 3 codes parts of so many,
+because both need several times the memory of the result. Format."""
 
 MAX_TABLE_SPAN: Final = 4096
 """Symbols that one frequency table of a packed array covers. Format."""

@@ -107,11 +107,9 @@ def little_endian(array: IntArray) -> bytes:
 
 
 def from_bytes(data: bytes, dtype: str, shape: tuple[int, ...]) -> IntArray:
-    """A read-only array from exactly its bytes; inverse of `little_endian`."""
+    """An array from exactly its bytes; inverse of `little_endian`."""
     stored = np.frombuffer(data, dtype=np.dtype(dtype).newbyteorder("<"))
-    array = stored.astype(dtype).reshape(shape)
-    array.flags.writeable = False
-    return array
+    return stored.astype(dtype).reshape(shape)
 
 
 def canonical(tree: Tree) -> bytes:

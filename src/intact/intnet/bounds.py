@@ -95,16 +95,18 @@ def conv_bounds(op: Conv, source: Info) -> ConvBounds:
     Signs and the input's range are taken exactly: with u in ``l..h`` (and 0, which padding and
     partial sums bring in) a weight w adds between ``min(w*l, w*h, 0)`` and ``max(w*l, w*h, 0)``.
     """
-    weight = op.weight.astype(np.int64).reshape(op.weight.shape[0], -1)
-    ends = np.stack([weight * source.low, weight * source.high])
-    positive = np.maximum(ends.max(axis=0), 0).sum(axis=1)
-    negative = np.maximum(-ends.min(axis=0), 0).sum(axis=1)
+    weight = op.weight.reshape(op.weight.shape[0], -1)
+    above = np.maximum(weight, 0).sum(axis=1, dtype=np.int64)  # sums of the positive weights
+    below = above - weight.sum(axis=1, dtype=np.int64)  # and of the negative ones' magnitudes
+    up, down = max(source.high, 0), max(-source.low, 0)
+    positive, negative = above * up + below * down, above * down + below * up
     swing = LEVEL_MAX * np.abs(op.slope)
     partial = np.maximum(positive, negative)
     bound = partial + np.abs(op.bias) + swing
     if op.weight.shape[2] == 1 and not source.low <= 0 <= source.high:
         # No padding: every tap sees a real input, so the extremes need no zero.
-        low, high = ends.min(axis=0).sum(axis=1), ends.max(axis=0).sum(axis=1)
+        low = above * source.low - below * source.high
+        high = above * source.high - below * source.low
     else:
         low, high = -negative, positive
     low, high = low + op.bias - swing, high + op.bias + swing
@@ -113,10 +115,9 @@ def conv_bounds(op: Conv, source: Info) -> ConvBounds:
         clip = (op.table_low, op.table_low + op.table.size - 1)
     quotient = quotient_bound(low, high, op.divisor, *clip)
     input_bits = 8 if fits_8_bits(source.low, source.high) else 16
-    total = np.abs(weight).sum(axis=1)
-    max_weight = int(np.abs(weight).max())
+    max_weight = max(int(weight.max()), -int(weight.min()))
     # A backend may shift a signed input by 128, so the shifted sum must fit too.
-    shifted = 255 * total + np.abs(op.bias) + swing
+    shifted = 255 * (above + below) + np.abs(op.bias) + swing
     u8s8 = input_bits == 8 and max_weight <= 127 and int(shifted.max()) < INT32_LIMIT
     return ConvBounds(
         partial=partial,
@@ -135,7 +136,7 @@ def conv_bounds(op: Conv, source: Info) -> ConvBounds:
 
 def fits_8_bits(low: int, high: int) -> bool:
     """Whether ``low..high`` fits in uint8 or in int8."""
-    return (0 <= low and high <= 255) or (-128 <= low and high <= 127)
+    return (low >= 0 and high <= 255) or (low >= -128 and high <= 127)
 
 
 def requantize_reciprocal(op: Requantize, source: Info) -> bool:

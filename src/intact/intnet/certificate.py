@@ -85,19 +85,38 @@ class Certificate:
 
     def text(self) -> str:
         """A fixed-width table, one line per operation."""
-        head = ("value", "operation", "range", "bound", "room", "divisors", "v_max", "rule 1",
-                "exact in")
-        table = [head]
+        head = (
+            "value",
+            "operation",
+            "range",
+            "bound",
+            "room",
+            "divisors",
+            "v_max",
+            "rule 1",
+            "exact in",
+        )
+        table: list[tuple[str, ...]] = [head]
         for row in self.rows:
             low, high = row.divisors
-            table.append((
-                row.target, row.operation, f"{row.low}..{row.high}", f"{row.bound:,}",
-                f"{row.room_bits} bits", f"{low}..{high}" if high > 1 else "-", str(row.quotient),
-                "yes" if row.rule1 else "no", " ".join(row.arithmetics),
-            ))  # fmt: skip
+            table.append(
+                (
+                    row.target,
+                    row.operation,
+                    f"{row.low}..{row.high}",
+                    f"{row.bound:,}",
+                    f"{row.room_bits} bits",
+                    f"{low}..{high}" if high > 1 else "-",
+                    str(row.quotient),
+                    "yes" if row.rule1 else "no",
+                    " ".join(row.arithmetics),
+                )
+            )
         widths = [max(len(line[column]) for line in table) for column in range(len(head))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-                 for line in table]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            for line in table
+        ]
         lines.insert(1, "  ".join("-" * width for width in widths))
         title = f"{self.program}: largest intermediate {self.bound:,} < 2^31"
         return "\n".join([title, *(line.rstrip() for line in lines)]) + "\n"
@@ -134,7 +153,8 @@ def _row(op: Op, operands: list[Info], result: Info, name: str) -> Row:
             outputs, _, taps, _ = op.weight.shape
             kind = "depthwise" if op.groups > 1 else "conv"
             suffix = (f"/{op.stride}" if op.stride > 1 else "") + (
-                " table" if op.table is not None else "")
+                " table" if op.table is not None else ""
+            )
             operation = f"{kind} {operands[0].channels}>{outputs} {taps}x{taps}{suffix}"
             bound, quotient = int(bounds.bound.max()), int(bounds.quotient.max())
             divisors = (int(op.divisor.min()), int(op.divisor.max()))
@@ -158,8 +178,18 @@ def _row(op: Op, operands: list[Info], result: Info, name: str) -> Row:
             bound, quotient, divisors, rule, exact = largest, 0, (1, 1), True, integers
         case _:
             assert_never(op)
-    return Row(op.target, operation, result.low, result.high, bound, 31 - bound.bit_length(),
-               divisors, quotient, rule, exact)
+    return Row(
+        op.target,
+        operation,
+        result.low,
+        result.high,
+        bound,
+        31 - bound.bit_length(),
+        divisors,
+        quotient,
+        rule,
+        exact,
+    )
 
 
 def _check_int32(bounds: ConvBounds, what: str) -> None:

@@ -231,8 +231,9 @@ class Info:
                 elif step.startswith("up"):
                     sides[axis] = side * int(step[2:])
                 elif side % int(step[4:]):
-                    raise ValueError(f"input of {height}x{width}: {side} is no multiple of "
-                                     f"{step[4:]}")
+                    raise ValueError(
+                        f"input of {height}x{width}: {side} is no multiple of {step[4:]}"
+                    )
                 else:
                     sides[axis] = side // int(step[4:])
         return sides[0], sides[1]
@@ -275,12 +276,14 @@ class Program:
         inputs: the inputs; all have the same height and width.
         ops: in order of execution; every target is a new name.
         outputs: names of values (or inputs) that a run returns.
+        cache: proofs and prepared runners, which live as long as the program.
     """
 
     name: str
     inputs: tuple[Value, ...]
     ops: tuple[Op, ...]
     outputs: tuple[str, ...]
+    cache: dict[str, object] = field(init=False, repr=False, default_factory=dict)
     _infos: dict[str, Info] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -307,6 +310,22 @@ class Program:
             self._infos.update(_infer(self))
         return dict(self._infos)
 
+    def sizes(self, height: int, width: int) -> dict[str, tuple[int, int]]:
+        """Height and width of every value for inputs of ``height`` x ``width``.
+
+        Raises:
+            ValueError: an Unshuffle does not divide, or an Add has operands of two sizes.
+            ModelError: as `validate`.
+        """
+        sizes = {name: info.size(height, width) for name, info in self.ranges().items()}
+        for op in self.ops:
+            if isinstance(op, Add) and sizes[op.left] != sizes[op.right]:
+                raise ValueError(
+                    f"{self.name}: cannot add {op.left!r} {sizes[op.left]} and "
+                    f"{op.right!r} {sizes[op.right]} for inputs of {height}x{width}"
+                )
+        return sizes
+
     def to_tree(self) -> Tree:
         """The program as dicts, lists, ints, strings and integer arrays; inverse of `from_tree`.
 
@@ -314,8 +333,15 @@ class Program:
             ModelError: the program is not valid.
         """
         self.validate()
-        inputs = [{"name": value.name, "channels": int(value.channels), "low": int(value.low),
-                   "high": int(value.high)} for value in self.inputs]
+        inputs = [
+            {
+                "name": value.name,
+                "channels": int(value.channels),
+                "low": int(value.low),
+                "high": int(value.high),
+            }
+            for value in self.inputs
+        ]
         ops: list[Tree] = []
         for op in self.ops:
             kind = next(key for key, value in _KINDS.items() if isinstance(op, value))
@@ -346,10 +372,14 @@ class Program:
             entry = _mapping(item, {"name", "channels", "low", "high"}, what)
             numbers = [_int(entry[key], f"{what}: {key}") for key in ("channels", "low", "high")]
             inputs.append(Value(_name(entry["name"], what), *numbers))
-        ops = [_op_from_tree(item, f"{name}: op {index}")
-               for index, item in enumerate(_list(top["ops"], MAX_OPS, f"{name}: ops"))]
-        outputs = [_name(item, f"{name}: outputs")
-                   for item in _list(top["outputs"], MAX_OPS, f"{name}: outputs")]
+        ops = [
+            _op_from_tree(item, f"{name}: op {index}")
+            for index, item in enumerate(_list(top["ops"], MAX_OPS, f"{name}: ops"))
+        ]
+        outputs = [
+            _name(item, f"{name}: outputs")
+            for item in _list(top["outputs"], MAX_OPS, f"{name}: outputs")
+        ]
         program = cls(name, tuple(inputs), tuple(ops), tuple(outputs))
         program.validate()
         return program
@@ -415,8 +445,10 @@ def _infer(program: Program) -> dict[str, Info]:
     """Infer every value and check everything on the way."""
     _name(program.name, "program: name")
     if not program.inputs or len(program.inputs) > MAX_OPS or len(program.ops) > MAX_OPS:
-        raise ModelError(f"{program.name}: {len(program.inputs)} inputs, {len(program.ops)} "
-                         f"operations; legal: 1..{MAX_OPS} and 0..{MAX_OPS}")
+        raise ModelError(
+            f"{program.name}: {len(program.inputs)} inputs, {len(program.ops)} "
+            f"operations; legal: 1..{MAX_OPS} and 0..{MAX_OPS}"
+        )
     known: dict[str, Info] = {}
 
     def define(name: str, info: Info, what: str) -> None:
@@ -428,8 +460,9 @@ def _infer(program: Program) -> dict[str, Info]:
         if not INT16_LOW <= info.low <= info.high <= INT16_HIGH:
             raise ModelError(f"{what}: range {info.low}..{info.high} is empty or leaves int16")
         if not MIN_SCALE <= info.resolution <= MAX_SCALE:
-            raise ModelError(f"{what}: resolution {info.resolution}, legal: "
-                             f"{MIN_SCALE}..{MAX_SCALE}")
+            raise ModelError(
+                f"{what}: resolution {info.resolution}, legal: {MIN_SCALE}..{MAX_SCALE}"
+            )
         known[name] = info
 
     for value in program.inputs:
@@ -468,8 +501,10 @@ def _result(op: Op, infos: list[Info], what: str) -> Info:
         case Add():
             other = infos[1]
             if (info.channels, info.resolution) != (other.channels, other.resolution):
-                raise ModelError(f"{what}: {op.left!r} and {op.right!r} differ in channels "
-                                 f"({info.channels}, {other.channels}) or resolution")
+                raise ModelError(
+                    f"{what}: {op.left!r} and {op.right!r} differ in channels "
+                    f"({info.channels}, {other.channels}) or resolution"
+                )
             low, high = info.low + other.low, info.high + other.high
             return Info(info.channels, _saturated(low), _saturated(high), info.steps)
         case Shuffle() | Unshuffle():
@@ -496,11 +531,14 @@ def _check_conv(op: Conv, info: Info, what: str) -> None:
     if op.stride not in (1, 2):
         raise ModelError(f"{what}: stride {op.stride}, legal: 1 and 2")
     if op.groups != 1 and not op.groups == info.channels == outputs:
-        raise ModelError(f"{what}: groups {op.groups}, legal: 1 and, with as many outputs, "
-                         f"{info.channels}")
+        raise ModelError(
+            f"{what}: groups {op.groups}, legal: 1 and, with as many outputs, {info.channels}"
+        )
     if inputs * op.groups != info.channels:
-        raise ModelError(f"{what}: weight is for {inputs * op.groups} channels, {op.source!r} "
-                         f"has {info.channels}")
+        raise ModelError(
+            f"{what}: weight is for {inputs * op.groups} channels, {op.source!r} "
+            f"has {info.channels}"
+        )
     if not 1 <= outputs <= MAX_CHANNELS:
         raise ModelError(f"{what}: {outputs} channels, legal: 1..{MAX_CHANNELS}")
     if op.weight.size and int(np.abs(op.weight.astype(np.int32)).max()) > MAX_WEIGHT:
@@ -531,8 +569,9 @@ def _check_vector(values: np.ndarray, length: int, low: int, high: int, what: st
 def _check_odd(divisor: np.ndarray, what: str) -> None:
     even = np.flatnonzero(divisor % 2 == 0)
     if even.size:
-        raise ModelError(f"{what}: divisor {int(divisor[even[0]])} of channel {int(even[0])} "
-                         "is even")
+        raise ModelError(
+            f"{what}: divisor {int(divisor[even[0]])} of channel {int(even[0])} is even"
+        )
 
 
 def _saturated(value: int | np.integer) -> int:

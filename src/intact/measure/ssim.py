@@ -102,8 +102,13 @@ def _blur(plane: np.ndarray) -> np.ndarray:
     taps = np.exp(-(offsets**2) / (2 * SIGMA**2))
     taps /= taps.sum()
     height, width = plane.shape[0] - WINDOW + 1, plane.shape[1] - WINDOW + 1
-    columns = sum(tap * plane[i : i + height] for i, tap in enumerate(taps))
-    return np.asarray(sum(tap * columns[:, i : i + width] for i, tap in enumerate(taps)))
+    columns = np.zeros((height, plane.shape[1]))
+    for i, tap in enumerate(taps):
+        columns += tap * plane[i : i + height]
+    result = np.zeros((height, width))
+    for i, tap in enumerate(taps):
+        result += tap * columns[:, i : i + width]
+    return result
 
 
 def _halve(plane: np.ndarray) -> np.ndarray:

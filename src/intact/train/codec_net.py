@@ -24,6 +24,7 @@ from intact.train.entropy import (
     FactorizedPrior,
     gaussian_bits,
 )
+from intact.train.graph import Conv
 from intact.train.network import Network, unshuffle
 from intact.train.transforms import BUILDERS, PIXEL_UNIT, TransformConfig
 
@@ -119,7 +120,7 @@ class CodecNet(nn.Module):
         z = nets["hyper_analysis"]({"y": y}, t)["z"]
         z_hat = straight_through(z)
         bits_z = self.prior_z.bits(z_hat if hard else z + self._noise(z, generator))
-        f = nets["hyper_synthesis"]({"z": z_hat}, t)["b1.y"]
+        f = nets["hyper_synthesis"]({"z": z_hat}, t)["f"]
         mask = pass_mask(*y.shape[1:], device=y.device)
 
         a = nets["prior_a"]({"f": f}, t)
@@ -154,6 +155,20 @@ class CodecNet(nn.Module):
         """Mean over the batch of ``step * (bpp + rd_weight / step^2 * mse)``."""
         step = self.rates.step(t)
         return (step * result.bpp + self.rates.rd_weight / step * result.mse).mean()
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Weights that write into pixels or latents directly.
+
+        Neighboring pixels are correlated, so a step of Adam (the same size for every weight) in
+        these adds up over hundreds of inputs to gray levels: they want a smaller rate.
+        """
+        found = []
+        for name in ("analysis", "synthesis"):
+            network: Network = self.networks[name]  # type: ignore[assignment]
+            for node in network.graph.nodes:
+                if isinstance(node, Conv) and node.activation in ("stream", "latent"):
+                    found += [network.get(node.target, k) for k in ("weight", "bias", "slope")]
+        return found
 
     @torch.no_grad()
     def start_as_transform_code(self, patches: Tensor) -> None:

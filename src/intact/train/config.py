@@ -38,6 +38,7 @@ class OptimizerConfig:
     Attributes:
         steps: in total.
         learning_rate: Adam's, at its height.
+        slow_factor: times that, for weights that write into pixels or latents directly.
         warmup: steps of linear rise.
         decay_from: fraction of the steps after which the rate falls as a cosine.
         clip_norm: gradients are scaled down to this norm.
@@ -49,6 +50,7 @@ class OptimizerConfig:
 
     steps: int = 20000
     learning_rate: float = 1e-3
+    slow_factor: float = 0.1
     warmup: int = 200
     decay_from: float = 0.5
     clip_norm: float = 1.0

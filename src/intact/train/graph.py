@@ -153,7 +153,7 @@ class Graph:
         channels = self.channels[source] * factor * factor
         return self._append(Shuffle(source, target, factor, inverse=True), channels)
 
-    def block(self, stream: str, name: str) -> str:
+    def block(self, stream: str, name: str, target: str | None = None) -> str:
         """Append one residual block: a spatial branch, then a channel-mixing branch.
 
         ``x += 1x1(depthwise 3x3(QReLU(1x1(x))));  x += 1x1(QReLU(1x1 to 2C (x)))``.
@@ -167,7 +167,7 @@ class Graph:
         a = self.requantize(x, f"{name}.f")
         b = self.conv(a, f"{name}.g", 2 * c, "relu")
         e = self.conv(b, f"{name}.h", c, "stream")
-        return self.add(x, e, f"{name}.y")
+        return self.add(x, e, target or f"{name}.y")
 
     def output(self, *names: str) -> None:
         """Name the outputs."""

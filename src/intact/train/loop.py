@@ -95,9 +95,13 @@ class Trainer:
             precision = measure_precision(device) if wanted == "auto" else getattr(torch, wanted)
         self.precision = precision
         net.set_compute_dtype(precision)
-        self.optimizer = torch.optim.Adam(
-            net.parameters(), config.optimizer.learning_rate, fused=True
-        )
+        slow = net.slow_parameters()
+        ids = {id(p) for p in slow}
+        groups = [
+            {"params": [p for p in net.parameters() if id(p) not in ids], "factor": 1.0},
+            {"params": slow, "factor": config.optimizer.slow_factor},
+        ]
+        self.optimizer = torch.optim.Adam(groups, config.optimizer.learning_rate, fused=True)
         self.average = {k: v.detach().clone() for k, v in net.state_dict().items()}
         self.step = 0
 
@@ -135,7 +139,7 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), config.clip_norm)
         rate = learning_rate(config, self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         self.optimizer.step()
         self._update_average()
         return {

@@ -80,7 +80,10 @@ class Network(nn.Module):
         weight = torch.randn((node.c_out, i, node.kernel, node.kernel), generator=generator)
         fan_in = i * node.kernel * node.kernel
         # Branches start near zero, so that the network starts as its skip connections.
-        gain = {"relu": math.sqrt(2), "linear": 1.0}.get(node.activation, 0.02)
+        branches = {n.right for n in self.graph.nodes if isinstance(n, Add)}
+        gain = {"relu": math.sqrt(2), "linear": 1.0, "index": 0.1}.get(node.activation, 1.0)
+        if node.target in branches:
+            gain = 0.02
         weight = weight * (gain / math.sqrt(fan_in))
         if node.depthwise:
             weight = weight * 0.5

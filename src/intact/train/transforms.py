@@ -98,7 +98,7 @@ def hyper_synthesis(config: TransformConfig) -> Graph:
     s = g.shuffle(g.conv(z, "h0", 4 * c, "stream"), "s0", 2)
     s = g.block(s, "b0")
     s = g.shuffle(g.conv(g.requantize(s, "a"), "h1", 4 * c, "stream"), "s1", 2)
-    g.output(g.block(s, "b1"))
+    g.output(g.block(s, "b1", "f"))
     return g
 
 

@@ -1,0 +1,105 @@
+"""Send one photograph through Intact and show what came out; `make demo` runs this.
+
+Encodes demo/original.png, decodes it with every backend, and compares both with demo/photo.intact
+and demo/photo.png, which ship with the source: same file, same pixels on every machine.
+
+    python demo/run.py            # writes demo/out/, changes nothing in the repository
+    python demo/run.py --update   # makes the two reference files anew (a new model or format)
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from intact.measure import file_bpp, ms_ssim, psnr
+
+DEMO = Path(__file__).resolve().parent
+OUT = DEMO / "out"
+BACKENDS = ("native", "numpy")
+
+
+def run(*arguments: str | Path) -> float | None:
+    """Run `intact` as a user would; its wall time in seconds, or None where it refused."""
+    command = [Path(sys.executable).with_name("intact"), *arguments]
+    shown = [p.relative_to(DEMO.parent) if isinstance(p, Path) else p for p in arguments]
+    print("$ intact", *shown, flush=True)
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        print(f"  {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+        return None
+    return seconds
+
+
+def pixels(path: Path) -> np.ndarray:
+    """Pixels [h, w, 3] of a picture file."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def verdict(*, same: bool) -> str:
+    """A word that reads well and greps well."""
+    return "identical" if same else "DIFFERENT"
+
+
+def decode_everywhere(file: Path) -> dict[str, np.ndarray]:
+    """Decode with each backend of this machine; each picture is kept in demo/out."""
+    decoded = {}
+    for backend in BACKENDS:
+        picture = OUT / f"photo-{backend}.png"
+        seconds = run("decode", file, picture, "--backend", backend)
+        if seconds is not None:
+            print(f"  {seconds:.2f} s, start of Python included")
+            decoded[backend] = pixels(picture)
+    return decoded
+
+
+def main() -> int:
+    """Run the demonstration; 1 where anything that must be identical is not."""
+    original, file = DEMO / "original.png", OUT / "photo.intact"
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir()
+    seconds = run("encode", original, file)
+    if seconds is None:
+        return 1
+    source = pixels(original)
+    height, width = source.shape[:2]
+    size, rate = file.stat().st_size, file_bpp(file, height, width)
+    print(f"  {seconds:.2f} s, {width} x {height} pixels, {original.stat().st_size} bytes of PNG")
+    print(f"  became {size} bytes: {rate:.3f} bits per pixel, 1/{24 / rate:.0f} of the raw pixels")
+
+    decoded = decode_everywhere(file)
+    if not decoded:
+        return 1
+    first = next(iter(decoded.values()))
+    print(f"  PSNR {psnr(source, first):.2f} dB, MS-SSIM {ms_ssim(source, first):.4f}")
+    same = all(np.array_equal(first, other) for other in decoded.values())
+    print(f"pixels of {' and '.join(decoded)}: {verdict(same=same)}")
+
+    reference, picture = DEMO / "photo.intact", DEMO / "photo.png"
+    if "--update" in sys.argv[1:]:
+        shutil.copy(file, reference)
+        Image.fromarray(first).save(picture, optimize=True)
+        print(f"wrote {reference} and {picture}")
+        return 0 if same else 1
+    if not (reference.exists() and picture.exists()):
+        print("no reference files: make them with `python demo/run.py --update`")
+        return 1
+    same_file = file.read_bytes() == reference.read_bytes()
+    same_picture = np.array_equal(first, pixels(picture))
+    print(f"file against the demo/photo.intact that ships: {verdict(same=same_file)}")
+    print(f"pixels against the demo/photo.png that ships: {verdict(same=same_picture)}")
+    print(f"look at {(OUT / f'photo-{next(iter(decoded))}.png').relative_to(DEMO.parent)}")
+    return 0 if same and same_file and same_picture else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

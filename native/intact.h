@@ -1,0 +1,43 @@
+/* Macros shared by all of the native code. No declarations: Python binds the functions by name. */
+#ifndef INTACT_H
+#define INTACT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define INTACT_API __declspec(dllexport)
+#elif defined(__EMSCRIPTEN__) || defined(__wasm__)
+#define INTACT_API __attribute__((used, visibility("default")))
+#elif defined(__GNUC__)
+#define INTACT_API __attribute__((visibility("default")))
+#else
+#define INTACT_API
+#endif
+
+#if defined(_MSC_VER)
+#define INTACT_INLINE static __forceinline
+#elif defined(__GNUC__)
+#define INTACT_INLINE static inline __attribute__((always_inline))
+#else
+#define INTACT_INLINE static inline
+#endif
+
+/* Before a loop with a short constant number of rounds. */
+#if defined(__clang__)
+#define INTACT_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define INTACT_UNROLL _Pragma("GCC unroll 8")
+#else
+#define INTACT_UNROLL
+#endif
+
+#if defined(__GNUC__)
+#define INTACT_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define INTACT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#else
+#define INTACT_LIKELY(condition) (condition)
+#define INTACT_UNLIKELY(condition) (condition)
+#endif
+
+#endif

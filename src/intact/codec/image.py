@@ -1,0 +1,287 @@
+"""Images to files and back: what `intact.encode` and `intact.decode` are.
+
+    image --analyze--> latents --code--> payloads --pack--> file
+
+The encoder runs the decoder's half too: the file carries a checksum of the pixels that it decodes
+to. A decoder that comes to other pixels says so; it never returns them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from intact.codec import pixels as px
+from intact.codec.latents import Layout, decode_latents, encode_latents, plan_latents
+from intact.codec.model import LATENT_PX, Model
+from intact.codec.networks import Networks
+from intact.codec.store import find_model, load_model
+from intact.codec.windows import Window, reach
+from intact.container import chunks
+from intact.container.image_file import (
+    ImageFile,
+    ImageHeader,
+    Mode,
+    pack_image,
+    unpack_image,
+)
+from intact.container.limits import MAX_PIXELS, MAX_TILE_LOG2
+from intact.errors import CorruptDataError
+from intact.intnet.backends import choose
+
+log = logging.getLogger(__name__)
+
+DEFAULT_QUALITY = 50.0
+_CHUNKS = {"exif": chunks.EXIF, "icc_profile": chunks.ICC, "xmp": chunks.XMP}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A file and what is known of it.
+
+    Attributes:
+        data: the file.
+        level: the model's level that was used.
+        pixels: what the file decodes to, uint8 [h, w, c] (alpha included).
+        note: what was converted on the way in, or "".
+    """
+
+    data: bytes
+    level: int
+    pixels: np.ndarray
+    note: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded image.
+
+    Attributes:
+        pixels: uint8 [h, w] for L, else [h, w, c].
+        mode: "L", "LA", "RGB" or "RGBA".
+        exif: a TIFF structure as found in the file, or b"".
+        icc_profile: or b"".
+        xmp: or b"".
+        level: the quality level.
+        model_name: of the model.
+    """
+
+    pixels: np.ndarray
+    mode: str
+    exif: bytes = b""
+    icc_profile: bytes = b""
+    xmp: bytes = b""
+    level: int = 0
+    model_name: str = ""
+    metadata: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How to compute; never what.
+
+    Attributes:
+        backend: "auto", "native", "numpy", "torch" or "reference".
+        threads: 0 takes all cores.
+    """
+
+    backend: str = "auto"
+    threads: int = 0
+
+    def networks(self, model: Model, num_pixels: int) -> Networks:
+        """A model's programs, ready to run."""
+        return Networks(model, num_pixels, self.backend, self.threads or os.cpu_count() or 1)
+
+
+class Encoder:
+    """One image, analyzed again for each level that is asked for.
+
+    Args:
+        image: uint8 [h, w], [h, w, 1..4], or a Pillow image.
+        model: the codec.
+        metadata: "exif", "icc_profile", "xmp"; what is missing is taken from the image, b"" drops.
+        runtime: how to compute.
+    """
+
+    def __init__(
+        self,
+        image: Any,  # noqa: ANN401
+        model: Model,
+        metadata: Mapping[str, bytes | None] | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        self.source, self.model = px.from_image(image), model
+        self.height, self.width = self.source.color.shape[:2]
+        if self.height * self.width > MAX_PIXELS:
+            raise ValueError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
+        self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
+        given = {k: v for k, v in (metadata or {}).items() if v is not None}
+        self.metadata = {k: v for k, v in {**self.source.metadata, **given}.items() if v}
+
+    def encode(self, level: int) -> Encoded:
+        """Encode at a level (an index into the model's levels)."""
+        source = self.source
+        h, w = self.height, self.width
+        network_pixels = px.to_network(source.color, LATENT_PX)
+        y = self.networks.run("analysis", {"pixels": network_pixels}, level)["y"]
+        layout = Layout((y.shape[0], y.shape[1]), MAX_TILE_LOG2)
+        plan = plan_latents(self.networks, y, level, layout)
+        payloads = encode_latents(self.model, plan, layout)
+        latents = plan.latents
+        del y, plan  # a quarter of the peak at 24 megapixels
+        out = self.networks.run("synthesis", {"y": latents}, level)["pixels"]
+        decoded = px.from_network(out[:h, :w], source.mode)
+        extra = []
+        if source.alpha is not None:
+            decoded = np.dstack([decoded, source.alpha])
+            extra.append(chunks.Chunk(chunks.ALPHA, px.pack_alpha(source.alpha)))
+        extra += [chunks.Chunk(_CHUNKS[k], self.metadata[k]) for k in _CHUNKS if k in self.metadata]
+        header = ImageHeader(
+            model_id=self.model.id,
+            mode=source.mode,
+            level=level,
+            width=w,
+            height=h,
+            pixel_crc=zlib.crc32(np.ascontiguousarray(decoded)),
+            tile_log2=layout.tile_log2,
+        )
+        data = pack_image(ImageFile(header, payloads, tuple(extra)))
+        return Encoded(data, level, decoded, source.note)
+
+    def psnr(self, encoded: Encoded) -> float:
+        """PSNR in dB over the color channels."""
+        channels = self.source.mode.color_channels
+        error = encoded.pixels[:, :, :channels].astype(np.int32) - self.source.color
+        mse = float(np.mean(np.square(error)))
+        return float("inf") if mse == 0 else float(10 * np.log10(255**2 / mse))
+
+
+def search_level(num_levels: int, fits: Callable[[int], bool]) -> int:
+    """The highest level for which ``fits`` holds, 0 if none; ``fits`` falls from true to false."""
+    low, high = 0, num_levels - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def encode(
+    image: Any,  # noqa: ANN401
+    *,
+    quality: float = DEFAULT_QUALITY,
+    model: str | Model | None = None,
+    metadata: Mapping[str, bytes | None] | None = None,
+    backend: str = "auto",
+    threads: int = 0,
+) -> bytes:
+    """Encode an image into a file; inverse of `decode` up to the loss that ``quality`` allows.
+
+    Args:
+        image: uint8 [h, w], [h, w, 1..4], or a Pillow image (whose EXIF, ICC and XMP are kept).
+        quality: 0 (smallest) .. 100 (best).
+        model: a `Model`, the name of one, or a path; None takes the default.
+        metadata: overrides of "exif", "icc_profile", "xmp"; b"" drops one.
+        backend: "auto", "native", "numpy", "torch" or "reference": same bytes from each.
+        threads: 0 takes all cores; same bytes from any number.
+
+    Returns:
+        The file.
+
+    Raises:
+        UnsupportedError: 16-bit, floating-point and CMYK images.
+        ValueError: quality outside 0..100, an empty or misshapen array.
+
+    Example:
+        >>> import numpy as np
+        >>> data = encode(np.full((5, 7, 3), 128, np.uint8))
+        >>> decode(data).pixels.shape
+        (5, 7, 3)
+    """
+    chosen = model if isinstance(model, Model) else load_model(model)
+    level = chosen.levels.of_quality(quality)
+    return Encoder(image, chosen, metadata, Runtime(backend, threads)).encode(level).data
+
+
+def decode(
+    data: bytes,
+    *,
+    region: tuple[int, int, int, int] | None = None,
+    model: str | Model | None = None,
+    backend: str = "auto",
+    threads: int = 0,
+    max_pixels: int = MAX_PIXELS,
+) -> Decoded:
+    """Decode a file to the same pixels everywhere; inverse of `encode`.
+
+    Args:
+        data: a whole file.
+        region: (x, y, width, height) in pixels: only that, equal to the same cut of the whole.
+        model: overrides the search by id; must be the model of the file all the same.
+        backend: see `encode`.
+        threads: see `encode`.
+        max_pixels: larger images are refused.
+
+    Raises:
+        CorruptDataError: the file is damaged, or its pixels' checksum is not met.
+        UnsupportedError: a feature from the future, or an image beyond ``max_pixels``.
+        ModelError: the file's model is not here.
+        ValueError: the region leaves the image.
+    """
+    file = unpack_image(data, max_pixels=max_pixels)
+    chosen = find_model(file.header.model_id, model)
+    if file.header.level >= len(chosen.levels):
+        raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
+    window = _pixel_window(file.header, region)
+    runtime = Runtime(backend, threads)
+    networks = runtime.networks(chosen, window.shape[0] * window.shape[1])
+    pixels = _decode_pixels(file, networks, window)
+    if region is None and zlib.crc32(pixels) != file.header.pixel_crc:
+        used = networks.backend.name
+        log.warning("backend %s: wrong pixels; decoding again with the reference", used)
+        networks = Runtime("reference", threads).networks(chosen, file.header.num_pixels)
+        pixels = _decode_pixels(file, networks, window)
+        if zlib.crc32(pixels) != file.header.pixel_crc:
+            raise CorruptDataError("the decoded pixels do not match the file's checksum")
+        choose.refuse(used, "decoded pixels that the reference does not confirm")
+    if file.header.mode is Mode.L:
+        pixels = pixels[:, :, 0]
+    found = {k: file.chunk(v) or b"" for k, v in _CHUNKS.items()}
+    return Decoded(
+        pixels, file.header.mode.name, **found, level=file.header.level, model_name=chosen.name
+    )
+
+
+def _pixel_window(header: ImageHeader, region: tuple[int, int, int, int] | None) -> Window:
+    if region is None:
+        return Window(0, 0, header.height, header.width)
+    x, y, w, h = region
+    if x < 0 or y < 0 or w < 1 or h < 1 or x + w > header.width or y + h > header.height:
+        raise ValueError(f"region {region} leaves the image of {header.width}x{header.height}")
+    return Window(y, x, y + h, x + w)
+
+
+def _decode_pixels(file: ImageFile, networks: Networks, window: Window) -> np.ndarray:
+    """uint8 [h, w, c]: the pixels of a window."""
+    header = file.header
+    layout = Layout(header.latent_shape, header.tile_log2)
+    margin = reach(networks.model.programs["synthesis"])["y"]
+    needed = window.shrink(LATENT_PX).grow(margin, 1, layout.shape)
+    latents, outer = decode_latents(networks, file.payloads, header.level, layout, needed)
+    latents = np.ascontiguousarray(latents[needed.within(outer)])
+    out = networks.run("synthesis", {"y": latents}, header.level)["pixels"]
+    top, left = needed.top * LATENT_PX, needed.left * LATENT_PX
+    place = window.within(Window(top, left, top + out.shape[0], left + out.shape[1]))
+    pixels = px.from_network(out[place], header.mode)
+    if header.mode.has_alpha:
+        data = file.chunk(chunks.ALPHA)
+        if data is None:
+            raise CorruptDataError("the alpha plane is missing")
+        alpha = px.unpack_alpha(data, header.height, header.width)
+        pixels = np.dstack([pixels, alpha[window.slices]])
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,268 @@
+"""Latents to payloads and back: two passes over a checkerboard, one rANS message per tile.
+
+    z  ->  f = hyper_synthesis(z)
+    pass A (y + x + channel even): mean, theta = prior_a(f)
+    pass B (odd):                  mean, theta = prior_b(f, latents of pass A)
+
+A tile's message holds its z, then its pass A, then its pass B. A symbol's table follows from theta
+and the level; table 0 means the symbol is 0 and is not sent. Normative: docs/spec/container.md,
+"Payload".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from intact.bits.fast import Decoder, encode
+from intact.codec.model import HYPER_RATIO, NUM_SCALES, THETA_SHIFT, Model
+from intact.codec.networks import Networks
+from intact.codec.windows import Window, reach
+
+Grid = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie: the grid of latents and its tiles.
+
+    Attributes:
+        shape: rows and columns of latents.
+        tile_log2: tiles are squares of ``2**tile_log2`` latents.
+    """
+
+    shape: Grid
+    tile_log2: int
+
+    @property
+    def hyper_shape(self) -> Grid:
+        """Rows and columns of hyper-latents."""
+        return -(-self.shape[0] // HYPER_RATIO), -(-self.shape[1] // HYPER_RATIO)
+
+    @property
+    def columns(self) -> int:
+        """Tiles in a row of tiles."""
+        return -(-self.shape[1] >> self.tile_log2)
+
+    @property
+    def whole(self) -> Window:
+        """All latents."""
+        return Window(0, 0, *self.shape)
+
+    def tile(self, index: int) -> Window:
+        """The latents of a tile."""
+        side = 1 << self.tile_log2
+        top, left = index // self.columns * side, index % self.columns * side
+        return Window(
+            top, left, min(top + side, self.shape[0]), min(left + side, self.shape[1])
+        )
+
+    def tiles(self, window: Window) -> list[int]:
+        """The tiles that a window touches."""
+        cells = window.shrink(1 << self.tile_log2)
+        return [
+            row * self.columns + column
+            for row in range(cells.top, cells.bottom)
+            for column in range(cells.left, cells.right)
+        ]
+
+
+def pass_a_mask(window: Window, channels: int) -> np.ndarray:
+    """bool [h, w, c]: the latents of pass A; the parity is that of the whole image's grid."""
+    rows = np.arange(window.top, window.bottom)[:, None, None]
+    columns = np.arange(window.left, window.right)[None, :, None]
+    return ((rows + columns + np.arange(channels)) & 1) == 0
+
+
+def table_indexes(theta: np.ndarray, shift: int) -> np.ndarray:
+    """uint8: the table of each symbol; Ballé 2019, Eq. 15, with the level's shift."""
+    half = 1 << (THETA_SHIFT - 1)
+    index = (theta.astype(np.int16) + np.int16(half - shift)) >> THETA_SHIFT
+    return np.clip(index, 0, NUM_SCALES - 1).astype(np.uint8)
+
+
+def quantize(residual: np.ndarray, step: int, offset: int) -> np.ndarray:
+    """int32: symbols; ``sign(r) * ((|r| + offset) // step)``. Only the encoder does this."""
+    magnitude = (np.abs(residual) + offset) // step
+    return np.where(residual < 0, -magnitude, magnitude)
+
+
+def dequantize(mean: np.ndarray, symbols: np.ndarray, step: int) -> np.ndarray:
+    """int16: ``mean + symbol * step``, saturated. Normative."""
+    # Escapes can be any 32-bit number: widen before the product.
+    value = mean.astype(np.int64) + symbols.astype(np.int64) * step
+    return np.clip(value, -32768, 32767).astype(np.int16)
+
+
+def hyper_indexes(window: Window, channels: int) -> np.ndarray:
+    """The table of each hyper-latent of a window: its channel."""
+    return np.tile(np.arange(channels, dtype=np.uint8), window.shape[0] * window.shape[1])
+
+
+def features(networks: Networks, z: np.ndarray, level: int, window: Window) -> np.ndarray:
+    """Run the hyper-synthesis on a window of z and cut the result to ``window`` of latents."""
+    f = networks.run("hyper_synthesis", {"z": z}, level)["f"]
+    return np.ascontiguousarray(f[: window.shape[0], : window.shape[1]])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an encoder decided: everything that is sent, before it is coded.
+
+    Attributes:
+        z: int8 [h/4, w/4, n].
+        symbols: int32 [h, w, m].
+        index: uint8 [h, w, m], the table of each symbol.
+        latents: int16 [h, w, m], what a decoder will see.
+        mask: bool [h, w, m], pass A.
+    """
+
+    z: np.ndarray
+    symbols: np.ndarray
+    index: np.ndarray
+    latents: np.ndarray
+    mask: np.ndarray
+
+
+def plan_latents(networks: Networks, y: np.ndarray, level: int, layout: Layout) -> Plan:
+    """Quantize latents.
+
+    Args:
+        networks: the model's.
+        y: int16 [h, w, m], from the analysis.
+        level: index into the model's levels.
+        layout: of these latents.
+    """
+    model = networks.model
+    levels = model.levels
+    step, shift, offset = (
+        int(a[level]) for a in (levels.steps, levels.shifts, levels.offsets)
+    )
+    z = networks.run("hyper_analysis", {"y": y}, level)["z"]
+    whole = layout.whole
+    f = features(networks, z, level, whole)
+    mask = pass_a_mask(whole, model.latent_channels)
+
+    def code(params: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        index = table_indexes(params["theta"], shift)
+        symbols = quantize(y.astype(np.int32) - params["mean"], step, offset)
+        symbols[index == 0] = 0
+        return symbols, index, dequantize(params["mean"], symbols, step)
+
+    symbols_a, index_a, y_a = code(networks.run("prior_a", {"f": f}, level))
+    y_a *= mask
+    symbols_b, index_b, y_b = code(networks.run("prior_b", {"f": f, "y": y_a}, level))
+    return Plan(
+        z,
+        np.where(mask, symbols_a, symbols_b),
+        np.where(mask, index_a, index_b),
+        np.where(mask, y_a, y_b),
+        mask,
+    )
+
+
+def encode_latents(model: Model, plan: Plan, layout: Layout) -> tuple[bytes, ...]:
+    """Code a plan, one payload per tile; inverse of `decode_latents`."""
+    payloads = []
+    for number in range(_num_tiles(layout)):
+        tile = layout.tile(number)
+        cells = tile.shrink(HYPER_RATIO)
+        parts = [
+            (
+                plan.z[cells.slices].reshape(-1).astype(np.int32),
+                hyper_indexes(cells, model.hyper_channels),
+                model.tables_z,
+            )
+        ]
+        symbols, index = plan.symbols[tile.slices], plan.index[tile.slices]
+        mask = plan.mask[tile.slices]
+        for wanted in (mask, ~mask):
+            sent = wanted & (index > 0)
+            parts.append((symbols[sent], index[sent], model.tables_y))
+        payloads.append(encode(parts))
+    return tuple(payloads)
+
+
+def _num_tiles(layout: Layout) -> int:
+    return layout.columns * -(-layout.shape[0] >> layout.tile_log2)
+
+
+class _Tiles:
+    """The decoders of the tiles at hand, each somewhere in its message."""
+
+    def __init__(self, model: Model, payloads: Sequence[bytes], layout: Layout) -> None:
+        self.model, self.payloads, self.layout = model, payloads, layout
+        self.decoders: dict[int, Decoder] = {}
+
+    def hyper(self, window: Window) -> np.ndarray:
+        """int8 [h, w, n]: decode z of a window of latents that consists of whole tiles."""
+        outer = window.shrink(HYPER_RATIO)
+        z = np.zeros((*outer.shape, self.model.hyper_channels), np.int8)
+        for number in self.layout.tiles(window):
+            cells = self.layout.tile(number).shrink(HYPER_RATIO)
+            decoder = self.decoders[number] = Decoder(self.payloads[number])
+            indexes = hyper_indexes(cells, self.model.hyper_channels)
+            symbols = decoder.decode(indexes, self.model.tables_z)
+            # A damaged file may hold any symbol; the checksums decide, the network needs int8.
+            z[cells.within(outer)] = np.clip(symbols, -128, 127).reshape(*cells.shape, -1)
+        return z
+
+    def latents(
+        self, outer: Window, params: dict[str, np.ndarray], mask: np.ndarray, level: int
+    ) -> np.ndarray:
+        """int16 [h, w, m]: decode one pass of a window that consists of whole tiles."""
+        levels = self.model.levels
+        index = table_indexes(params["theta"], int(levels.shifts[level]))
+        symbols = np.zeros(index.shape, np.int32)
+        for number in self.layout.tiles(outer):
+            place = self.layout.tile(number).within(outer)
+            sent = mask[place] & (index[place] > 0)
+            values = self.decoders[number].decode(index[place][sent], self.model.tables_y)
+            symbols[place][sent] = values
+        return dequantize(params["mean"], symbols, int(levels.steps[level])) * mask
+
+    def finish(self, window: Window) -> None:
+        """Check that the messages of the tiles in a window ended as they began."""
+        for number in self.layout.tiles(window):
+            self.decoders[number].finish()
+
+
+def decode_latents(
+    networks: Networks, payloads: Sequence[bytes], level: int, layout: Layout, window: Window
+) -> tuple[np.ndarray, Window]:
+    """Decode the latents of a window; inverse of `encode_latents`.
+
+    Args:
+        networks: the model's.
+        payloads: of all tiles.
+        level: index into the model's levels.
+        layout: of the image.
+        window: of latents that are needed.
+
+    Returns:
+        int16 [h, w, m] and the window they fill: ``window`` widened to whole tiles.
+
+    Raises:
+        CorruptDataError: a payload ends early, has bytes left over, or does not end as it began.
+    """
+    model = networks.model
+    tiles = _Tiles(model, payloads, layout)
+    side = 1 << layout.tile_log2
+    look = reach(model.programs["prior_b"])
+    inner = window.grow(0, side, layout.shape)
+    middle = inner.grow(max(look.values()), side, layout.shape)
+    look_z = reach(model.programs["hyper_synthesis"])["z"] * HYPER_RATIO
+    outer = middle.grow(look_z, side, layout.shape)
+
+    f = features(networks, tiles.hyper(outer), level, outer)
+    f = np.ascontiguousarray(f[middle.within(outer)])
+    mask = pass_a_mask(middle, model.latent_channels)
+    y_a = tiles.latents(middle, networks.run("prior_a", {"f": f}, level), mask, level)
+    params = networks.run("prior_b", {"f": f, "y": y_a}, level)
+    place = inner.within(middle)
+    params = {k: v[place] for k, v in params.items()}
+    y = y_a[place] + tiles.latents(inner, params, ~mask[place], level)
+    tiles.finish(inner)
+    return np.ascontiguousarray(y), inner

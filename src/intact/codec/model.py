@@ -1,0 +1,297 @@
+"""The frozen model of an image codec: six integer programs, two banks of tables, the quality levels.
+
+Everything here is an integer. A `Model` is validated and proven when it is made: there is no
+half-ready state and nothing to update. Its id is the hash of its content, however it was packed.
+
+Latents are fixed point with `LATENT_FRACTION` steps per unit. Level i quantizes them with
+``steps[i]`` and moves scale indices by ``shifts[i]``, so that one set of tables serves all levels:
+
+    index = clip((theta - shift + 2) >> 2, 0, NUM_SCALES - 1)
+
+Index 0 codes nothing: the symbol is 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from intact.bits.tables import TableBank
+from intact.container.model_file import pack_model, unpack_model
+from intact.container.tree import model_id
+from intact.errors import ModelError
+from intact.intnet.certificate import Certificate, prove
+from intact.intnet.program import Info, Program
+
+NUM_SCALES = 64
+THETA_SHIFT = 2
+"""Four theta steps make one table."""
+LATENT_PX = 16
+HYPER_RATIO = 4
+MAX_LEVELS = 64
+PROGRAMS = ("analysis", "hyper_analysis", "hyper_synthesis", "prior_a", "prior_b", "synthesis")
+FORMAT = "image codec 1"
+
+_INPUTS = {
+    "analysis": ("pixels",),
+    "hyper_analysis": ("y",),
+    "hyper_synthesis": ("z",),
+    "prior_a": ("f",),
+    "prior_b": ("f", "y"),
+    "synthesis": ("y",),
+}
+_OUTPUTS = {
+    "analysis": ("y",),
+    "hyper_analysis": ("z",),
+    "hyper_synthesis": ("f",),
+    "prior_a": ("mean", "theta"),
+    "prior_b": ("mean", "theta"),
+    "synthesis": ("pixels",),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The quality levels, coarsest first; arrays of equal length, 1..64.
+
+    Attributes:
+        steps: int32, the quantization step in latent units, 1..32767, falling.
+        shifts: int32, what is subtracted from theta, -255..255.
+        parameters: int32, the level given to the programs, -127..127.
+        offsets: int32, what the encoder adds before the division of |residual| by the step: half a
+            step rounds to the nearest, less makes zeros cheaper (a dead zone); 0..step // 2.
+    """
+
+    steps: np.ndarray
+    shifts: np.ndarray
+    parameters: np.ndarray
+    offsets: np.ndarray
+
+    def __post_init__(self) -> None:
+        limits = {"steps": (1, 32767), "shifts": (-255, 255), "parameters": (-127, 127)}
+        for name in ("steps", "shifts", "parameters", "offsets"):
+            array = np.array(getattr(self, name))
+            if array.dtype.kind not in "iu" or array.ndim != 1:
+                raise ModelError(f"levels: {name} is not a row of integers")
+            low, high = limits.get(name, (0, 32767))
+            if not 1 <= array.size <= MAX_LEVELS or array.min() < low or array.max() > high:
+                raise ModelError(f"levels: {name} has not 1..{MAX_LEVELS} values in {low}..{high}")
+            array = array.astype(np.int32)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        sizes = {a.size for a in (self.steps, self.shifts, self.parameters, self.offsets)}
+        if len(sizes) != 1:
+            raise ModelError(f"levels: arrays of different lengths {sorted(sizes)}")
+        if (2 * self.offsets > self.steps).any():
+            raise ModelError("levels: an offset is above half its step")
+
+    def __len__(self) -> int:
+        return self.steps.size
+
+    def of_quality(self, quality: float) -> int:
+        """The level for a quality of 0..100, linear.
+
+        Raises:
+            ValueError: the quality is outside 0..100.
+        """
+        if not 0 <= quality <= 100:
+            raise ValueError(f"quality is {quality}, must be in 0..100")
+        return int(quality * (len(self) - 1) // 100)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A frozen image codec.
+
+    Attributes:
+        name: for people; not part of the identity's meaning, but of the content.
+        programs: the networks by role, exactly `PROGRAMS`.
+        tables_y: `NUM_SCALES` tables by scale index.
+        tables_z: one table per channel of the hyper-latents.
+        levels: the qualities.
+        info: how it was made (plain text by key), shown by ``intact models``.
+
+    Raises:
+        ModelError: the parts do not fit, or a bound cannot be proven.
+    """
+
+    name: str
+    programs: dict[str, Program]
+    tables_y: TableBank
+    tables_z: TableBank
+    levels: Levels
+    info: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if set(self.programs) != set(PROGRAMS):
+            raise ModelError(f"model: programs {sorted(self.programs)}, wanted {sorted(PROGRAMS)}")
+        if self.tables_y.num_tables != NUM_SCALES:
+            raise ModelError(f"model: {self.tables_y.num_tables} scale tables, not {NUM_SCALES}")
+        for name in PROGRAMS:
+            self._check_interface(name)
+        m, n = self.latent_channels, self.hyper_channels
+        if self.tables_z.num_tables != n:
+            raise ModelError(f"model: {self.tables_z.num_tables} hyper tables for {n} channels")
+        wanted = {
+            ("analysis", "y"): (m, "1/16"),
+            ("hyper_analysis", "z"): (n, "1/4"),
+            ("prior_a", "mean"): (m, "1"),
+            ("prior_a", "theta"): (m, "1"),
+            ("prior_b", "mean"): (m, "1"),
+            ("prior_b", "theta"): (m, "1"),
+            ("synthesis", "pixels"): (3, "16"),
+        }
+        for (program, output), (channels, resolution) in wanted.items():
+            info = self.values(program)[output]
+            if info.channels != channels or str(info.resolution) != resolution:
+                raise ModelError(
+                    f"model: {program}.{output} has {info.channels} channels at {info.resolution}, "
+                    f"wanted {channels} at {resolution}"
+                )
+        self._check_ranges()
+        for name in PROGRAMS:
+            prove(self.programs[name])
+
+    def _check_interface(self, name: str) -> None:
+        program = self.programs[name]
+        inputs = tuple(v.name for v in program.inputs)
+        if inputs != _INPUTS[name] or tuple(program.outputs) != _OUTPUTS[name]:
+            raise ModelError(f"model: {name} maps {inputs} to {program.outputs}")
+
+    def _check_ranges(self) -> None:
+        m = self.latent_channels
+        f = self.values("hyper_synthesis")["f"]
+        int16 = (-32768, 32767)
+        inputs = {
+            "analysis": {"pixels": (3, -128, 127)},
+            "hyper_analysis": {"y": (m, *int16)},
+            "hyper_synthesis": {"z": (self.hyper_channels, -128, 127)},
+            "prior_a": {"f": (f.channels, *int16)},
+            "prior_b": {"f": (f.channels, *int16), "y": (m, *int16)},
+            "synthesis": {"y": (m, *int16)},
+        }
+        for name, values in inputs.items():
+            for value in self.programs[name].inputs:
+                if (value.channels, value.low, value.high) != values[value.name]:
+                    raise ModelError(f"model: {name}: input {value.name} is {value}")
+        limits = {"theta": (0, 255), "mean": int16, "z": (-128, 127), "y": int16, "f": int16}
+        limits["pixels"] = (-128, 127)
+        for name in PROGRAMS:
+            for output in self.programs[name].outputs:
+                info, (low, high) = self.values(name)[output], limits[output]
+                if info.low < low or info.high > high:
+                    raise ModelError(f"model: {name}.{output} reaches {info.low}..{info.high}")
+
+    def values(self, program: str) -> dict[str, Info]:
+        """What is known of each value of a program."""
+        return self._values[program]
+
+    @cached_property
+    def _values(self) -> dict[str, dict[str, Info]]:
+        return {name: program.ranges() for name, program in self.programs.items()}
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of y."""
+        return self.programs["synthesis"].inputs[0].channels
+
+    @property
+    def hyper_channels(self) -> int:
+        """Channels of z."""
+        return self.programs["hyper_synthesis"].inputs[0].channels
+
+    @cached_property
+    def tree(self) -> dict[str, Any]:
+        """The canonical content; inverse of `from_tree`."""
+        levels = {
+            k: getattr(self.levels, k) for k in ("steps", "shifts", "parameters", "offsets")
+        }
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "info": dict(self.info),
+            "programs": {name: program.to_tree() for name, program in self.programs.items()},
+            "tables_y": _bank_tree(self.tables_y),
+            "tables_z": _bank_tree(self.tables_z),
+            "levels": levels,
+        }
+
+    @cached_property
+    def id(self) -> bytes:
+        """16 bytes that identify the content."""
+        return model_id(self.tree)
+
+    @cached_property
+    def certificates(self) -> dict[str, Certificate]:
+        """Which arithmetic is exact for each layer, by program."""
+        return {name: prove(program) for name, program in self.programs.items()}
+
+    @classmethod
+    def from_tree(cls, tree: Any) -> Model:  # noqa: ANN401
+        """Build and check a model from untrusted content; inverse of `tree`.
+
+        Raises:
+            ModelError: anything is missing, too much, or of the wrong kind.
+        """
+        keys = ("format", "name", "info", "programs", "tables_y", "tables_z", "levels")
+        _check_keys(tree, keys, "model")
+        if tree["format"] != FORMAT:
+            raise ModelError(f"model: format {tree['format']!r}, this package reads {FORMAT!r}")
+        if not isinstance(tree["name"], str) or not isinstance(tree["info"], dict):
+            raise ModelError("model: name or info has the wrong kind")
+        if not all(isinstance(v, str) for v in tree["info"].values()):
+            raise ModelError("model: info holds something other than text")
+        _check_keys(tree["programs"], PROGRAMS, "programs")
+        _check_keys(tree["levels"], ("steps", "shifts", "parameters", "offsets"), "levels")
+        return cls(
+            name=tree["name"],
+            programs={k: Program.from_tree(v) for k, v in tree["programs"].items()},
+            tables_y=_bank_from_tree(tree["tables_y"], "tables_y"),
+            tables_z=_bank_from_tree(tree["tables_z"], "tables_z"),
+            levels=Levels(**tree["levels"]),
+            info=dict(tree["info"]),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Pack into a model file; inverse of `from_bytes`."""
+        return pack_model(self.tree)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Model:
+        """Read a model file; inverse of `to_bytes`.
+
+        Raises:
+            CorruptDataError: the file is damaged.
+            ModelError: its content is not a legal model.
+        """
+        return cls.from_tree(unpack_model(data))
+
+
+def _check_keys(tree: Any, keys: tuple[str, ...], what: str) -> None:  # noqa: ANN401
+    if not isinstance(tree, dict) or set(tree) != set(keys):
+        found = sorted(tree) if isinstance(tree, dict) else type(tree).__name__
+        raise ModelError(f"{what}: wanted the keys {sorted(keys)}, found {found}")
+
+
+def _bank_tree(bank: TableBank) -> dict[str, Any]:
+    return {
+        "minimums": bank.minimums,
+        "sizes": bank.sizes,
+        "freqs": bank.freqs.astype(np.int16),
+    }
+
+
+def _bank_from_tree(tree: Any, what: str) -> TableBank:  # noqa: ANN401
+    _check_keys(tree, ("minimums", "sizes", "freqs"), what)
+    arrays = {}
+    for key, value in tree.items():
+        if not isinstance(value, np.ndarray) or value.ndim != 1:
+            raise ModelError(f"{what}: {key} is not a row of integers")
+        arrays[key] = value.astype(np.int64)
+    sizes, freqs = arrays["sizes"], arrays["freqs"]
+    if sizes.size == 0 or sizes.min() < 2 or int(sizes.sum()) != freqs.size:
+        raise ModelError(f"{what}: sizes do not add up to {freqs.size} frequencies")
+    return TableBank.build(arrays["minimums"], np.split(freqs, np.cumsum(sizes)[:-1]))

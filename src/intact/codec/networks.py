@@ -1,0 +1,33 @@
+"""Running a model's programs: which backend, how many threads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from intact.codec.model import Model
+from intact.intnet.backends import choose
+
+
+class Networks:
+    """A model's programs on a proven backend.
+
+    Args:
+        model: the model.
+        pixels: of the image at hand; "auto" chooses by it.
+        backend: "auto" or a name; see `intact.intnet.backends.choose`.
+        threads: results do not depend on it.
+
+    Raises:
+        ValueError: the backend is unknown.
+        UnsupportedError: the named backend is not available or not exact here.
+    """
+
+    def __init__(self, model: Model, pixels: int, backend: str, threads: int) -> None:
+        self.model, self.threads = model, threads
+        self.backend = choose.choose(list(model.programs.values()), pixels, backend)
+
+    def run(self, name: str, inputs: dict[str, np.ndarray], level: int) -> dict[str, np.ndarray]:
+        """Run a program at a level (an index into the model's levels)."""
+        runner = self.backend.runner(self.model.programs[name])
+        parameter = int(self.model.levels.parameters[level])
+        return runner(inputs, level=parameter, threads=self.threads)

@@ -1,0 +1,145 @@
+"""Pixels in, pixels out: what images are accepted, padding, the alpha plane."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from intact.container.image_file import Mode
+from intact.errors import CorruptDataError, UnsupportedError
+
+_DIRECT = {"L", "LA", "RGB", "RGBA"}
+_CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA", "YCbCr": "RGB", "RGBX": "RGB", "La": "LA",
+              "RGBa": "RGBA", "HSV": "RGB", "LAB": "RGB"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image to encode.
+
+    Attributes:
+        color: uint8 [h, w, 3] or [h, w, 1].
+        alpha: uint8 [h, w], or None.
+        mode: of the file.
+        note: what was converted, or "".
+        metadata: "exif", "icc_profile" and "xmp" as found in the image.
+    """
+
+    color: np.ndarray
+    alpha: np.ndarray | None
+    mode: Mode
+    note: str
+    metadata: dict[str, bytes]
+
+
+def from_image(image: Any) -> Source:  # noqa: ANN401
+    """Take an array or a Pillow image apart.
+
+    Args:
+        image: uint8 [h, w], [h, w, 1..4], or a Pillow image.
+
+    Raises:
+        UnsupportedError: 16-bit, floating-point and CMYK images.
+        ValueError: an array of another shape, or an empty one.
+    """
+    note, metadata = "", {}
+    # Pillow is recognized by what it offers: below the line nothing imports it.
+    if hasattr(image, "getbands") and hasattr(image, "convert"):
+        metadata = _metadata(image)
+        mode = image.mode
+        if mode in _CONVERTED:
+            wanted = _CONVERTED[mode]
+            if mode == "P" and "transparency" in image.info:
+                wanted = "RGBA"
+            image = image.convert(wanted)
+            note = f"converted from {mode} to {wanted}"
+        elif mode not in _DIRECT:
+            raise UnsupportedError(
+                f"image mode {mode}: only 8-bit gray, RGB and alpha are coded; convert it first"
+            )
+        elif "transparency" in image.info and mode in ("L", "RGB"):
+            wanted = "LA" if mode == "L" else "RGBA"
+            image = image.convert(wanted)
+            note = f"converted from {mode} with a transparent color to {wanted}"
+    array = np.asarray(image)
+    if array.dtype != np.uint8:
+        raise UnsupportedError(f"pixels are {array.dtype}: only 8-bit images (uint8) are coded")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
+        raise ValueError(f"pixels have the shape {array.shape}, wanted [h, w] or [h, w, 1..4]")
+    mode = Mode(array.shape[2])
+    alpha = np.ascontiguousarray(array[:, :, -1]) if mode.has_alpha else None
+    return Source(array[:, :, : mode.color_channels], alpha, mode, note, metadata)
+
+
+def _metadata(image: Any) -> dict[str, bytes]:  # noqa: ANN401
+    found = {}
+    for key in ("exif", "icc_profile", "xmp"):
+        value = image.info.get(key)
+        if isinstance(value, str):
+            value = value.encode("utf-8")
+        if isinstance(value, bytes) and value:
+            found[key] = value
+    exif = found.get("exif", b"")
+    if exif.startswith(b"Exif\0\0"):  # JPEG's prefix, not part of the TIFF structure
+        found["exif"] = exif[6:]
+    return {k: v for k, v in found.items() if v}
+
+
+def to_network(color: np.ndarray, multiple: int) -> np.ndarray:
+    """int8 [h', w', 3]: pixels minus 128, gray as three equal channels, the edge repeated."""
+    h, w, c = color.shape
+    padding = ((0, -h % multiple), (0, -w % multiple), (0, 0))
+    padded = np.pad(color, padding, mode="edge") if h % multiple or w % multiple else color
+    if c == 1:
+        padded = np.repeat(padded, 3, axis=2)
+    # Flipping the top bit of p gives p - 128 in two's complement.
+    return (np.ascontiguousarray(padded) ^ 128).view(np.int8)
+
+
+def from_network(pixels: np.ndarray, mode: Mode) -> np.ndarray:
+    """uint8 [h, w, 1 or 3]: inverse of `to_network`; gray is the rounded mean. Normative."""
+    color = np.ascontiguousarray(pixels).view(np.uint8) ^ 128
+    if mode.color_channels == 3:
+        return color
+    return ((color.sum(axis=2, dtype=np.uint16, keepdims=True) + 1) // 3).astype(np.uint8)
+
+
+FILTERS = {0: (), 1: (1,), 2: (0,), 3: (0, 1)}
+"""Alpha filters by number: the axes along which neighbors are subtracted, modulo 256."""
+
+
+def pack_alpha(alpha: np.ndarray) -> bytes:
+    """Code an alpha plane without loss: a filter's number, then zlib; inverse of `unpack_alpha`."""
+    candidates = []
+    for number, axes in FILTERS.items():
+        plane = alpha
+        for axis in axes:
+            plane = np.diff(plane, axis=axis, prepend=np.uint8(0))
+        candidates.append(bytes([number]) + zlib.compress(plane.tobytes(), 9))
+    return min(candidates, key=len)
+
+
+def unpack_alpha(data: bytes, h: int, w: int) -> np.ndarray:
+    """uint8 [h, w]; inverse of `pack_alpha`.
+
+    Raises:
+        CorruptDataError: unknown filter, damaged stream, or not exactly h * w samples.
+    """
+    if not data or data[0] not in FILTERS:
+        raise CorruptDataError("alpha plane: unknown filter")
+    inflater = zlib.decompressobj()
+    try:
+        plane = inflater.decompress(data[1:], h * w + 1)
+    except zlib.error as error:
+        raise CorruptDataError(f"alpha plane: {error}") from error
+    if len(plane) != h * w or not inflater.eof or inflater.unused_data:
+        raise CorruptDataError(f"alpha plane: {len(plane)} samples for {w}x{h} pixels")
+    alpha = np.frombuffer(plane, np.uint8).reshape(h, w)
+    for axis in reversed(FILTERS[data[0]]):
+        alpha = np.cumsum(alpha, axis=axis, dtype=np.uint8)
+    return alpha

@@ -1,0 +1,97 @@
+"""Where models are found: those that ship with the package, then a search path.
+
+Files name their model by id, people by name or path. Shipped models are never removed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from intact import models
+from intact.codec.model import Model
+from intact.container.model_file import peek_model
+from intact.errors import CorruptDataError, ModelError, UnsupportedError
+
+SUFFIX = ".intactm"
+DEFAULT = "photo"
+
+
+def search_path() -> list[Path]:
+    """Folders with models: the package's, the user's."""
+    return [models.FOLDER, Path.home() / ".local" / "share" / "intact" / "models"]
+
+
+def model_files() -> list[Path]:
+    """All model files on the search path, the package's first."""
+    return [p for folder in search_path() for p in sorted(folder.glob("*" + SUFFIX))]
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, modified_ns: int, size: int) -> Model:  # noqa: ARG001
+    return Model.from_bytes(path.read_bytes())
+
+
+def read_model(path: Path) -> Model:
+    """Read a model file; kept in memory until the file changes.
+
+    Raises:
+        ModelError: there is no such file.
+        CorruptDataError: it is damaged.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise ModelError(f"no model at {path}: {error.strerror}") from error
+    return _read(path, stat.st_mtime_ns, stat.st_size)
+
+
+def load_model(name_or_path: str | Path | None = None) -> Model:
+    """Find a model by name (as ``intact models`` lists them) or by path.
+
+    Args:
+        name_or_path: None takes the default.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    name = str(name_or_path or DEFAULT)
+    if name.endswith(SUFFIX) or "/" in name or "\\" in name:
+        return read_model(Path(name))
+    for path in model_files():
+        if path.stem == name:
+            return read_model(path)
+    legal = ", ".join(p.stem for p in model_files()) or "none"
+    raise ModelError(f"no model named {name!r}; found: {legal}")
+
+
+def find_model(wanted: bytes, override: str | Path | Model | None = None) -> Model:
+    """The model of an id.
+
+    Args:
+        wanted: 16 bytes.
+        override: a model, name or path to take; its id must be the wanted one.
+
+    Raises:
+        ModelError: the override is another model, or none on the search path has the id.
+    """
+    if override is not None:
+        model = override if isinstance(override, Model) else load_model(override)
+        if model.id != wanted:
+            raise ModelError(
+                f"the file was made with model {wanted.hex()}, "
+                f"{model.name!r} is {model.id.hex()}"
+            )
+        return model
+    for path in model_files():
+        try:
+            with path.open("rb") as file:
+                if peek_model(file.read(64)).model_id != wanted:
+                    continue
+        except (OSError, CorruptDataError, UnsupportedError):
+            continue  # a stray file in the user's folder must not hide the right one
+        return read_model(path)
+    raise ModelError(
+        f"the file was made with model {wanted.hex()}, which is not installed; "
+        f"looked in {', '.join(map(str, search_path()))}"
+    )

@@ -1,0 +1,178 @@
+"""The warm start float -> integer: choose a unit for every value, rewrite every filter.
+
+A value's *unit* is the real number that one integer step stands for, per channel. Streams, latents
+and indexes have given units; 8-bit values get the one that fits their observed range; filters then
+map integers to integers. Nothing is trained here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from intact.train.codec_net import THETA_UNIT, CodecNet
+from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
+from intact.train.integer import IntegerNetwork, odd_floor
+from intact.train.network import Network
+
+QUANTILE = 0.9999
+"""8-bit ranges cover this share of the observed values; the rest saturates."""
+MAX_SAMPLES = 1 << 16
+
+
+@dataclass
+class Ranges:
+    """Observed size of values: the largest ``QUANTILE`` of |x| per channel over some batches."""
+
+    largest: dict[str, Tensor] = field(default_factory=dict)
+
+    def observe(self, name: str, x: Tensor) -> None:
+        """Take in a batch [b, h, w, c]."""
+        flat = x.detach().float().reshape(-1, x.shape[-1]).abs()
+        flat = flat[:: max(1, len(flat) // MAX_SAMPLES)]
+        rank = min(len(flat) - 1, int(QUANTILE * len(flat)))
+        high = flat.sort(0).values[rank]
+        seen = self.largest.get(name)
+        self.largest[name] = high if seen is None else torch.maximum(seen, high)
+
+
+def observe(self, name: str, x: Tensor) -> None:
+        """Take in a batch [b, h, w, c]."""
+        flat = x.detach().float().reshape(-1, x.shape[-1]).abs()
+        flat = flat[:: max(1, len(flat) // MAX_SAMPLES)]
+        rank = min(len(flat) - 1, int(QUANTILE * len(flat)))
+        high = flat.sort(0).values[rank]
+        seen = self.largest.get(name)
+        self.largest[name] = high if seen is None else torch.maximum(seen, high)
+
+
+class _Observed(Network):
+    """A float network that reports what goes through its 8-bit values."""
+
+    ranges: Ranges
+
+    def _observe(self, name: str, x: Tensor) -> None:
+        self.ranges.observe(name, x)
+
+
+def observe(network: Network, ranges: Ranges) -> None:
+    """Make a float network report its 8-bit values into ``ranges`` from now on."""
+    original = network._conv
+
+    def conv(node: Conv, x: Tensor, level: Tensor) -> Tensor:
+        # Requantized values are seen here, as inputs; ReLU and linear ones as outputs.
+        ranges.observe(node.source, x)
+        out = original(node, x, level)
+        if node.activation in ("relu", "linear"):
+            ranges.observe(node.target, out)
+        return out
+
+    network._conv = conv  # type: ignore[method-assign]
+
+
+def output_unit(graph: Graph, activation: str) -> float | None:
+    """The given unit of an activation's values; None where the observed range decides."""
+    match activation:
+        case "stream":
+            return graph.stream_unit
+        case "latent":
+            return 1.0 if graph.name == "hyper_analysis" else graph.latent_unit
+        case "index":
+            return THETA_UNIT
+        case _:
+            return None
+
+
+def convert(network: Network, ranges: Ranges) -> IntegerNetwork:
+    """The integer network that computes what a float network does, as nearly as 8 bits allow.
+
+    Args:
+        network: trained; its values observed on images (`observe`).
+        ranges: of this network's values.
+    """
+    graph = network.graph
+    integer = IntegerNetwork(graph)
+    units: dict[str, Tensor] = {
+        i.target: torch.full((i.channels,), i.unit, dtype=torch.float64) for i in graph.inputs
+    }
+    with torch.no_grad():
+        for node in graph.nodes:
+            match node:
+                case Conv():
+                    units[node.target] = _convert_conv(node, network, integer, units, ranges)
+                case Requantize():
+                    units[node.target] = _convert_requantize(
+                        node, network, integer, units[node.source], ranges
+                    )
+                case Scale():
+                    units[node.target] = torch.full_like(units[node.source], graph.stream_unit)
+                case Add():
+                    units[node.target] = units[node.left]
+                case Shuffle():
+                    source = units[node.source]
+                    if not torch.equal(source, source[:1].expand_as(source)):
+                        raise ValueError(f"{graph.name}: {node.source} is shuffled, but has no one unit")
+                    units[node.target] = source[:1].expand(graph.channels[node.target]).clone()
+    integer.output_units = {name: float(units[name][0]) for name in graph.outputs}
+    return integer
+
+
+def _convert_requantize(
+    node: Requantize, network: Network, integer: IntegerNetwork, source: Tensor, ranges: Ranges
+) -> Tensor:
+    gain = network.get(node.target, "gain").double()
+    divisor = integer.get(node.target, "divisor")
+    if node.target in ranges.largest:
+        wanted = ranges.largest[node.target].double() / gain / source / 127
+        divisor.copy_(odd_floor(wanted + 1.999).clamp(max=16383))
+    else:
+        # Leaves the network (pixels): the divisor undoes the lift.
+        pixel = network.graph.stream_unit / source
+        divisor.copy_(odd_floor(torch.full_like(pixel, 63.0)))
+    return source * divisor.double() * gain
+
+
+def _convert_conv(
+    node: Conv,
+    network: Network,
+    integer: IntegerNetwork,
+    units: dict[str, Tensor],
+    ranges: Ranges,
+) -> Tensor:
+    given = output_unit(network.graph, node.activation)
+    if given is not None:
+        out = torch.full((node.c_out,), given, dtype=torch.float64)
+    else:
+        top = 255 if node.activation == "relu" else 127
+        out = (ranges.largest[node.target].double() / top).clamp(min=1e-9)
+    source = units[node.source]
+    per_input = source[:, None, None, None] if node.depthwise else source[None, :, None, None]
+    ratio = per_input / out[:, None, None, None]
+    integer.get(node.target, "weight").copy_(network.get(node.target, "weight").double() * ratio)
+    for name in ("bias", "slope"):
+        integer.get(node.target, name).copy_(network.get(node.target, name).double() / out)
+    return out
+
+
+def convert_codec(net: CodecNet, batches: list[tuple[Tensor, Tensor]]) -> CodecNet:
+    """Replace a float codec's networks by integer ones, in a new codec; the warm start.
+
+    Args:
+        net: the float codec; left as it was.
+        batches: (uint8 images [b, h, w, 3], levels [b] in [-1, 1]) to observe ranges on.
+    """
+    observed = CodecNet(net.config, net.rates)
+    observed.load_state_dict(net.state_dict())
+    seen = {name: Ranges() for name in observed.networks}
+    for name, network in observed.networks.items():
+        observe(network, seen[name])  # type: ignore[arg-type]
+    with torch.no_grad():
+        for image, t in batches:
+            observed(image, t, None, hard=True)
+    result = CodecNet(net.config, net.rates)
+    for name, network in net.networks.items():
+        result.networks[name] = convert(network, seen[name])  # type: ignore[arg-type]
+    result.prior_z.load_state_dict(net.prior_z.state_dict())
+    return result

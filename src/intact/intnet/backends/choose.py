@@ -1,0 +1,170 @@
+"""Take the fastest backend that proves itself.
+
+Every backend must give the integers of `intact.intnet.ops`. Libraries and processors have bugs, so
+none is believed: before a backend runs a program in this process it runs the probes of
+`intact.intnet.backends.probe`, and a wrong element or an exception puts the next one in its place,
+with a line in the log. All backends give the same result, so the choice is one of speed only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from intact.errors import ModelError
+from intact.intnet.backends import Prepare, Runner
+from intact.intnet.backends.probe import Case, cases, difference
+from intact.intnet.program import Program
+from intact.native import library
+
+Name = Literal["native", "torch", "numpy", "reference"]
+NAMES: tuple[Name, ...] = ("native", "torch", "numpy", "reference")
+TORCH_PIXELS = 4_000_000  # importing torch takes 1.3 s: only larger images repay it
+
+_LOG = logging.getLogger(__name__)
+# The only state: backends found wrong at run time (see `refuse`), for the life of the process.
+_REFUSED: dict[str, str] = {}
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Outcome of a backend's probes.
+
+    Attributes:
+        backend: its name.
+        ok: every probe equals `ops`.
+        reason: what was wrong, empty if nothing.
+    """
+
+    backend: str
+    ok: bool
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A proven backend; call it with one of the programs to get a runner."""
+
+    name: Name
+
+    def __call__(self, program: Program) -> Runner:
+        """Prepare a program; the runner is kept as long as the program.
+
+        Raises:
+            ModelError: the program may overflow.
+        """
+        key = f"runner {self.name}"
+        with _LOCK:
+            if key not in program.cache:
+                program.cache[key] = backend(self.name)(program)
+        return cast(Runner, program.cache[key])
+
+
+def available() -> tuple[Name, ...]:
+    """Backends that can run here, fastest first; nothing is imported to find out."""
+    present = {
+        "native": library() is not None,
+        "torch": importlib.util.find_spec("torch") is not None,
+        "numpy": True,
+        "reference": True,
+    }
+    return tuple(name for name in NAMES if present[name])
+
+
+def backend(name: Name) -> Prepare:
+    """The ``prepare`` function of a backend, which is imported now."""
+    module = importlib.import_module(f"intact.intnet.backends.{name}")
+    return cast(Prepare, module.prepare)
+
+
+def prove_prepare(name: str, prepare: Prepare, program: Program) -> Proof:
+    """Run the probes of a program on any ``prepare`` function.
+
+    Raises:
+        ModelError: the program may overflow; no backend could run it.
+    """
+    with _LOCK:
+        if "cases" not in program.cache:
+            program.cache["cases"] = cases(program)
+    try:
+        reason = difference(prepare, cast(tuple[Case, ...], program.cache["cases"]), program)
+    except ModelError:
+        raise
+    except Exception as error:  # a library that fails in any way at all is not to be used
+        reason = f"{type(error).__name__}: {error}"
+    return Proof(name, not reason, reason)
+
+
+def prove(name: Name, program: Program) -> Proof:
+    """Prove a backend on a program, once per process and program.
+
+    Raises:
+        ModelError: the program may overflow.
+    """
+    if name in _REFUSED:
+        return Proof(name, ok=False, reason=_REFUSED[name])
+    if name == "reference":
+        return Proof(name, ok=True, reason="")  # it is the definition
+    key = f"proof {name}"
+    if key not in program.cache:
+        try:
+            prepare = backend(name)
+        except (ImportError, OSError, RuntimeError) as error:
+            program.cache[key] = Proof(name, ok=False, reason=f"cannot be loaded: {error}")
+        else:
+            program.cache[key] = prove_prepare(name, prepare, program)
+    return cast(Proof, program.cache[key])
+
+
+def refuse(name: Name, reason: str) -> None:
+    """Never choose a backend again in this process: its pixels failed a file's checksum."""
+    _LOG.warning("backend %s is refused from now on: %s", name, reason)
+    _REFUSED[name] = reason
+
+
+def choose(
+    programs: Sequence[Program], pixels: int, name: Name | Literal["auto"] = "auto"
+) -> Chosen:
+    """The first backend whose probes pass on all programs.
+
+    Args:
+        programs: all that will run.
+        pixels: of the image; torch is imported for large ones only, and only if the native
+            extension is missing.
+        name: ``auto``, or a backend to try before NumPy and the reference.
+
+    Returns:
+        A factory of runners.
+
+    Raises:
+        ValueError: ``name`` is unknown or not available here.
+        ModelError: a program may overflow.
+    """
+    present = available()
+    order: list[Name]
+    if name == "auto":
+        order = [item for item in present if item != "torch" or _torch_pays(present, pixels)]
+    elif name not in present:
+        raise ValueError(f"backend {name!r} is not available; legal: auto, {', '.join(present)}")
+    else:
+        fallbacks: tuple[Name, ...] = ("numpy", "reference")
+        order = [name, *(item for item in fallbacks if item != name)]
+    for candidate in order:
+        failed = next(
+            (proof for program in programs if not (proof := prove(candidate, program)).ok), None
+        )
+        if failed is None:
+            return Chosen(candidate)
+        _LOG.warning("backend %s is not used: %s", candidate, failed.reason)
+    raise AssertionError("the reference backend always proves itself")
+
+
+def _torch_pays(present: tuple[Name, ...], pixels: int) -> bool:
+    return "torch" in sys.modules or ("native" not in present and pixels > TORCH_PIXELS)

@@ -1,0 +1,282 @@
+"""Native backend: fused C kernels with 8-bit dot products, by the best instructions there are.
+
+Exact by construction: products and sums are integers (modulo 2**32, below 2**31 by proof), the
+rounding division is a multiplication that rule 1 proves, in float64 where it does not hold. The
+library is `intact.native.library`; without it `prepare` raises and another backend serves.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import numpy as np
+
+from intact import native
+from intact.errors import UnsupportedError
+from intact.intnet import ops
+from intact.intnet.backends.native_layers import (
+    ISA_NAMES,
+    ZEROS,
+    OpStruct,
+    SlotStruct,
+    Step,
+)
+from intact.intnet.backends.native_plan import VECTOR, NativeSegment, native_plan
+from intact.intnet.certificate import prove
+from intact.intnet.program import Program, dtype_of, sources
+
+Isa = Literal["auto", "portable", "avx2", "avx512"]
+
+SLACK = 4 * VECTOR  # kernels may read, never write, this far beyond a value's end
+LEVELS_KEPT = 16  # biases differ by level; a codec uses one or a few
+PIECES_PER_THREAD = 8  # of a segment: threads take turns, so that a busy core delays little
+
+
+def isa() -> str:
+    """The best instruction set of this machine that the library has kernels for.
+
+    Raises:
+        UnsupportedError: there is no native library.
+    """
+    return ISA_NAMES[_library().intact_intnet_isa()]
+
+
+def prepare(program: Program, *, isa: Isa = "auto") -> NativeRunner:
+    """Prove a program and pack it for the native kernels.
+
+    Args:
+        program: any valid program.
+        isa: instruction set to use, for tests; by default the best.
+
+    Raises:
+        ModelError: the program is not valid or may overflow.
+        UnsupportedError: there is no native library, this machine lacks ``isa``, or a table
+            leaves 16 bits.
+    """
+    library = _library()
+    best = int(library.intact_intnet_isa())
+    level = best if isa == "auto" else ISA_NAMES.index(isa)
+    if level > best:
+        raise UnsupportedError(f"instruction set {isa}; this machine has {ISA_NAMES[best]}")
+    prove(program)
+    return NativeRunner(program, level, library)
+
+
+def _library() -> ctypes.CDLL:
+    library = native.library()
+    if library is None or not hasattr(library, "intact_intnet_run"):
+        raise UnsupportedError("the native library is not built")
+    sizes = ctypes.sizeof(OpStruct) * 1024 + ctypes.sizeof(SlotStruct)
+    if library.intact_intnet_layout() != sizes:
+        raise UnsupportedError("the native library is of another version")
+    library.intact_intnet_run.argtypes = (
+        ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64,
+        ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32,
+    )  # fmt: skip
+    library.intact_intnet_run.restype = ctypes.c_int32
+    return library
+
+
+def _aligned(count: int) -> np.ndarray:
+    """Uninitialized bytes at a multiple of the vector size."""
+    raw = np.empty(count + VECTOR, dtype=np.uint8)
+    begin = -raw.ctypes.data % VECTOR
+    return raw[begin : begin + count]
+
+
+class _Packed:
+    """A segment with its constants at fixed addresses."""
+
+    def __init__(self, segment: NativeSegment) -> None:
+        self.segment = segment
+        self.numbers = {name: index for index, name in enumerate(segment.slots)}
+        self.keep: list[np.ndarray] = []
+        self.template = (OpStruct * len(segment.steps))()
+        for struct, step in zip(self.template, segment.steps, strict=True):
+            struct.kind = step.kind
+            struct.source, struct.target = self.numbers[step.source], self.numbers[step.target]
+            struct.addend = -1 if step.addend is None else self.numbers[step.addend]
+            for name, number in step.numbers.items():
+                setattr(struct, name, number)
+            for name, array in step.arrays.items():
+                setattr(struct, name, self._pinned(array))
+            if step.bias is not None:
+                struct.bias = self._pinned(_bias(step, 0))
+        self.leveled = [
+            index for index, step in enumerate(segment.steps)
+            if step.slope is not None and step.slope.any()
+        ]  # fmt: skip
+        self.levels: dict[int, tuple[ctypes.Array[OpStruct], list[np.ndarray]]] = {}
+
+    def _pinned(self, array: np.ndarray) -> int:
+        copy = _aligned(array.nbytes + SLACK)
+        copy[: array.nbytes] = np.ascontiguousarray(array).view(np.uint8).ravel()
+        copy[array.nbytes :] = 0
+        self.keep.append(copy)
+        return copy.ctypes.data
+
+    def structs(self, level: int) -> tuple[ctypes.Array[OpStruct], list[np.ndarray]]:
+        """The operations at a level, and the arrays that must outlive their use."""
+        if level == 0 or not self.leveled:
+            return self.template, self.keep
+        made = self.levels.get(level)
+        if made is None:
+            structs = type(self.template).from_buffer_copy(self.template)
+            biases = [_bias(self.segment.steps[index], level) for index in self.leveled]
+            for index, bias in zip(self.leveled, biases, strict=True):
+                structs[index].bias = bias.ctypes.data
+            made = structs, biases
+            if len(self.levels) < LEVELS_KEPT:
+                self.levels[level] = made
+        return made
+
+
+def _bias(step: Step, level: int) -> np.ndarray:
+    """int32, modulo 2**32: with the zero point's correction it may leave the range."""
+    assert step.bias is not None
+    assert step.slope is not None
+    return (step.bias + step.slope * level).astype(np.uint32).view(np.int32)
+
+
+class NativeRunner:
+    """A packed program; see `intact.intnet.backends.Runner`. Threads may share it.
+
+    Attributes:
+        program: the program.
+        isa: name of the instruction set it runs with.
+    """
+
+    def __init__(self, program: Program, level: int, library: ctypes.CDLL) -> None:
+        self.program = program
+        self.isa = ISA_NAMES[level]
+        self._level = level
+        self._library = library
+        self._parts = tuple(_Packed(segment) for segment in native_plan(program, level))
+        self._zeros = _aligned(2 * ZEROS)
+        self._zeros[:ZEROS], self._zeros[ZEROS:] = 0, 128
+        self._slots = {
+            name: part.segment.slots[name] for part in self._parts for name in part.segment.stores
+        }
+        # Outputs that nobody reads: kernels may read beyond a value's end, but not beyond an array.
+        read = {name for op in program.ops for name in sources(op)}
+        read |= {value.name for value in program.inputs}
+        self._direct = {
+            name for name in program.outputs
+            if name not in read and self._slots[name].bytes == self.dtype(name).itemsize
+        }  # fmt: skip
+
+    def dtype(self, name: str) -> np.dtype:
+        """The dtype in which the caller sees a value."""
+        info = self.program.ranges()[name]
+        return dtype_of(info.low, info.high)
+
+    def __call__(
+        self, inputs: Mapping[str, np.ndarray], *, level: int, threads: int = 1
+    ) -> dict[str, np.ndarray]:
+        """Run all segments; results never depend on ``threads``."""
+        ops.check_inputs(self.program, inputs, level)
+        height, width, _ = next(iter(inputs.values())).shape
+        run = _Run(self, self.program.sizes(height, width), int(level))
+        for name, array in inputs.items():
+            run.outer[f"{name}@input"] = np.ascontiguousarray(array, dtype=self.dtype(name))
+        pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        try:
+            for part in self._parts:
+                run.segment(part, pool, threads)
+        finally:
+            if pool is not None:
+                pool.shutdown()
+        return {name: run.result(name) for name in self.program.outputs}
+
+    def call(self, structs: object, slots: object, part: _Packed, span: tuple[int, ...]) -> None:
+        """Run a segment on ``span``: width of the grid, first pixel, end."""
+        scratch = _aligned(part.segment.scratch_bytes)
+        status = self._library.intact_intnet_run(
+            structs, len(part.template), slots, *span, part.segment.chunk, scratch.ctypes.data,
+            self._zeros.ctypes.data, self._level,
+        )  # fmt: skip
+        assert status == 0, f"step without a kernel for {self.isa}"
+
+
+class _Run:
+    """One run: its sizes and its values at full size. Buffers of dead values serve again."""
+
+    def __init__(self, runner: NativeRunner, sizes: dict[str, tuple[int, int]], level: int) -> None:
+        self.runner = runner
+        self.sizes = sizes
+        self.level = level
+        self.outer: dict[str, np.ndarray] = {}  # the caller's arrays
+        self.values: dict[str, np.ndarray] = {}
+        self.spare: dict[int, list[np.ndarray]] = {}
+
+    def size(self, name: str) -> int:
+        """Bytes of a value at full size."""
+        height, width = self.sizes[name]
+        return height * width * self.runner._slots[name].stride
+
+    def make(self, name: str) -> None:
+        """Find memory for a value."""
+        if name in self.runner._direct:
+            shape = (*self.sizes[name], self.runner._slots[name].channels)
+            self.outer[name] = np.empty(shape, dtype=self.runner.dtype(name))
+            return
+        spare = self.spare.get(self.size(name))
+        self.values[name] = spare.pop() if spare else _aligned(self.size(name) + SLACK)
+
+    def segment(self, part: _Packed, pool: ThreadPoolExecutor | None, threads: int) -> None:
+        """Run one segment, in pieces that threads take turns at."""
+        segment = part.segment
+        for name in segment.stores:
+            if name in segment.reuses:
+                self.values[name] = self.values[segment.reuses[name]]
+            else:
+                self.make(name)
+        slots = (SlotStruct * len(segment.slots))()
+        for struct, (name, slot) in zip(slots, segment.slots.items(), strict=True):
+            struct.offset, struct.stride = slot.offset, slot.stride
+            if slot.offset < 0:
+                outer = self.outer.get(name)
+                buffer = self.values[name] if outer is None else outer
+                struct.data = buffer.ctypes.data
+                if outer is not None:
+                    struct.stride = slot.channels * slot.bytes
+                struct.height, struct.width = self.sizes[name.removesuffix("@input")]
+        structs, keep = part.structs(self.level)
+        height, width = self.sizes[segment.grid]
+        total = height * width
+        piece = -(-total // (threads * PIECES_PER_THREAD) // segment.chunk) * segment.chunk
+        if pool is None or piece >= total:
+            self.runner.call(structs, slots, part, (width, 0, total))
+        else:
+            spans = iter([(width, at, min(at + piece, total)) for at in range(0, total, piece)])
+
+            def work(_: int) -> None:
+                for span in spans:  # a list's iterator: each item goes to one thread
+                    self.runner.call(structs, slots, part, span)
+
+            list(pool.map(work, range(threads)))
+        del keep
+        for name in segment.frees:
+            buffer = self.values.pop(name)
+            if name not in segment.reuses.values():
+                self.spare.setdefault(self.size(name), []).append(buffer)
+
+    def result(self, name: str) -> np.ndarray:
+        """An output as the caller wants it."""
+        slot, dtype = self.runner._slots[name], self.runner.dtype(name)
+        if name in self.outer:
+            array = self.outer[name]
+            if slot.zero:
+                raw = array.view(np.uint8)
+                np.bitwise_xor(raw, np.uint8(slot.zero), out=raw)
+            return array
+        rows = self.values[name][: self.size(name)].reshape(-1, slot.stride)
+        used = np.ascontiguousarray(rows[:, : slot.channels * slot.bytes])
+        if slot.bytes == 1:
+            array = (used ^ np.uint8(slot.zero)).view(np.int8 if slot.zero else np.uint8)
+        else:
+            array = used.view(np.int16)
+        return array.astype(dtype).reshape(*self.sizes[name], slot.channels)

@@ -1,0 +1,300 @@
+"""Probe inputs that a backend must compute right before anybody trusts it.
+
+Four kinds of runs, each with the normative result beside it:
+
+- every operation by itself, on inputs that reach the bounds of as many channels as time allows;
+- one operation of each shape on 33 x 33 positions (one more than the blocks kernels like), compared
+  at two opposite corners, where padding and remainders are;
+- the whole program, smallest size and odd ones, zeros and random, at extreme levels;
+- one synthetic layer whose accumulators lie next to the boundaries of the rounding division.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
+from math import lcm
+
+import numpy as np
+
+from intact.intnet import ops
+from intact.intnet.backends import Prepare
+from intact.intnet.bounds import RECIPROCAL_LIMIT, conv_bounds
+from intact.intnet.program import (
+    LEVEL_MAX,
+    MAX_DIVISOR,
+    Add,
+    Conv,
+    Info,
+    Op,
+    Program,
+    Requantize,
+    Scale,
+    Shuffle,
+    Unshuffle,
+    Value,
+    sources,
+)
+
+WORK = 1 << 26  # multiplications of `ops` for the extreme inputs: about 30 ms
+ODD_SIZE = 33
+CORNER = 5  # positions of a corner that `ops` computes; those next to the cut do not count
+SEED = 251  # any constant: a failure must be repeatable
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One run and what it must give.
+
+    Attributes:
+        program: what to run.
+        inputs: its inputs.
+        level: its level.
+        expected: a patch of each output, from `ops`.
+        where: top row and left column of each patch in its output.
+    """
+
+    program: Program
+    inputs: Mapping[str, np.ndarray]
+    level: int
+    expected: Mapping[str, np.ndarray]
+    where: Mapping[str, tuple[int, int]]
+
+
+def cases(program: Program) -> tuple[Case, ...]:
+    """The probe runs of a program, with results from `ops`."""
+    random = np.random.default_rng(SEED)
+    parts = exploded(program)
+    found = [_whole(boundaries(), _constant(boundaries(), 1, 1, 1), 1)]
+    if parts is not None:
+        found.append(_whole(parts, extreme_inputs(parts, _extreme_size(parts)), LEVEL_MAX))
+        shapes = exploded(program, one_per_shape=True) or parts
+        found.extend(_corners(shapes, _random(shapes, ODD_SIZE, ODD_SIZE, random)))
+    unit = _unit(program)
+    found.append(_whole(program, _constant(program, unit, unit, 0), 0))
+    found.append(_whole(program, _random(program, unit, 3 * unit, random), -LEVEL_MAX))
+    return tuple(found)
+
+
+def difference(prepare: Prepare, todo: tuple[Case, ...], whole: Program) -> str:
+    """What a backend gets wrong, in words; empty if nothing.
+
+    Args:
+        prepare: the backend.
+        todo: the runs.
+        whole: the program they were made for, which is prepared in any case.
+    """
+    prepared = {id(whole): prepare(whole)}
+    for case in todo:
+        if id(case.program) not in prepared:
+            prepared[id(case.program)] = prepare(case.program)
+        results = prepared[id(case.program)](case.inputs, level=case.level, threads=1)
+        for name, expected in case.expected.items():
+            row, column = case.where[name]
+            rows, columns, _ = expected.shape
+            found = results[name]
+            if found.dtype != expected.dtype:
+                return f"{case.program.name}: {name!r} is {found.dtype}, not {expected.dtype}"
+            wrong = found[row : row + rows, column : column + columns] != expected
+            if wrong.any():
+                size = next(iter(case.inputs.values())).shape[:2]
+                return (
+                    f"{case.program.name}: {int(wrong.sum())} of {wrong.size} elements of "
+                    f"{name!r} are wrong (input {size[0]}x{size[1]}, level {case.level})"
+                )
+    return ""
+
+
+def _unit(program: Program) -> int:
+    """The smallest size that the program accepts: 1, or what its divisions ask for."""
+    try:
+        program.sizes(1, 3)
+    except ValueError:
+        return lcm(*(info.resolution.denominator for info in program.ranges().values()))
+    return 1
+
+
+# ---------------------------------------------------------------- programs
+
+
+def _shape(op: Op, infos: dict[str, Info]) -> tuple[object, ...]:
+    """What a kernel may depend on besides the weights' values."""
+    ranges = [(infos[name].channels, infos[name].low, infos[name].high) for name in sources(op)]
+    result = infos[op.target]
+    shape: tuple[object, ...] = (type(op), *ranges, result.low, result.high)
+    if isinstance(op, Conv):
+        bounds = conv_bounds(op, infos[op.source])
+        shape += (
+            op.weight.shape,
+            op.stride,
+            op.groups,
+            op.table is None,
+            bounds.arithmetics,
+            bounds.reciprocal,
+        )
+    return shape
+
+
+def exploded(program: Program, *, one_per_shape: bool = False) -> Program | None:
+    """Every arithmetic operation on an input of its own; None if there is none.
+
+    An operation deep in a network never sees its extreme inputs in a run of the network.
+
+    Args:
+        program: a valid program.
+        one_per_shape: leave out operations that repeat another one's shape and ranges.
+    """
+    infos = program.ranges()
+    seen: set[tuple[object, ...]] = set()
+    inputs: list[Value] = []
+    targets: list[Op] = []
+
+    def feed(name: str) -> str:
+        info = infos[name]
+        inputs.append(Value(f"i{len(inputs)}", info.channels, info.low, info.high))
+        return inputs[-1].name
+
+    for op in program.ops:
+        if one_per_shape:
+            if (shape := _shape(op, infos)) in seen:
+                continue
+            seen.add(shape)
+        match op:
+            case Add():
+                targets.append(replace(op, left=feed(op.left), right=feed(op.right)))
+            case Conv() | Requantize() | Scale():
+                targets.append(replace(op, source=feed(op.source)))
+            case Shuffle() | Unshuffle():
+                continue
+    if not targets:
+        return None
+    # An input may carry a target's old name; the prefix keeps the two apart.
+    renamed = tuple(replace(op, target=f"o{index}") for index, op in enumerate(targets))
+    outputs = tuple(op.target for op in renamed)
+    return Program(f"{program.name}-layers", tuple(inputs), renamed, outputs)
+
+
+@cache
+def boundaries() -> Program:
+    """A layer whose accumulators, for the input 1 and level 1, lie around rounding boundaries.
+
+    Channel by channel ``acc = q * c + (c +- 1) / 2`` for many c and for |q| up to the largest that
+    rule 1 allows: a reciprocal that is 2 ulp off, or a bias added after the division, shows here.
+    """
+    random = np.random.default_rng(SEED)
+    divisors = [1, 3, 5, 127, 257, MAX_DIVISOR - 2, MAX_DIVISOR]
+    divisors += [int(c) | 1 for c in random.integers(2, MAX_DIVISOR, 57)]
+    wanted: list[tuple[int, int]] = []
+    for c in divisors:
+        largest = min(RECIPROCAL_LIMIT // c - 1, 32767)
+        for q in {0, largest // 2, largest - 1, largest, int(random.integers(0, largest + 1))}:
+            for acc, sign in product((q * c + c // 2, q * c + c // 2 + 1), (1, -1)):
+                wanted.append((sign * acc, c))
+    acc = np.array([item[0] for item in wanted])
+    weight = random.integers(-64, 65, (len(wanted), 16, 1, 1))
+    slope = random.integers(-1000, 1001, len(wanted))
+    bias = acc - slope - weight.sum(axis=(1, 2, 3))
+    divisor = np.array([item[1] for item in wanted])
+    conv = Conv("x", "y", weight, bias, slope, divisor, low=-32768, high=32767)
+    return Program("boundaries", (Value("x", 16, 0, 255),), (conv,), ("y",))
+
+
+# ---------------------------------------------------------------- inputs
+
+
+def _extreme_size(parts: Program) -> int:
+    work = sum(op.weight.size for op in parts.ops if isinstance(op, Conv))
+    size = int((WORK / max(work, 1)) ** 0.5)
+    return min(max(size // 4 * 4, 4), 32)
+
+
+def extreme_inputs(parts: Program, size: int) -> dict[str, np.ndarray]:
+    """Inputs [size, size, c] that reach the bounds of some channels of every convolution.
+
+    Args:
+        parts: from `exploded`.
+        size: a multiple of 4: a 3x3 patch sits at rows and columns 4i+1..4i+3, so that its center
+            is at an even place and a layer with stride 2 sees it too.
+    """
+    infos = parts.ranges()
+    random = np.random.default_rng(SEED)
+    result: dict[str, np.ndarray] = {}
+    for op in parts.ops:
+        for name in sources(op):
+            info = infos[name]
+            ends = np.array([info.low, info.high], dtype=np.int16)
+            image = ends[random.integers(0, 2, (size, size, info.channels))]
+            if isinstance(op, Conv):
+                _plant(op, info, image)
+            else:
+                middle = random.integers(info.low, info.high + 1, image.shape)
+                image[::2] = middle[::2]
+            result[name] = image
+    return result
+
+
+def _plant(op: Conv, info: Info, image: np.ndarray) -> None:
+    """Write the extreme input of one channel after the other, largest bounds first."""
+    taps = op.weight.shape[2]
+    order = np.argsort(-conv_bounds(op, info).bound, kind="stable")
+    # A 1x1 layer that reads every second position is planted only there.
+    step, begin = (4, 1) if taps == 3 else (op.stride, 0)
+    places = product(range(begin, image.shape[0], step), range(begin, image.shape[1], step))
+    for index, (row, column) in enumerate(places):
+        sign = 1 - 2 * (index % 2)
+        if op.groups > 1:
+            weight = op.weight[:, 0].transpose(1, 2, 0)
+        else:
+            weight = op.weight[order[index // 2 % order.size]].transpose(1, 2, 0)
+        patch = np.where(sign * weight.astype(np.int32) > 0, info.high, info.low)
+        image[row : row + taps, column : column + taps] = patch
+
+
+def _random(
+    program: Program, height: int, width: int, random: np.random.Generator
+) -> dict[str, np.ndarray]:
+    return {
+        value.name: random.integers(
+            value.low, value.high, (height, width, value.channels), dtype=np.int16, endpoint=True
+        )
+        for value in program.inputs
+    }
+
+
+def _constant(program: Program, height: int, width: int, number: int) -> dict[str, np.ndarray]:
+    return {
+        value.name: np.full(
+            (height, width, value.channels), min(max(number, value.low), value.high), dtype=np.int16
+        )
+        for value in program.inputs
+    }
+
+
+# ---------------------------------------------------------------- expected results
+
+
+def _whole(program: Program, inputs: Mapping[str, np.ndarray], level: int) -> Case:
+    expected = ops.run(program, inputs, level)
+    return Case(program, inputs, level, expected, dict.fromkeys(expected, (0, 0)))
+
+
+def _corners(parts: Program, inputs: Mapping[str, np.ndarray]) -> list[Case]:
+    """The top left and the bottom right corner of one run."""
+    infos = parts.ranges()
+    found: list[Case] = []
+    for start in (0, ODD_SIZE - CORNER):  # even, or strided layers would see other positions
+        crop = {
+            name: array[start : start + CORNER, start : start + CORNER]
+            for name, array in inputs.items()
+        }
+        results = ops.run(parts, crop, -LEVEL_MAX)
+        expected, where = {}, {}
+        for name, result in results.items():
+            begin = infos[name].size(start, start)[0]
+            # The row next to the cut saw padding in the crop and neighbors in the image.
+            expected[name] = result[1:, 1:] if start else result[:-1, :-1]
+            where[name] = (begin + 1, begin + 1) if start else (0, 0)
+        found.append(Case(parts, inputs, -LEVEL_MAX, expected, where))
+    return found

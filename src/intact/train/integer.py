@@ -1,0 +1,156 @@
+"""A `Graph` run in integers while training: what a program computes, with gradients.
+
+Every value is an integer held in a float32 tensor; below 2**24 that is exact, so the forward pass
+equals `intact.intnet.ops` (a test holds it there). Backward, rounding has the identity's gradient
+and QReLU that of Ballé 2019, Eq. 11.
+
+Parametrization ("fixed unit", docs/decisions/0003; the paper's own, Eq. 5-8, is in
+`intact.train.layers`): the units of a layer's output are given, its filter h' maps integers to
+integers, and the divisor is the largest odd c for which ``h' * c`` fits the weights' bits:
+
+    c = odd_floor(1 / s(h')),   H = Q(h' * c),   b = Q(b' * c),   w = g((H u + b) / c rounded)
+
+with s of Eq. 9. Residual branches need it: their output is added to a stream of a fixed unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
+from intact.train.layers import qrelu, round_through, saturate
+from intact.train.network import Network, convolve, shuffle, unshuffle
+
+WEIGHT_BITS = 7
+LEVEL_SCALE = 127
+"""Level t in [-1, 1] becomes the integer parameter round(127 t)."""
+MAX_DIVISOR = 16383
+ACC_LIMIT = 2**22
+"""Rule 1 of docs/spec/intnet.md in one line: |acc| + c stays below this."""
+
+
+def odd_floor(x: Tensor) -> Tensor:
+    """The largest odd integer <= x, at least 1."""
+    return (2 * torch.floor((x - 1) / 2) + 1).clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A convolution's integers, as float tensors: H [o, i, k, k]; b, slope, c [o]."""
+
+    weight: Tensor
+    bias: Tensor
+    slope: Tensor
+    divisor: Tensor
+
+
+class IntegerNetwork(nn.Module):
+    """The integer form of a graph.
+
+    Args:
+        graph: the transform.
+        bits: of the weights, sign included.
+    """
+
+    def __init__(self, graph: Graph, bits: int = WEIGHT_BITS) -> None:
+        super().__init__()
+        self.graph, self.bits = graph, bits
+        for node in graph.nodes:
+            if isinstance(node, Conv):
+                i = 1 if node.depthwise else node.c_in
+                shape = (node.c_out, i, node.kernel, node.kernel)
+                self.register_parameter(
+                    Network.key(node.target, "weight"), nn.Parameter(torch.zeros(shape))
+                )
+                for name in ("bias", "slope"):
+                    self.register_parameter(
+                        Network.key(node.target, name), nn.Parameter(torch.zeros(node.c_out))
+                    )
+            elif isinstance(node, Requantize):
+                c = graph.channels[node.source]
+                self.register_buffer(Network.key(node.target, "divisor"), torch.ones(c))
+        # The units in which inputs and outputs are given in real numbers, as in the float twin.
+        self.compute_dtype = torch.float32
+        self.output_units: dict[str, float] = {}
+
+    def get(self, target: str, what: str) -> Tensor:
+        """A node's ``weight``, ``bias``, ``slope`` or ``divisor``."""
+        return getattr(self, Network.key(target, what))
+
+    def parameters_of(self, node: Conv) -> Parameters:
+        """Derive the integers of a convolution, differentiably."""
+        high = 2 ** (self.bits - 1)
+        weight = self.get(node.target, "weight")
+        with torch.no_grad():
+            flat = weight.reshape(node.c_out, -1)
+            # Rule 2 allows -64..64: the symmetric form of Eq. 9.
+            largest = flat.abs().amax(1).clamp(min=high / MAX_DIVISOR)
+            divisor = odd_floor(high / largest).clamp(max=MAX_DIVISOR)
+        scale = divisor[:, None, None, None]
+        return Parameters(
+            round_through(weight * scale),
+            round_through(self.get(node.target, "bias") * divisor),
+            round_through(self.get(node.target, "slope") * divisor / LEVEL_SCALE),
+            divisor,
+        )
+
+    def forward(self, inputs: dict[str, Tensor], level: Tensor) -> dict[str, Tensor]:
+        """Run the graph; the arguments of `Network.forward`, in the same real units.
+
+        Inputs are rounded to their integers, outputs come back as multiples of their units.
+        """
+        units = {i.target: i for i in self.graph.inputs}
+        integers = {}
+        for name, value in inputs.items():
+            unit = units[name]
+            integers[name] = saturate(round_through(value / unit.unit), unit.low, unit.high)
+        out = self.run(integers, torch.round(level * LEVEL_SCALE))
+        return {k: v * self.output_units[k] for k, v in out.items()}
+
+    def run(self, values: dict[str, Tensor], level: Tensor) -> dict[str, Tensor]:
+        """Run on integers [b, h, w, c] with integer levels [b]; integers out."""
+        values = dict(values)
+        level = level[:, None, None, None]
+        for node in self.graph.nodes:
+            match node:
+                case Conv():
+                    values[node.target] = self._conv(node, values[node.source], level)
+                case Requantize():
+                    divisor = self.get(node.target, "divisor")
+                    quotient = round_through(values[node.source] / divisor)
+                    values[node.target] = saturate(quotient, -128, 127)
+                case Scale():
+                    factor = round(self._unit_ratio(node))
+                    values[node.target] = saturate(values[node.source] * factor, -32768, 32767)
+                case Add():
+                    total = values[node.left] + values[node.right]
+                    values[node.target] = saturate(total, -32768, 32767)
+                case Shuffle():
+                    f = unshuffle if node.inverse else shuffle
+                    values[node.target] = f(values[node.source], node.factor)
+        return {name: values[name] for name in self.graph.outputs}
+
+    def _unit_ratio(self, node: Scale) -> float:
+        return self.graph.inputs[0].unit / self.graph.stream_unit
+
+    def _conv(self, node: Conv, x: Tensor, level: Tensor) -> Tensor:
+        p = self.parameters_of(node)
+        wide = self.graph.channels.get(node.source) is not None and self._is_wide(node)
+        # 16-bit inputs leave 2**24 behind; float64 is exact there.
+        dtype = torch.float64 if wide else torch.float32
+        acc = convolve(x.to(dtype), p.weight.to(dtype), node)
+        acc = acc + (p.bias + p.slope * level).to(dtype)
+        v = round_through(acc / p.divisor.to(dtype)).float()
+        match node.activation:
+            case "relu" | "index":
+                return qrelu(v, 8)
+            case "linear":
+                return saturate(v, -128, 127)
+            case _:
+                return saturate(v, -32768, 32767)
+
+    def _is_wide(self, node: Conv) -> bool:
+        return any(i.target == node.source and i.high > 255 for i in self.graph.inputs)

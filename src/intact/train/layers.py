@@ -1,0 +1,245 @@
+"""Integer layers as Ballé 2019 trains them, each equation by its number.
+
+Rounding is carried out in the forward pass of float training and replaced by the identity in the
+backward pass (§3). `IntegerConv2d` is the paper's plain layer; the residual networks of the
+shipped codec use these functions with another parametrization (`intact.train.integer`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+
+def round_through(x: Tensor) -> Tensor:
+    """Q(x) with the identity as gradient; Ballé 2019, §3."""
+    return x + (torch.round(x) - x).detach()
+
+
+class _Saturate(torch.autograd.Function):
+    """Clip, whose gradient passes inside, and outside where it leads back."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:  # noqa: ANN001
+        ctx.save_for_backward(x)
+        ctx.limits = low, high
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+        (x,) = ctx.saved_tensors
+        low, high = ctx.limits
+        dead = ((x < low) & (grad > 0)) | ((x > high) & (grad < 0))
+        return grad.masked_fill(dead, 0), None, None
+
+
+def saturate(x: Tensor, low: float, high: float) -> Tensor:
+    """clip(x, low, high); units beyond the range still learn their way back."""
+    return _Saturate.apply(x, low, high)
+
+
+class _QReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v: Tensor, bits: int, beta: float) -> Tensor:  # noqa: ANN001
+        ctx.save_for_backward(v)
+        ctx.bits, ctx.beta = bits, beta
+        return v.clamp(0, 2**bits - 1)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+        (v,) = ctx.saved_tensors
+        beta = ctx.beta
+        alpha = math.gamma(1 / beta) / beta
+        z = (2 * v / (2**ctx.bits - 1) - 1).abs()
+        return grad * torch.exp(-((alpha * z) ** beta)), None, None
+
+
+def qrelu(v: Tensor, bits: int = 8, beta: float = 4.0) -> Tensor:
+    """g_QReLU(v) = max(min(v, 2**L - 1), 0), with the gradient of Ballé 2019, Eq. 11.
+
+    ``exp(-alpha^beta |2 v / (2^L - 1) - 1|^beta)``, ``alpha = Gamma(1 / beta) / beta``: a
+    generalized Gaussian, which tends to the clip's box as beta grows.
+
+    Args:
+        v: integers.
+        bits: L, 1..16.
+        beta: > 0; 4 in the paper.
+    """
+    return _QReLU.apply(v, bits, beta)
+
+
+class _QTanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v: Tensor, high: int, width: float) -> Tensor:  # noqa: ANN001
+        ctx.save_for_backward(v)
+        ctx.high, ctx.width = high, width
+        return torch.round(high * torch.tanh(v.double() / width)).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+        (v,) = ctx.saved_tensors
+        t = torch.tanh(v / ctx.width)
+        return grad * (ctx.high / ctx.width) * (1 - t * t), None, None
+
+
+def qtanh(v: Tensor, bits: int = 4, width: float = 15.0) -> Tensor:
+    """g_Qtanh(v) = Q((2**(L-1) - 1) tanh(v / width)), gradient of the scaled tanh; §2 and fig. 2.
+
+    Args:
+        v: integers.
+        bits: L; 4 in the paper, so the range is -7..7.
+        width: 15 in the paper.
+    """
+    return _QTanh.apply(v, 2 ** (bits - 1) - 1, width)
+
+
+def qtanh_table(bits: int = 4, width: float = 15.0) -> tuple[Tensor, int]:
+    """The lookup table of `qtanh` (int16) and the v of its first entry; constant beyond its ends."""
+    high = 2 ** (bits - 1) - 1
+    # The last entry is the first v that reaches the top value.
+    end = math.ceil(width * math.atanh((high - 0.5) / high)) + 1
+    v = torch.arange(-end, end + 1)
+    return qtanh(v.double(), bits, width).to(torch.int16), -end
+
+
+def kernel_scale(h: Tensor, bits: int, epsilon: float = 1e-20) -> Tensor:
+    """s(h') per filter, Eq. 9: one extreme coefficient hits the range -2^(K-1) .. 2^(K-1) - 1.
+
+    Args:
+        h: h' [o, ...].
+        bits: K.
+        epsilon: the least s.
+    """
+    flat = h.reshape(h.shape[0], -1)
+    low, high = flat.amin(1), flat.amax(1)
+    s = torch.maximum(low / -(2 ** (bits - 1)), high / (2 ** (bits - 1) - 1))
+    return s.clamp(min=epsilon)
+
+
+class _LowerBoundSquare(torch.autograd.Function):
+    """r(c') of Eq. 8 with the replacement gradient of Ballé 2018: a bound still lets c' grow."""
+
+    @staticmethod
+    def forward(ctx, c: Tensor, epsilon: float) -> Tensor:  # noqa: ANN001
+        ctx.save_for_backward(c)
+        ctx.bound = math.sqrt(1 + epsilon**2)
+        return c.clamp(min=ctx.bound).square() - epsilon**2
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+        (c,) = ctx.saved_tensors
+        passes = (c >= ctx.bound) | (grad < 0)
+        return grad * 2 * c.clamp(min=ctx.bound) * passes, None
+
+
+EPSILON = 2.0**-18
+
+
+def divisor_map(c: Tensor, epsilon: float = EPSILON) -> Tensor:
+    """r(c') = max(c', sqrt(1 + epsilon^2))^2 - epsilon^2; Ballé 2019, Eq. 8."""
+    return _LowerBoundSquare.apply(c, epsilon)
+
+
+class _RescaledKernel(torch.autograd.Function):
+    """Q(h' / s(h')) with dh/dh' := 1 / s(h'); Eq. 5 and 10."""
+
+    @staticmethod
+    def forward(ctx, h: Tensor, bits: int) -> Tensor:  # noqa: ANN001
+        s = kernel_scale(h, bits).reshape(-1, *[1] * (h.dim() - 1))
+        ctx.save_for_backward(s)
+        # h' / s can leave the range by a rounding error of the division.
+        return torch.round(h / s).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+        (s,) = ctx.saved_tensors
+        return grad / s, None
+
+
+def integer_kernel(h: Tensor, bits: int) -> Tensor:
+    """H = Q(h' / s(h')) per filter, gradient 1 / s; Ballé 2019, Eq. 5, 9, 10."""
+    return _RescaledKernel.apply(h, bits)
+
+
+def integer_bias(b: Tensor, bits: int) -> Tensor:
+    """b = Q(2^K b'), gradient 2^K; Eq. 6 and 10."""
+    return round_through(2**bits * b)
+
+
+def integer_divisor(c: Tensor, bits: int) -> Tensor:
+    """c = Q(2^K r(c')), made odd inside the forward pass; Eq. 7, 8, 10.
+
+    Odd, because then no quotient ends in .5 and every way of rounding agrees
+    (docs/spec/intnet.md). Capped at 2^14 - 1 for the same page's rule 1.
+    """
+    x = (2**bits * divisor_map(c)).clamp(max=2**14 - 1)
+    odd = 2 * torch.floor(x / 2) + 1
+    return x + (odd - x).detach()
+
+
+class IntegerConv2d(nn.Module):
+    """The paper's layer: ``w = g((H u + b) / c rounded)`` on integers [b, c, h, w]; Eq. 2-3.
+
+    Args:
+        c_in: input channels.
+        c_out: output channels.
+        kernel: odd size.
+        stride: of the output.
+        bits: K, of the kernel; 8 and 4 in the paper, 7 by our rule 2.
+        activation: "qrelu", "qtanh", or "none": the last layer of an analysis transform, whose
+            division stays in floating point while training (Eq. 18).
+        activation_bits: L, of the outputs.
+        generator: for the initial filters.
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        bits: int = 7,
+        activation: str = "qrelu",
+        activation_bits: int = 8,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if activation not in ("qrelu", "qtanh", "none"):
+            raise ValueError(f"activation {activation!r} is not one of qrelu, qtanh, none")
+        self.stride, self.bits, self.activation = stride, bits, activation
+        self.activation_bits = activation_bits
+        h = torch.randn((c_out, c_in, kernel, kernel), generator=generator)
+        self.h = nn.Parameter(h / math.sqrt(c_in * kernel * kernel))
+        self.b = nn.Parameter(torch.zeros(c_out))
+        self.offset = nn.Parameter(torch.zeros(c_out), requires_grad=False)
+        # After Eq. 5 filters have a known size; c' starts where outputs keep the inputs' size.
+        norm = integer_kernel(self.h.detach(), bits).square().sum((1, 2, 3)).sqrt()
+        self.c = nn.Parameter((norm / 2**bits).clamp(min=1.01).sqrt())
+
+    def integers(self) -> tuple[Tensor, Tensor, Tensor]:
+        """H, b and c."""
+        k = self.bits
+        return integer_kernel(self.h, k), integer_bias(self.b, k), integer_divisor(self.c, k)
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Integers in, integers out; with activation "none", real numbers (Eq. 18)."""
+        weight, bias, divisor = self.integers()
+        acc = F.conv2d(u, weight, bias, self.stride, self.h.shape[2] // 2)
+        quotient = acc / divisor[:, None, None]
+        if self.activation == "none":
+            return quotient
+        v = round_through(quotient)
+        if self.activation == "qtanh":
+            return qtanh(v, self.activation_bits)
+        return qrelu(v, self.activation_bits)
+
+    def represent(self, u: Tensor) -> Tensor:
+        """y = (H u + b - Q(o c)) / c rounded: the integer form of the last layer; Eq. 19-20."""
+        weight, bias, divisor = self.integers()
+        folded = bias - torch.round(self.offset * divisor)
+        acc = F.conv2d(u, weight, folded, self.stride, self.h.shape[2] // 2)
+        return torch.round(acc / divisor[:, None, None])
