@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import constriction
 import numpy as np
+from constriction import stream  # pyright: ignore[reportAttributeAccessIssue]
 
 from intact.bits import fast
 from intact.bits.tables import TOTAL, TableBank, apportion
@@ -99,7 +99,7 @@ def run_grouped(
     bank: TableBank, symbols: np.ndarray, indexes: np.ndarray, repeats: int, *, queue: bool
 ) -> Row:
     """Time constriction with one call per table; the models are built beforehand."""
-    categorical = constriction.stream.model.Categorical
+    categorical = stream.model.Categorical
     models = [categorical(probabilities(bank, t), perfect=False) for t in range(bank.num_tables)]
     groups = []
     for table in np.unique(indexes).tolist():
@@ -108,11 +108,11 @@ def run_grouped(
 
     def encode() -> np.ndarray:
         if queue:
-            encoder = constriction.stream.queue.RangeEncoder()
+            encoder = stream.queue.RangeEncoder()
             for model, offsets in groups:
                 encoder.encode(offsets, model)
             return encoder.get_compressed()
-        coder = constriction.stream.stack.AnsCoder()
+        coder = stream.stack.AnsCoder()
         for model, offsets in reversed(groups):
             coder.encode_reverse(offsets, model)
         return coder.get_compressed()
@@ -120,8 +120,7 @@ def run_grouped(
     encode_s, words = best(encode, repeats)
 
     def decode() -> list[np.ndarray]:
-        module = constriction.stream
-        coder = module.queue.RangeDecoder(words) if queue else module.stack.AnsCoder(words)
+        coder = stream.queue.RangeDecoder(words) if queue else stream.stack.AnsCoder(words)
         return [coder.decode(model, offsets.size) for model, offsets in groups]
 
     decode_s, decoded = best(decode, repeats)
@@ -132,7 +131,7 @@ def run_grouped(
 
 def run_mixed(bank: TableBank, symbols: np.ndarray, indexes: np.ndarray, repeats: int) -> Row:
     """Time constriction with a row of probabilities per symbol, built beforehand."""
-    family = constriction.stream.model.Categorical(perfect=False)
+    family = stream.model.Categorical(perfect=False)
     rows = np.zeros((bank.num_tables, int(bank.sizes.max())))
     for table in range(bank.num_tables):
         row = probabilities(bank, table)
@@ -143,14 +142,12 @@ def run_mixed(bank: TableBank, symbols: np.ndarray, indexes: np.ndarray, repeats
     offsets = (symbols - bank.minimums[indexes]).astype(np.int32)
 
     def encode() -> np.ndarray:
-        coder = constriction.stream.stack.AnsCoder()
+        coder = stream.stack.AnsCoder()
         coder.encode_reverse(offsets, family, matrix)
         return coder.get_compressed()
 
     encode_s, words = best(encode, repeats)
-    decode_s, decoded = best(
-        lambda: constriction.stream.stack.AnsCoder(words).decode(family, matrix), repeats
-    )
+    decode_s, decoded = best(lambda: stream.stack.AnsCoder(words).decode(family, matrix), repeats)
     assert np.array_equal(decoded, offsets)
     return measured("constriction ans", symbols.size, words.nbytes, encode_s, decode_s)
 

@@ -54,12 +54,16 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 /* Bytes of one element moved; `xor` turns int8 into zero point 128 and back. */
 static void copy(const intnet_op *op, const intnet_span *span)
 {
-    const int32_t bytes = op->channels_in * op->bytes_in;
+    int64_t bytes = (int64_t)op->channels_in * op->bytes_in, rows = span->pixels;
     const uint8_t flip = (uint8_t)op->zero_out;
-    for (int64_t i = 0; i < span->pixels; i++) {
+    if (span->source_stride == bytes && span->target_stride == bytes) {
+        bytes *= rows; /* one long row: pixels of three bytes are slow one by one */
+        rows = 1;
+    }
+    for (int64_t i = 0; i < rows; i++) {
         const uint8_t *source = span->source + span->source_stride * i;
         uint8_t *target = span->target + span->target_stride * i;
-        for (int32_t c = 0; c < bytes; c++)
+        for (int64_t c = 0; c < bytes; c++)
             target[c] = source[c] ^ flip;
     }
 }

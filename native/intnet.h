@@ -71,7 +71,7 @@ enum {
 /* A pixel of padding: the most channels a program may have, and a vector more. */
 enum { INTNET_ZEROS = 4096 + 64 };
 
-/* How acc becomes v: through float32 where rule 1 holds and |acc| < 2**30, else float64. */
+/* How acc becomes v: in float32 where rule 1 holds and |acc / c| < 2**22, else in float64. */
 enum { INTNET_FLOAT = 0, INTNET_DOUBLE = 1 };
 
 /* One operation. Kept in step with `_Op` in backends/native.py. Arrays with one entry per output

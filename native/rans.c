@@ -2,7 +2,7 @@
 
    Nothing here trusts the payload, the symbols or the indexes. The tables come from TableBank,
    which validates them: every table's frequencies are 1 .. 16383 and sum to 16384, and an entry
-   packs   decode: escape << 31 | cum << 16 | freq   encode: reciprocal << 32 | cum << 16 | freq. */
+   for decoding packs escape << 31 | cum << 16 | freq. */
 #include "intact.h"
 
 #include <string.h>
@@ -198,11 +198,21 @@ INTACT_API int64_t intact_rans_look_up(const int32_t *symbols, const uint16_t *i
     return cost;
 }
 
+/* How to push an entry; TableBank.push_entries has the same layout.
+   For every x < limit:  (x * multiplier + addend) >> 45 == x / freq  (proof there). */
+typedef struct {
+    uint64_t multiplier;
+    uint64_t addend;
+    uint32_t limit; /* freq << 18 */
+    uint16_t rest;  /* 16384 - freq */
+    uint16_t cum;
+} PushEntry;
+
 typedef struct {
     const int32_t *symbols;
     const uint16_t *indexes;
     const uint32_t *found;
-    const uint64_t *entries;
+    const PushEntry *entries;
     const int32_t *descriptors;
 } Writer;
 
@@ -228,20 +238,16 @@ INTACT_INLINE uint8_t *push(const Writer *writer, int64_t i, uint32_t *state, ui
         to = write_escape(writer, i, to);
         found &= ~ESCAPE;
     }
-    const uint64_t entry = writer->entries[found];
-    const uint32_t freq = entry & 0xFFFF;
+    const PushEntry *entry = &writer->entries[found];
     uint32_t x = *state;
-    const uint32_t full = x >= freq << (32 - TOTAL_BITS);
+    const uint32_t full = x >= entry->limit;
     /* written in any case, kept if the state is full: a branch would be mispredicted often */
     to[-1] = (uint8_t)(x >> 8);
     to[-2] = (uint8_t)x;
     to -= 2 * full;
     x = full ? x >> 16 : x;
-    /* the reciprocal is rounded down, so the quotient is right or one too small */
-    const uint32_t quotient = (uint32_t)((uint64_t)x * (entry >> 32) >> 32);
-    const uint32_t rest = TOTAL - freq;
-    const uint32_t more = x - quotient * freq >= freq ? rest : 0;
-    *state = x + quotient * rest + more + (uint32_t)(entry >> 16 & 0xFFFF);
+    const uint32_t quotient = (uint32_t)((x * entry->multiplier + entry->addend) >> 45);
+    *state = x + quotient * entry->rest + entry->cum;
     return to;
 }
 
@@ -266,7 +272,7 @@ INTACT_INLINE uint8_t *encode_groups(const Writer *writer, uint32_t *states, int
    7 * count on entry. Returns OK, BAD_ARGUMENT or NO_SPACE. */
 INTACT_API int32_t intact_rans_encode(const int32_t *symbols, const uint16_t *indexes,
                                       const uint32_t *found, int64_t count,
-                                      const uint64_t *entries, const int32_t *descriptors,
+                                      const void *entries, const int32_t *descriptors,
                                       uint32_t *states, int32_t lanes, uint8_t *buffer,
                                       int64_t *position) {
     if (!lanes_are_legal(lanes) || count < 0) return BAD_ARGUMENT;

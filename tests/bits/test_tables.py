@@ -68,13 +68,14 @@ def test_illegal_arrays_are_model_errors() -> None:
         "minimums": [0, 5], "sizes": [2, 3], "starts": [0, 2],
         "freqs": [1, TOTAL - 1, 3, 4, TOTAL - 7],
     }  # fmt: skip
+    good = {name: np.array(values) for name, values in good.items()}
     assert TableBank(**good).num_tables == 2
     for change in (
         {"sizes": [3, 2]}, {"sizes": [1, 4]}, {"starts": [0, 1]}, {"minimums": [0]},
         {"minimums": [[0], [5]]}, {"freqs": [1, TOTAL - 1, 3, 4]}, {"sizes": [2, 3, 2]},
     ):  # fmt: skip
         with pytest.raises(ModelError):
-            TableBank(**(good | change))
+            TableBank(**(good | {name: np.array(values) for name, values in change.items()}))
 
 
 def test_a_bank_does_not_change_with_the_arrays_it_was_built_from() -> None:
@@ -108,12 +109,13 @@ def test_costs_are_never_above_the_ideal_and_near_it() -> None:
         assert ideal - 3 <= cost <= ideal + 1e-6
 
 
-def test_reciprocals_give_the_quotient_or_one_less() -> None:
-    # the quotient's error grows with x, so the largest states of each frequency decide
-    freqs = np.arange(1, TOTAL, dtype=np.int64)
-    reciprocals = np.minimum((1 << 32) // freqs, (1 << 32) - 1).astype(np.uint64)
-    for below in (1, 2, 16383, 1 << 18):
-        x = ((freqs << 18) - below).clip(0).astype(np.uint64)
-        estimate = (x * reciprocals >> np.uint64(32)).astype(np.int64)
-        error = x.astype(np.int64) // freqs - estimate
-        assert set(np.unique(error).tolist()) <= {0, 1}
+def test_multipliers_divide_exactly() -> None:
+    # the error grows with x, so the largest quotients decide, just below and at a multiple
+    freqs = np.arange(1, TOTAL)
+    bank = TableBank.build([0] * freqs.size, list(np.stack([freqs, TOTAL - freqs], axis=1)))
+    table = bank.push_entries[::2]
+    for quotient in (1, 4, 5, 16383, 1 << 17, (1 << 18) - 1):
+        for within in (0, 1, -1):
+            x = quotient * freqs + np.where(within < 0, freqs - 1, np.minimum(within, freqs - 1))
+            product = x.astype(np.uint64) * table["multiplier"] + table["addend"]
+            assert np.array_equal(product >> np.uint64(45), np.full(freqs.size, quotient))

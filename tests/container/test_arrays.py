@@ -39,6 +39,13 @@ def blobs_of(array):
     return found
 
 
+def by_rans(array) -> bytes:
+    """The array by method 3, which must apply."""
+    blob = arrays._maybe_pack_rans(array)
+    assert blob is not None
+    return blob
+
+
 def check(array):
     for method, blob in blobs_of(array).items():
         back = unpack_array(method, blob, array.dtype.name, array.shape)
@@ -82,7 +89,7 @@ def test_gaps_spans_and_outliers_survive():
 def test_parts_longer_than_one_survive(monkeypatch):
     monkeypatch.setattr(arrays, "MAX_PART_VALUES", 100)
     for array in (bell(8, 33, 2, 30, 1), np.arange(100, dtype=np.int16), bell(1, 101, 5, 5, 2)):
-        blob = arrays._maybe_pack_rans(array)
+        blob = by_rans(array)
         assert (unpack_array(3, blob, array.dtype.name, array.shape) == array).all()
 
 
@@ -98,14 +105,13 @@ def test_weights_of_one_scale_come_close_to_their_entropy(rows, columns, slack):
 
 def test_rows_of_different_scale_get_tables_of_their_own():
     array = bell(192, 192, 2, 30, 4)
-    one_table = arrays._maybe_pack_rans(array.reshape(-1))
-    assert one_table is not None
+    one_table = by_rans(array.reshape(-1))
     assert len(pack_array(array)[1]) < 0.94 * len(one_table)
 
 
 def test_packing_is_the_same_by_the_normative_coder(monkeypatch):
     array = bell(16, 40, 2, 30, 5)
-    blob = arrays._maybe_pack_rans(array)
+    blob = by_rans(array)
     monkeypatch.setattr(fast, "encode", rans.encode)
     monkeypatch.setattr(fast, "Decoder", rans.Decoder)
     assert arrays._maybe_pack_rans(array) == blob
@@ -153,7 +159,7 @@ def test_any_blob_is_an_array_or_an_intact_error(method, data, dtype, shape):
 @given(st.integers(0, 199), st.integers(1, 255))
 def test_a_damaged_rans_blob_is_an_array_or_an_intact_error(at, change):
     array = bell(8, 20, 2, 20, 6)
-    damaged = bytearray(arrays._maybe_pack_rans(array))
+    damaged = bytearray(by_rans(array))
     damaged[at % len(damaged)] ^= change
     with contextlib.suppress(IntactError):
         assert unpack_array(3, bytes(damaged), "int8", array.shape).shape == array.shape
@@ -170,7 +176,7 @@ def test_a_deflate_bomb_is_stopped():
 
 
 def test_a_rans_bomb_is_stopped():
-    blob = arrays._maybe_pack_rans(np.zeros(1000, np.int8))
+    blob = by_rans(np.zeros(1000, np.int8))
     tracemalloc.start()
     with pytest.raises(CorruptDataError, match="may not hold"):
         unpack_array(3, blob, "int8", (1 << 27,))
@@ -198,7 +204,7 @@ def test_a_value_outside_the_type_is_refused():
     assert unpack_array(2, zlib.compress(b"\xff\x01"), "int8", (1,))[0] == -128
     with pytest.raises(CorruptDataError, match=r"outside -128 \.\. 127"):
         unpack_array(2, zlib.compress(b"\x80\x02"), "int8", (1,))
-    wide = arrays._maybe_pack_rans(np.array([300, 301], np.int16))
+    wide = by_rans(np.array([300, 301], np.int16))
     with pytest.raises(CorruptDataError, match=r"outside 0 \.\. 255"):
         unpack_array(3, wide, "uint8", (2,))
 

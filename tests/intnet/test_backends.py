@@ -79,6 +79,7 @@ def test_bands_of_one_row_change_nothing(
 ) -> None:
     numpy_backend = importlib.import_module("intact.intnet.backends.numpy")
     monkeypatch.setattr(numpy_backend, "BAND_ELEMENTS", 1)
+    monkeypatch.setattr("intact.intnet.backends.plan.MAX_BAND", 1)
     program = block()
     inputs = random_inputs(program, 0, 11, 6)
     found = numpy_backend.prepare(program)(inputs, level=1, threads=2)
@@ -107,7 +108,7 @@ def test_wide_layers_equal_ops(prepare: Prepare) -> None:
         "y",
         weight,
         bias,
-        [0] * 8,
+        np.zeros(8, int),
         random.integers(4000, 8000, 8) * 2 + 1,
         low=-32768,
         high=32767,
@@ -159,7 +160,9 @@ def test_wrong_inputs_are_refused(block: Callable[..., Program], prepare: Prepar
 
 
 def test_programs_that_may_overflow_are_refused(prepare: Prepare) -> None:
-    conv = Conv("x", "y", np.ones((1, 1, 1, 1), int), [2**31 - 1], [0], [1])
+    conv = Conv(
+        "x", "y", np.ones((1, 1, 1, 1), int), np.array([2**31 - 1]), np.array([0]), np.array([1])
+    )
     with pytest.raises(ModelError, match="2\\^31"):
         prepare(Program("p", (Value("x", 1, 0, 255),), (conv,), ("y",)))
 

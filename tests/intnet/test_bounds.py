@@ -79,7 +79,7 @@ def layer(weight: np.ndarray, low: int, high: int, **more: object) -> tuple[Conv
     outputs = weight.shape[0]
     zeros = np.zeros(outputs, int)
     values = {"bias": zeros, "slope": zeros, "divisor": zeros + 1, **more}
-    conv = Conv("x", "y", weight, low=-32768, high=32767, **values)  # type: ignore[arg-type]
+    conv = Conv("x", "y", weight, low=-32768, high=32767, **values)
     channels = weight.shape[1] if conv.groups == 1 else outputs
     return conv, Program("p", (Value("x", channels, low, high),), (conv,), ("y",))
 
@@ -165,7 +165,7 @@ def test_v_max_is_what_saturation_leaves() -> None:
     bounds = conv_bounds(conv, Info(4, 0, 255))
     assert bounds.quotient[0] == 21_760
     assert bounds.reciprocal
-    narrow = Conv("x", "y", weight, [0], [0], [3], low=0, high=255)
+    narrow = Conv("x", "y", weight, np.array([0]), np.array([0]), np.array([3]), low=0, high=255)
     assert conv_bounds(narrow, Info(4, 0, 255)).quotient[0] == 255
     _, wide = layer(np.full((1, 300, 1, 1), 64), 0, 255, divisor=[129])
     assert not prove(wide).rows[0].rule1  # 32,767 * 129 > 2**22

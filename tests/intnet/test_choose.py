@@ -95,9 +95,9 @@ def test_accumulators_that_saturate_at_16_bits_are_found(block: Block) -> None:
             "x",
             "y",
             random.integers(-widest, widest + 1, (16, 16, 1, 1)),
-            [0] * 16,
-            [0] * 16,
-            [257] * 16,
+            np.zeros(16, int),
+            np.zeros(16, int),
+            np.full(16, 257),
         )
         return Program("qrelu", (Value("x", 16, 0, 255),), (conv,), ("y",))
 
@@ -210,7 +210,9 @@ def test_unknown_names_and_unsafe_programs_are_errors() -> None:
     p = Program("p", (Value("x", 1, 0, 9),), (), ("x",))
     with pytest.raises(ValueError, match="legal: auto"):
         choose.choose([p], 1, "cuda")  # type: ignore[arg-type]
-    conv = Conv("x", "y", np.ones((1, 1, 1, 1), int), [2**31 - 1], [0], [1])
+    conv = Conv(
+        "x", "y", np.ones((1, 1, 1, 1), int), np.array([2**31 - 1]), np.array([0]), np.array([1])
+    )
     unsafe = Program("p", (Value("x", 1, 0, 255),), (conv,), ("y",))
     with pytest.raises(ModelError, match="2\\^31"):
         choose.choose([unsafe], 1, "numpy")

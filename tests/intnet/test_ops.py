@@ -80,7 +80,7 @@ def test_stride_2_takes_even_positions_of_stride_1(size: int) -> None:
 
 def test_depthwise_channels_do_not_mix() -> None:
     kernel = np.array([1, 10]).reshape(2, 1, 1, 1)
-    conv = Conv("x", "y", kernel, [0, 0], [0, 0], [1, 1], groups=2)
+    conv = Conv("x", "y", kernel, np.zeros(2, int), np.zeros(2, int), np.ones(2, int), groups=2)
     p = Program("p", (Value("x", 2, -9, 9),), (conv,), ("y",))
     assert ops.run(p, {"x": np.array([[[3, -4]]])})["y"].tolist() == [[[3, -40]]]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64, UInt16, UInt32, UInt64
+from jaxtyping import Int, Int32, Int64, UInt16, UInt32
 
 from intact.errors import ModelError
 
@@ -25,6 +25,10 @@ COST_BITS = 20
 """Costs are in units of 2**-20 bit."""
 BUCKET_BITS = 8
 """The native coder finds a symbol from the top 8 bits of a slot, then walks."""
+
+PUSH_ENTRY = np.dtype(
+    [("multiplier", "u8"), ("addend", "u8"), ("limit", "u4"), ("rest", "u2"), ("cum", "u2")]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,15 +184,27 @@ class TableBank:
         return packed.astype(np.uint32) | self.is_escape.astype(np.uint32) << np.uint32(31)
 
     @cached_property
-    def encode_entries(self) -> UInt64[np.ndarray, " e"]:
-        """``reciprocal << 32 | cum << 16 | freq`` of each entry, for native/rans.c.
+    def push_entries(self) -> np.ndarray:
+        """What native/rans.c pushes each entry with; `PUSH_ENTRY` is the layout.
 
-        The reciprocal is ``floor(2**32 / freq)``, and ``2**32 - 1`` for 1, which would not fit;
-        both give a quotient that is right or one too small.
+        ``(x * multiplier + addend) >> 45 == x // freq`` for every state x < freq << 18. With
+        m = ceil(2**45 / freq) and e = m * freq - 2**45, the product exceeds the true quotient by
+        x * e / (freq * 2**45), which is harmless if x * e < 2**45. Otherwise e > 2**27 / freq; then
+        m - 1 falls short by freq - e < 2**27 / freq, since freq**2 < 2**28, and (x + 1) * (m - 1)
+        is right. Sums stay below 2**64. (Granlund and Montgomery 1994; Robison 2005.)
         """
-        reciprocals = np.minimum((1 << 32) // self.freqs.astype(np.int64), (1 << 32) - 1)
-        packed = (self.freqs | self.cums << 16).astype(np.uint64)
-        return reciprocals.astype(np.uint64) << np.uint64(32) | packed
+        freqs = self.freqs.astype(np.int64)
+        multipliers = -(-(1 << 45) // freqs)
+        excess = multipliers * freqs - (1 << 45)
+        too_much = excess * (freqs << 18) > 1 << 45
+        multipliers -= too_much
+        table = np.zeros(freqs.size, PUSH_ENTRY)
+        table["multiplier"] = multipliers
+        table["addend"] = multipliers * too_much
+        table["limit"] = freqs << (32 - TOTAL_BITS)
+        table["rest"] = TOTAL - freqs
+        table["cum"] = self.cums
+        return table
 
     @cached_property
     def descriptors(self) -> Int32[np.ndarray, "k 4"]:

@@ -12,7 +12,7 @@ import logging
 import os
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,6 @@ class Decoded:
     xmp: bytes = b""
     level: int = 0
     model_name: str = ""
-    metadata: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class Encoder:
             level=level,
             width=w,
             height=h,
-            pixel_crc=zlib.crc32(np.ascontiguousarray(decoded)),
+            pixel_crc=_checksum(decoded),
             tile_log2=layout.tile_log2,
         )
         data = pack_image(ImageFile(header, payloads, tuple(extra)))
@@ -240,20 +239,29 @@ def decode(
     window = _pixel_window(file.header, region)
     runtime = Runtime(backend, threads)
     networks = runtime.networks(chosen, window.shape[0] * window.shape[1])
-    pixels = _decode_pixels(file, networks, window)
-    if region is None and zlib.crc32(pixels) != file.header.pixel_crc:
+    check = file.header.pixel_crc if region is None else None
+    try:
+        pixels = _decode_checked(file, networks, window, check)
+    except CorruptDataError:
+        # The bytes carry checksums of their own, so this may be the backend's fault.
         used = networks.backend.name
+        if used == "reference":
+            raise
         log.warning("backend %s: wrong pixels; decoding again with the reference", used)
         networks = Runtime("reference", threads).networks(chosen, file.header.num_pixels)
-        pixels = _decode_pixels(file, networks, window)
-        if zlib.crc32(pixels) != file.header.pixel_crc:
-            raise CorruptDataError("the decoded pixels do not match the file's checksum")
+        pixels = _decode_checked(file, networks, window, check)
         choose.refuse(used, "decoded pixels that the reference does not confirm")
     if file.header.mode is Mode.L:
         pixels = pixels[:, :, 0]
     found = {k: file.chunk(v) or b"" for k, v in _CHUNKS.items()}
     return Decoded(
-        pixels, file.header.mode.name, **found, level=file.header.level, model_name=chosen.name
+        pixels,
+        file.header.mode.name,
+        exif=found["exif"],
+        icc_profile=found["icc_profile"],
+        xmp=found["xmp"],
+        level=file.header.level,
+        model_name=chosen.name,
     )
 
 
@@ -266,13 +274,28 @@ def _pixel_window(header: ImageHeader, region: tuple[int, int, int, int] | None)
     return Window(y, x, y + h, x + w)
 
 
+def _checksum(pixels: np.ndarray) -> int:
+    """CRC-32 of the samples, row by row, channels interleaved."""
+    return zlib.crc32(np.ascontiguousarray(pixels).data)
+
+
+def _decode_checked(
+    file: ImageFile, networks: Networks, window: Window, check: int | None
+) -> np.ndarray:
+    """As `_decode_pixels`, compared with a checksum where there is one."""
+    pixels = _decode_pixels(file, networks, window)
+    if check is not None and _checksum(pixels) != check:
+        raise CorruptDataError("the decoded pixels do not match the file's checksum")
+    return pixels
+
+
 def _decode_pixels(file: ImageFile, networks: Networks, window: Window) -> np.ndarray:
     """uint8 [h, w, c]: the pixels of a window."""
     header = file.header
     layout = Layout(header.latent_shape, header.tile_log2)
     margin = reach(networks.model.programs["synthesis"])["y"]
     needed = window.shrink(LATENT_PX).grow(margin, 1, layout.shape)
-    latents, outer = decode_latents(networks, file.payloads, header.level, layout, needed)
+    latents, outer = decode_latents(networks, file.tiles, header.level, layout, needed)
     latents = np.ascontiguousarray(latents[needed.within(outer)])
     out = networks.run("synthesis", {"y": latents}, header.level)["pixels"]
     top, left = needed.top * LATENT_PX, needed.left * LATENT_PX

@@ -254,12 +254,16 @@ def decode_latents(
     inner = window.grow(0, side, layout.shape)
     middle = inner.grow(max(look.values()), side, layout.shape)
     look_z = reach(model.programs["hyper_synthesis"])["z"] * HYPER_RATIO
-    outer = middle.grow(look_z, side, layout.shape)
+    fed = middle.grow(reach(model.programs["prior_a"])["f"], side, layout.shape)
+    outer = fed.grow(look_z, side, layout.shape)
 
     f = features(networks, tiles.hyper(outer), level, outer)
-    f = np.ascontiguousarray(f[middle.within(outer)])
+    f = np.ascontiguousarray(f[fed.within(outer)])
+    place = middle.within(fed)
+    params = {k: v[place] for k, v in networks.run("prior_a", {"f": f}, level).items()}
     mask = pass_a_mask(middle, model.latent_channels)
-    y_a = tiles.latents(middle, networks.run("prior_a", {"f": f}, level), mask, level)
+    y_a = tiles.latents(middle, params, mask, level)
+    f = np.ascontiguousarray(f[place])
     params = networks.run("prior_b", {"f": f, "y": y_a}, level)
     place = inner.within(middle)
     params = {k: v[place] for k, v in params.items()}

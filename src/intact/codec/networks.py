@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, cast
+
 import numpy as np
 
 from intact.codec.model import Model
@@ -18,16 +20,16 @@ class Networks:
         threads: results do not depend on it.
 
     Raises:
-        ValueError: the backend is unknown.
-        UnsupportedError: the named backend is not available or not exact here.
+        ValueError: the backend is unknown, or not available here.
     """
 
     def __init__(self, model: Model, pixels: int, backend: str, threads: int) -> None:
         self.model, self.threads = model, threads
-        self.backend = choose.choose(list(model.programs.values()), pixels, backend)
+        name = cast(choose.Name | Literal["auto"], backend)  # `choose` refuses anything else
+        self.backend = choose.choose(list(model.programs.values()), pixels, name)
 
     def run(self, name: str, inputs: dict[str, np.ndarray], level: int) -> dict[str, np.ndarray]:
         """Run a program at a level (an index into the model's levels)."""
-        runner = self.backend.runner(self.model.programs[name])
+        runner = self.backend(self.model.programs[name])
         parameter = int(self.model.levels.parameters[level])
         return runner(inputs, level=parameter, threads=self.threads)

@@ -48,6 +48,7 @@ def from_image(image: Any) -> Source:  # noqa: ANN401
     note, metadata = "", {}
     # Pillow is recognized by what it offers: below the line nothing imports it.
     if hasattr(image, "getbands") and hasattr(image, "convert"):
+        image.load()  # PNG may carry metadata behind the pixels
         metadata = _metadata(image)
         mode = image.mode
         if mode in _CONVERTED:

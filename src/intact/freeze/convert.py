@@ -142,15 +142,18 @@ def _convert_conv(
     ranges: Ranges,
 ) -> Tensor:
     given = output_unit(network.graph, node.activation)
+    source = units[node.source]
+    per_input = source[:, None, None, None] if node.depthwise else source[None, :, None, None]
+    mapped = network.get(node.target, "weight").double() * per_input
     if given is not None:
         out = torch.full((node.c_out,), given, dtype=torch.float64)
     else:
         top = 255 if node.activation == "relu" else 127
-        out = (ranges.largest[node.target].double() / top).clamp(min=1e-9)
-    source = units[node.source]
-    per_input = source[:, None, None, None] if node.depthwise else source[None, :, None, None]
-    ratio = per_input / out[:, None, None, None]
-    integer.get(node.target, "weight").copy_(network.get(node.target, "weight").double() * ratio)
+        out = ranges.largest[node.target].double() / top
+        # A channel that hardly ever speaks must not ask for weights beyond their bits.
+        least = mapped.abs().reshape(node.c_out, -1).amax(1) / 2 ** (integer.bits - 1)
+        out = torch.maximum(out, least).clamp(min=1e-12)
+    integer.get(node.target, "weight").copy_(mapped / out[:, None, None, None])
     for name in ("bias", "slope"):
         integer.get(node.target, name).copy_(network.get(node.target, name).double() / out)
     return out

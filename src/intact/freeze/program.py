@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from intact.errors import ModelError
 from intact.intnet import program as ir
 from intact.intnet.certificate import prove
 from intact.train.graph import Add, Conv, Requantize, Scale, Shuffle
@@ -26,6 +27,12 @@ def _ints(x: Tensor) -> np.ndarray:
 
 def _conv(node: Conv, network: IntegerNetwork) -> ir.Conv:
     p = network.parameters_of(node)
+    largest = float(p.weight.abs().max())
+    if largest > ir.MAX_WEIGHT:
+        raise ModelError(
+            f"{network.graph.name}: conv {node.target!r} needs weights up to {largest:.0f}, "
+            f"beyond {ir.MAX_WEIGHT}: its output's unit is too fine"
+        )
     low, high = _LIMITS[node.activation]
     if network.graph.name == "hyper_analysis" and node.activation == "latent":
         low, high = -128, 127  # hyper-latents are 8-bit symbols

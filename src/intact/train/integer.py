@@ -10,7 +10,9 @@ integers, and the divisor is the largest odd c for which ``h' * c`` fits the wei
 
     c = odd_floor(1 / s(h')),   H = Q(h' * c),   b = Q(b' * c),   w = g((H u + b) / c rounded)
 
-with s of Eq. 9. Residual branches need it: their output is added to a stream of a fixed unit.
+with s of Eq. 9. Residual branches need it: their output is added to a stream of a fixed unit. Where
+even c = 1 leaves the weights' bits (hyper-latents, whose one step moves the features far), the
+weights are wider; such a layer is small, and backends run it in wider arithmetic.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from intact.intnet.program import Program, dtype_of, sources
 Isa = Literal["auto", "portable", "avx2", "avx512"]
 
 SLACK = 4 * VECTOR  # kernels may read, never write, this far beyond a value's end
+BYTES_KEPT = 1 << 25  # of buffers from one run to the next: fresh pages cost a tenth of a small run
 LEVELS_KEPT = 16  # biases differ by level; a codec uses one or a few
 PIECES_PER_THREAD = 8  # of a segment: threads take turns, so that a busy core delays little
 
@@ -55,8 +56,11 @@ def prepare(program: Program, *, isa: Isa = "auto") -> NativeRunner:
         ModelError: the program is not valid or may overflow.
         UnsupportedError: there is no native library, this machine lacks ``isa``, or a table
             leaves 16 bits.
+        ValueError: an unknown ``isa``.
     """
     library = _library()
+    if isa != "auto" and isa not in ISA_NAMES:
+        raise ValueError(f"instruction set {isa!r}, legal: auto, {', '.join(ISA_NAMES)}")
     best = int(library.intact_intnet_isa())
     level = best if isa == "auto" else ISA_NAMES.index(isa)
     if level > best:
@@ -163,6 +167,7 @@ class NativeRunner:
         # Outputs that nobody reads: kernels may read beyond a value's end, but not beyond an array.
         read = {name for op in program.ops for name in sources(op)}
         read |= {value.name for value in program.inputs}
+        self._spare: dict[int, list[np.ndarray]] = {}
         self._direct = {
             name for name in program.outputs
             if name not in read and self._slots[name].bytes == self.dtype(name).itemsize
@@ -189,7 +194,9 @@ class NativeRunner:
         finally:
             if pool is not None:
                 pool.shutdown()
-        return {name: run.result(name) for name in self.program.outputs}
+        results = {name: run.result(name) for name in self.program.outputs}
+        self._spare = run.leftovers()
+        return results
 
     def call(self, structs: object, slots: object, part: _Packed, span: tuple[int, ...]) -> None:
         """Run a segment on ``span``: width of the grid, first pixel, end."""
@@ -210,7 +217,7 @@ class _Run:
         self.level = level
         self.outer: dict[str, np.ndarray] = {}  # the caller's arrays
         self.values: dict[str, np.ndarray] = {}
-        self.spare: dict[int, list[np.ndarray]] = {}
+        self.spare, runner._spare = runner._spare, {}
 
     def size(self, name: str) -> int:
         """Bytes of a value at full size."""
@@ -263,6 +270,19 @@ class _Run:
             buffer = self.values.pop(name)
             if name not in segment.reuses.values():
                 self.spare.setdefault(self.size(name), []).append(buffer)
+
+    def leftovers(self) -> dict[int, list[np.ndarray]]:
+        """Buffers for the next run, small ones first. The results are copies or not among them."""
+        for name, buffer in self.values.items():
+            self.spare.setdefault(self.size(name), []).append(buffer)
+        kept: dict[int, list[np.ndarray]] = {}
+        total = 0
+        for size in sorted(self.spare):
+            fits = self.spare[size][: (BYTES_KEPT - total) // max(size, 1)]
+            total += size * len(fits)
+            if fits:
+                kept[size] = fits
+        return kept
 
     def result(self, name: str) -> np.ndarray:
         """An output as the caller wants it."""

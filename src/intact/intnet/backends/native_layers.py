@@ -139,9 +139,10 @@ def pair_depths(packed: np.ndarray, largest: int) -> np.ndarray:
     return depths
 
 
-def division(bounds: ConvBounds) -> int:
-    """FLOAT where rule 1 holds (and the float cannot leave int32), else DOUBLE."""
-    return FLOAT if bounds.reciprocal and int(bounds.bound.max()) < 2**30 else DOUBLE
+def division(bounds: ConvBounds, divisor: np.ndarray) -> int:
+    """FLOAT where rule 1 holds and no quotient, saturated or not, leaves 22 bits; else DOUBLE."""
+    small = int((bounds.bound // divisor).max()) < 2**22 - 1
+    return FLOAT if bounds.reciprocal and small else DOUBLE
 
 
 def reciprocals(divisor: np.ndarray) -> dict[str, np.ndarray]:
@@ -174,7 +175,7 @@ def conv_constants(
         by_blocks(values, order).ravel() for values in (bias, op.slope, op.divisor)
     )
     step.arrays.update(reciprocals(divisor))
-    step.numbers["divide"] = division(bounds)
+    step.numbers["divide"] = division(bounds, op.divisor)
     step.numbers["channels_out"] = op.weight.shape[0]
 
 

@@ -106,7 +106,7 @@ def stored_slot(info: Info, width: int) -> Slot:
     used = info.channels * width
     stride = -(-used // VECTOR) * VECTOR
     if stride > used * 9 // 8:  # padding three channels to a register would cost gigabytes
-        stride = -(-used // 4) * 4
+        stride = used
     return Slot(width, zero_point(info) if width == 1 else 0, info.channels, stride)
 
 
@@ -198,7 +198,7 @@ class _Lowering:
         self.slots[name] = Slot(width, zero if width == 1 else 0, channels, stride, offset=0)
         return name
 
-    def step(self, step: Step, source: str, target: str, **numbers: int) -> None:
+    def step(self, step: Step, source: str, target: str, /, **numbers: int) -> None:
         """Append a step; what its slots say goes into its numbers unless it is there."""
         step.source, step.target = source, target
         read, made = self.slots[source], self.slots[target]

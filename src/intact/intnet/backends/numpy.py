@@ -362,7 +362,7 @@ class _NumpyRunner:
                 shape = (*sizes[name], info.channels)
                 stored[name] = np.empty(shape, dtype_of(info.low, info.high))
             height, width = sizes[segment.grid]
-            lines = max(1, BAND_ELEMENTS // (segment.breadth * width))
+            lines = segment.band_rows(width, BAND_ELEMENTS)
             bands = [(first, min(first + lines, height)) for first in range(0, height, lines)]
             work = [(worker, bands[index :: len(workers)]) for index, worker in enumerate(workers)]
 

@@ -23,6 +23,8 @@ from intact.intnet.program import (
     sources as op_sources,
 )
 
+MAX_BAND = 1 << 22  # elements: 16 megabytes of float32 for a band of 4 rows
+
 
 @dataclass(frozen=True, eq=False)
 class Segment:
@@ -43,6 +45,15 @@ class Segment:
     slots: dict[str, int]
     frees: tuple[str, ...]
     breadth: int
+
+    def band_rows(self, width: int, elements: int) -> int:
+        """Rows per band so that the widest operation touches about ``elements``.
+
+        At least 4 where memory allows: a 3x3 layer reads two more rows than it makes, and on a
+        wide image a band of one row would read everything three times.
+        """
+        row = self.breadth * width
+        return max(1, elements // row, min(4, MAX_BAND // row))
 
 
 def gathers(op: Op) -> bool:

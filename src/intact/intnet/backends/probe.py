@@ -5,7 +5,7 @@ Four kinds of runs, each with the normative result beside it:
 - every operation by itself, on inputs that reach the bounds of as many channels as time allows;
 - one operation of each shape on 33 x 33 positions (one more than the blocks kernels like), compared
   at two opposite corners, where padding and remainders are;
-- the whole program, smallest size and odd ones, zeros and random, at extreme levels;
+- the whole program, smallest size on constants and a few rows of random numbers;
 - one synthetic layer whose accumulators lie next to the boundaries of the rounding division.
 """
 
@@ -74,7 +74,8 @@ def cases(program: Program) -> tuple[Case, ...]:
         found.extend(_corners(shapes, _random(shapes, ODD_SIZE, ODD_SIZE, random)))
     unit = _unit(program)
     found.append(_whole(program, _constant(program, unit, unit, 0), 0))
-    found.append(_whole(program, _random(program, unit, 3 * unit, random), -LEVEL_MAX))
+    rows = _tall(program, unit)
+    found.append(_whole(program, _random(program, rows * unit, 2 * unit, random), -LEVEL_MAX))
     return tuple(found)
 
 
@@ -110,10 +111,25 @@ def difference(prepare: Prepare, todo: tuple[Case, ...], whole: Program) -> str:
 def _unit(program: Program) -> int:
     """The smallest size that the program accepts: 1, or what its divisions ask for."""
     try:
-        program.sizes(1, 3)
+        for rows in range(1, 10):
+            program.sizes(rows, 1 if rows == 1 else 2)
+        program.sizes(1, 2)
     except ValueError:
         return lcm(*(info.resolution.denominator for info in program.ranges().values()))
     return 1
+
+
+def _tall(program: Program, unit: int) -> int:
+    """How many units of height a run of the whole program can have: 3, small programs up to 9.
+
+    Several rows, because a fault in the hand-over from band to band leaves the first row right.
+    """
+    sizes, work = program.sizes(unit, 2 * unit), 1
+    for op in program.ops:
+        if isinstance(op, Conv):
+            rows, columns = sizes[op.target]
+            work += rows * columns * op.weight.size
+    return min(max(WORK // (2 * work), 3), 9)
 
 
 # ---------------------------------------------------------------- programs

@@ -7,7 +7,7 @@ wrong in a quarter of the boundary cases.) Signed inputs go in as ``u + 128`` wi
 Everything else is a float32 or float64 product, as in the NumPy backend.
 
 Whether oneDNN's own sums are exact depends on the machine: without VNNI it adds pairs of products
-in 16 bits and saturates them unless every |weight| <= 64. This module does not ask; `choose` proves.
+in 16 bits and saturates them unless |weight| <= 64. This module does not ask; `choose` proves.
 torch is imported here and nowhere else below the line: import this module only to use it.
 """
 
@@ -311,7 +311,7 @@ class _TorchRunner:
                 shape = (*sizes[name], info.channels)
                 stored[name] = torch.empty(shape, dtype=_DTYPES[dtype_of(info.low, info.high)])
             height, band.width = sizes[segment.grid]
-            lines = max(1, BAND_ELEMENTS // (segment.breadth * band.width))
+            lines = segment.band_rows(band.width, BAND_ELEMENTS)
             for first in range(0, height, lines):
                 band.first, band.last = first, min(first + lines, height)
                 band.values, band.shifted = {}, {}

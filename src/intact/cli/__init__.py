@@ -1,0 +1,24 @@
+"""The command line, one file per verb. Nothing here computes: verbs parse, call and report.
+
+What takes long to import (NumPy, Pillow, torch) is imported inside the verbs, so that
+``intact --version`` and ``intact --help`` answer at once. Exit codes: `intact.cli.errors`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: without the program's name; None takes them from `sys.argv`.
+
+    Returns:
+        The exit code.
+    """
+    # `intact.__main__` and the console script come here; the parser is loaded by the first use.
+    from intact.cli.app import run
+
+    return run(sys.argv[1:] if arguments is None else arguments)

@@ -1,0 +1,193 @@
+"""``intact encode``: images to files."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from intact.cli.errors import UnreachableError, UsageError, complain
+from intact.cli.io import STDIO, outputs, read, write
+from intact.cli.options import Backend, BackendName, Force, Json, ModelName, Quiet, Threads, each
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from intact.cli.progress import Bar
+    from intact.codec.image import Encoded, Encoder
+    from intact.codec.model import Model
+
+SUFFIX = ".intact"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to aim for; exactly one field is set."""
+
+    bpp: float | None = None
+    size: int | None = None
+    psnr: float | None = None
+
+    def __str__(self) -> str:
+        if self.bpp is not None:
+            return f"{self.bpp:g} bpp"
+        return f"{self.size} bytes" if self.size is not None else f"{self.psnr:g} dB"
+
+
+def encode(
+    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Images; - is stdin.")],
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")
+    ] = None,
+    quality: Annotated[
+        float | None, typer.Option("-q", "--quality", help="0 (smallest) to 100 (best) [50].")
+    ] = None,
+    model: ModelName = None,
+    target_bpp: Annotated[
+        float | None, typer.Option(help="Best quality within so many bits per pixel.")
+    ] = None,
+    target_size: Annotated[
+        int | None, typer.Option(help="Best quality within so many bytes per file.")
+    ] = None,
+    target_psnr: Annotated[
+        float | None, typer.Option(help="Smallest file that reaches so many dB.")
+    ] = None,
+    strip_metadata: Annotated[bool, typer.Option(help="Drop EXIF, ICC and XMP.")] = False,
+    backend: BackendName = Backend.AUTO,
+    threads: Threads = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    force: Force = False,
+) -> int:
+    """Encode images. Without -o each file goes next to its image, with the suffix .intact."""
+    given = [t for t in (target_bpp, target_size, target_psnr) if t is not None]
+    if len(given) + (quality is not None) > 1:
+        raise UsageError("give one of --quality, --target-bpp, --target-size, --target-psnr")
+    if quality is not None and not 0 <= quality <= 100:
+        raise UsageError(f"quality is {quality:g}, must be in 0..100")
+    pairs = outputs(inputs, output, SUFFIX, force=force)
+    if as_json and pairs[0][1] == STDIO:
+        raise UsageError("--json needs stdout for itself: name a file with -o")
+
+    from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
+    from intact.codec.store import load_model
+
+    chosen = load_model(model)
+    target = Target(target_bpp, target_size, target_psnr) if given else None
+    runtime = Runtime(backend.value, threads)
+    drop = {"exif": b"", "icc_profile": b"", "xmp": b""} if strip_metadata else None
+
+    def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str]:
+        start = time.perf_counter()
+        bar.note(source)
+        encoder = Encoder(open_image(read(source), source), chosen, drop, runtime)
+        if target is None:
+            wanted = DEFAULT_QUALITY if quality is None else quality
+            encoded = encoder.encode(chosen.levels.of_quality(wanted))
+        else:
+            encoded = search(encoder, target, bar, source)
+        write(name, encoded.data)
+        if encoded.note and not quiet:
+            complain(encoded.note, source)
+        return _result(encoder, encoded, source, name, time.perf_counter() - start)
+
+    return each(pairs, one, label="encoding", as_json=as_json, quiet=quiet)
+
+
+def open_image(data: bytes, name: str) -> Image.Image:
+    """Open any image that Pillow reads; pixels are never rotated.
+
+    Raises:
+        UnsupportedError: no image format that Pillow knows, or beyond our limit of pixels.
+        CorruptDataError: the image is damaged.
+    """
+    import warnings
+
+    from PIL import Image, UnidentifiedImageError
+
+    from intact.container.limits import MAX_PIXELS
+    from intact.errors import CorruptDataError, UnsupportedError
+
+    Image.MAX_IMAGE_PIXELS = None  # our own limit is below
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about odd metadata; pixels are checked below
+        try:
+            image = Image.open(io.BytesIO(data))
+            if image.width * image.height > MAX_PIXELS:
+                raise UnsupportedError(
+                    f"{image.width}x{image.height} pixels, at most {MAX_PIXELS} in all"
+                )
+            frames = getattr(image, "n_frames", 1)
+            image.load()
+        except UnidentifiedImageError:
+            raise UnsupportedError("not an image in a format that Pillow reads") from None
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise CorruptDataError(f"the image is damaged: {error}") from error
+    if frames > 1:
+        complain(f"only the first of {frames} frames is coded", name)
+    return image
+
+
+def search(encoder: Encoder, target: Target, bar: Bar, name: str) -> Encoded:
+    """Encode at the level that a target asks for; 7 encodes at most with 64 levels.
+
+    Raises:
+        UnreachableError: no level meets the target.
+    """
+    from intact.codec.image import search_level
+
+    tried: dict[int, Encoded] = {}
+    num_levels = len(encoder.model.levels)
+
+    def at(level: int) -> Encoded:
+        if level not in tried:
+            tried[level] = encoder.encode(level)
+            bar.note(f"{name}: level {level} takes {len(tried[level].data)} bytes")
+        return tried[level]
+
+    if target.psnr is not None:
+        wanted = target.psnr
+        level = search_level(num_levels, lambda i: encoder.psnr(at(i)) < wanted)
+        if encoder.psnr(at(level)) < wanted and level + 1 < num_levels:
+            level += 1
+        if (reached := encoder.psnr(at(level))) < wanted:
+            raise UnreachableError(f"the best level gives {reached:.2f} dB, not {target}")
+        return at(level)
+    area = encoder.width * encoder.height
+    limit = target.size if target.size is not None else (target.bpp or 0) * area / 8
+    level = search_level(num_levels, lambda i: len(at(i).data) <= limit)
+    if (size := len(at(level).data)) > limit:
+        raise UnreachableError(
+            f"the lowest level takes {size} bytes ({8 * size / area:.3f} bpp), more than {target}"
+        )
+    return at(level)
+
+
+def _result(
+    encoder: Encoder, encoded: Encoded, source: str, name: str, seconds: float
+) -> tuple[dict[str, Any], str]:
+    area, size = encoder.width * encoder.height, len(encoded.data)
+    psnr = encoder.psnr(encoded)
+    model: Model = encoder.model
+    result = {
+        "input": source,
+        "output": name,
+        "width": encoder.width,
+        "height": encoder.height,
+        "bytes": size,
+        "bpp": 8 * size / area,
+        "psnr": psnr if psnr != float("inf") else None,
+        "level": encoded.level,
+        "model": model.name,
+        "model_id": model.id.hex(),
+        "backend": encoder.networks.backend.name,
+        "seconds": seconds,
+    }
+    line = (
+        f"{source} -> {name}  {area} px  {size:,} bytes  {8 * size / area:.3f} bpp  "
+        f"{psnr:.2f} dB  {seconds:.2f} s"
+    )
+    return result, line

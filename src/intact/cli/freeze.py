@@ -1,0 +1,48 @@
+"""``intact freeze``: a training run becomes a model; needs PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from intact.cli.errors import Code, UsageError
+from intact.cli.io import show_json, write
+from intact.cli.models import describe
+from intact.cli.options import Json, Quiet
+from intact.cli.progress import Bar
+
+SUFFIX = ".intactm"
+
+
+def freeze(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a training run.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="MODEL.intactm")],
+    name: Annotated[str | None, typer.Option(help="Of the model [the output's].")] = None,
+    images: Annotated[
+        int, typer.Option(min=0, help="Training images on which symbols are counted.")
+    ] = 96,
+    dead_zone: Annotated[
+        float | None, typer.Option(min=0.0, max=0.5, help="Rounding offset, share of the step.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Turn a run's averaged weights into integers, prove their bounds, and write the model."""
+    if Path(output).suffix != SUFFIX:
+        raise UsageError(f"{output}: a model's name ends in {SUFFIX}")
+    from intact.freeze.run import freeze_run
+
+    extra: dict[str, Any] = {} if dead_zone is None else {"dead_zone": dead_zone}
+    with Bar("freezing", images, quiet=quiet) as bar:
+        model = freeze_run(
+            Path(run), name or Path(output).stem, images=images, progress=bar.advance, **extra
+        )
+    data = model.to_bytes()
+    write(output, data)
+    if as_json:
+        show_json(describe(model, Path(output)))
+    elif not quiet:
+        print(f"{run} -> {output}  {model.name}  {model.id.hex()}  {len(data):,} bytes")
+    return Code.OK

@@ -1,0 +1,86 @@
+"""``intact info``: what a file says about itself, without decoding its pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from intact.cli.io import read
+from intact.cli.options import Json, ModelName, each
+
+if TYPE_CHECKING:
+    from intact.cli.progress import Bar
+
+
+def info(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files; - is stdin.")],
+    model: ModelName = None,
+    as_json: Json = False,
+) -> int:
+    """Show what files hold. Checksums of the bytes are tested, pixels are not decoded."""
+
+    def one(source: str, _name: str, _bar: Bar) -> tuple[dict[str, Any], str]:
+        facts = describe(read(source), model)
+        lines = [source, *(f"  {k.replace('_', ' '):10}  {_text(v)}" for k, v in facts.items())]
+        return {"input": source, **facts}, "\n".join(lines)
+
+    pairs = [(name, "") for name in files]
+    return each(pairs, one, label="reading", as_json=as_json, quiet=False)
+
+
+def describe(data: bytes, override: str | None = None) -> dict[str, Any]:
+    """The facts of one file.
+
+    Raises:
+        CorruptDataError: it is damaged.
+        UnsupportedError: it is of a later version.
+        ModelError: ``override`` is not its model. A missing model is no error here.
+    """
+    from intact.codec.store import find_model
+    from intact.container.image_file import MAJOR, unpack_image
+    from intact.errors import ModelError
+
+    file = unpack_image(data, max_pixels=1 << 64)
+    header = file.header
+    try:
+        model = find_model(header.model_id, override)
+    except ModelError:
+        if override is not None:
+            raise
+        model = None
+    top = len(model.levels) - 1 if model else 0
+    rows, columns = header.tile_shape
+    return {
+        "width": header.width,
+        "height": header.height,
+        "mode": header.mode.name,
+        "bytes": len(data),
+        "bpp": 8 * len(data) / header.num_pixels,
+        "format": MAJOR,
+        "model": model.name if model else None,
+        "model_id": header.model_id.hex(),
+        "level": header.level,
+        "quality": round(100 * header.level / top, 1) if model and 0 < top else None,
+        "tiles": [rows, columns],
+        "tile_px": 16 << header.tile_log2,
+        "payload_bytes": sum(map(len, file.tiles)),
+        "pixel_crc": f"{header.pixel_crc:08x}",
+        "chunks": {chunk.type: len(chunk.data) for chunk in file.chunks},
+    }
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return "not known here"
+        case float():
+            return f"{value:.3f}".rstrip("0").rstrip(".")
+        case list():
+            return " x ".join(map(str, value))
+        case dict():
+            return ", ".join(f"{k} {v:,} bytes" for k, v in value.items()) or "none"
+        case int():
+            return f"{value:,}" if value > 99999 else str(value)
+        case _:
+            return str(value)

@@ -1,0 +1,133 @@
+"""``intact models``: which models are here, and the proof that they cannot overflow."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from intact.cli.errors import Code, complain, report
+from intact.cli.io import show_json
+from intact.cli.options import Json
+
+if TYPE_CHECKING:
+    from intact.codec.model import Model
+    from intact.intnet.program import Program
+
+DECODER = {"hyper_synthesis": 64, "prior_a": 16, "prior_b": 16, "synthesis": 16}
+"""Programs that a decoder runs, with the pixels on a side of one position of their inputs."""
+
+
+def models(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names or paths [all].")
+    ] = None,
+    certificate: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Print a model's proven bounds, layer by layer."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """List the models that are installed, or that are named."""
+    from intact.codec import store
+
+    if certificate is not None:
+        _certificate(store.load_model(certificate), as_json=as_json)
+        return Code.OK
+    paths = [_path(name) for name in names or []] or store.model_files()
+    results, worst = [], Code.OK
+    for path in paths:
+        try:
+            facts = describe(store.read_model(path), path)
+        except Exception as error:
+            code, message = report(error, str(path))
+            worst = max(worst, code)
+            facts = {"path": str(path), "error": message, "code": int(code)}
+        results.append(facts)
+        if not as_json and "error" not in facts:
+            print(_text(facts))
+    if as_json:
+        show_json({"models": results})
+    elif not paths:
+        complain(f"no models in {', '.join(map(str, store.search_path()))}")
+    return worst
+
+
+def _path(name: str) -> Path:
+    """The file of a model by name or path; see `intact.codec.store.load_model`."""
+    from intact.codec import store
+
+    if not name.endswith(store.SUFFIX) and "/" not in name and "\\" not in name:
+        for path in store.model_files():
+            if path.stem == name:
+                return path
+    return Path(name)
+
+
+def _certificate(model: Model, *, as_json: bool) -> None:
+    proofs = model.certificates
+    if as_json:
+        show_json({"model": model.name, "programs": [c.to_dict() for c in proofs.values()]})
+        return
+    print(f"{model.name} {model.id.hex()}\n")
+    print("\n".join(proof.text() for proof in proofs.values()), end="")
+
+
+def describe(model: Model, path: Path) -> dict[str, Any]:
+    """The facts of a model."""
+    programs = model.programs
+    macs = sum(macs_per_pixel(programs[name], side) for name, side in DECODER.items())
+    return {
+        "name": model.name,
+        "id": model.id.hex(),
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "levels": len(model.levels),
+        "parameters": sum(count_parameters(program) for program in programs.values()),
+        "decoder_macs_per_pixel": round(float(macs)),
+        "latents": model.latent_channels,
+        "hyper_latents": model.hyper_channels,
+        "room_bits": min(row.room_bits for c in model.certificates.values() for row in c.rows),
+        "info": dict(model.info),
+    }
+
+
+def count_parameters(program: Program) -> int:
+    """Integers in a program: weights, biases, slopes, divisors, factors, tables."""
+    names = ("weight", "bias", "slope", "divisor", "factor", "table")
+    arrays = [getattr(op, name, None) for op in program.ops for name in names]
+    return sum(array.size for array in arrays if array is not None)
+
+
+def macs_per_pixel(program: Program, side_px: int) -> Fraction:
+    """Multiplications of a program's convolutions per pixel of the image.
+
+    Args:
+        program: any.
+        side_px: pixels on a side of one position of its inputs.
+    """
+    from intact.intnet.program import Conv
+
+    infos = program.ranges()
+    return sum(
+        (
+            op.weight.size * (infos[op.target].resolution / side_px) ** 2
+            for op in program.ops
+            if isinstance(op, Conv)
+        ),
+        Fraction(0),
+    )
+
+
+def _text(facts: dict[str, Any]) -> str:
+    lines = [
+        f"{facts['name']}  {facts['id']}",
+        f"  {facts['path']}  {facts['bytes']:,} bytes",
+        f"  {facts['levels']} levels, {facts['parameters']:,} parameters, decoder "
+        f"{facts['decoder_macs_per_pixel'] / 1000:.1f} kMAC per pixel, "
+        f"{facts['room_bits']} bits of room in 32-bit sums",
+        *(f"  {key}: {value}" for key, value in facts["info"].items()),
+    ]
+    return "\n".join(lines)

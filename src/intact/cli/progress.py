@@ -1,0 +1,66 @@
+"""A bar on stderr for whatever takes long; nothing where stderr is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+
+class Bar:
+    """Progress over ``total`` steps.
+
+    Args:
+        label: what is going on.
+        total: steps; None while unknown.
+        quiet: show nothing.
+    """
+
+    def __init__(self, label: str, total: int | None, *, quiet: bool = False) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        console = Console(stderr=True)
+        self.visible = console.is_terminal and not quiet
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+            disable=not self.visible,
+            # Lines for a file or a pipe must not be taken along to the terminal.
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._task = self._progress.add_task(label, total=total, note="")
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def advance(self) -> None:
+        """One step is done."""
+        self._progress.advance(self._task)
+
+    def reach(self, step: int) -> None:
+        """So many steps are done."""
+        self._progress.update(self._task, completed=step)
+
+    def note(self, text: str) -> None:
+        """Say what is being done right now."""
+        self._progress.update(self._task, note=text)

@@ -1,0 +1,106 @@
+"""``intact train``: train a codec; needs PyTorch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from intact.cli.errors import Code, UsageError, complain
+from intact.cli.io import show_json
+from intact.cli.options import Force, Json, Quiet
+from intact.cli.progress import Bar
+
+Write = Callable[[int, dict[str, float]], None]
+
+
+def train(
+    config: Annotated[str, typer.Argument(metavar="CONFIG.toml", help="What to train.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Continue the run's checkpoint.")] = False,
+    init: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Start from a frozen model (a path).")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... [cuda if there]")] = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    force: Force = False,
+) -> int:
+    """Train a codec. Checkpoints, the configuration and TensorBoard logs go to output.folder."""
+    import torch
+
+    from intact.train import checkpoint
+    from intact.train import config as configuration, loop
+
+    if resume and init is not None:
+        raise UsageError("--resume and --init exclude each other")
+    chosen = configuration.load(Path(config), settings)
+    folder = Path(chosen.output.folder)
+    if not resume and not force and (folder / checkpoint.NAME).exists():
+        raise UsageError(f"{folder} holds a run: continue with --resume, or replace with --force")
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        place = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"device {name!r}: {error}") from error
+    extra: dict[str, Any] = {} if init is None else {"init": Path(init)}
+    trainer = loop.start(chosen, place, resume=resume, **extra)
+
+    last: dict[str, float] = {}
+    first = trainer.step
+    with Bar("training", chosen.optimizer.steps, quiet=quiet) as bar, _board(folder) as write:
+        bar.reach(first)
+
+        def report(step: int, scalars: dict[str, float]) -> None:
+            last.update(scalars)
+            write(step, scalars)
+            bar.reach(step)
+            bar.note(line(scalars))
+            if not bar.visible and not quiet and not as_json:
+                print(f"step {step}  {line(scalars)}", flush=True)
+
+        try:
+            trainer.run(report)
+        except KeyboardInterrupt:
+            complain(f"stopped at step {trainer.step}; --resume continues the last checkpoint")
+            return Code.INTERRUPTED
+    if as_json:
+        show_json({"folder": str(folder), "steps": trainer.step, **last})
+    return Code.OK
+
+
+def line(scalars: dict[str, float]) -> str:
+    """The scalars that people look at."""
+    seconds = scalars.get("seconds_per_step", 0.0)
+    speed = f"  {1 / seconds:.2f} steps/s" if seconds else ""
+    return (
+        f"loss {scalars.get('loss', 0):.4f}  bpp {scalars.get('bpp', 0):.3f}  "
+        f"mse {scalars.get('mse', 0):.1f}{speed}"
+    )
+
+
+@contextlib.contextmanager
+def _board(folder: Path) -> Iterator[Write]:
+    """TensorBoard scalars in the run's folder, if TensorBoard is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        complain("no TensorBoard logs: pip install tensorboard")
+        yield lambda _step, _scalars: None
+        return
+    board = SummaryWriter(str(folder))
+
+    def write(step: int, scalars: dict[str, float]) -> None:
+        for key, value in scalars.items():
+            board.add_scalar(key, value, step)
+
+    try:
+        yield write
+    finally:
+        board.close()

@@ -1,0 +1,88 @@
+"""From a training run's folder to a frozen model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from intact.codec.model import Model
+from intact.freeze.convert import convert_codec
+from intact.freeze.freeze import DEAD_ZONE, freeze
+from intact.train import checkpoint
+from intact.train.codec_net import CodecNet
+from intact.train.config import Config, from_dict
+from intact.train.data import ImageFolder
+
+OBSERVED_CROPS = 32
+OBSERVED_SIDE = 192
+
+
+def load_codec(folder: Path, *, average: bool = True) -> tuple[CodecNet, Config, int]:
+    """The codec of a run: (network, configuration, step).
+
+    Args:
+        folder: with a checkpoint.
+        average: take the running average of the weights, which is what should be used.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        CorruptDataError: it is damaged.
+    """
+    tensors, state = checkpoint.read(folder)
+    config = from_dict(state["config"])
+    net = CodecNet(config.transform, config.rate)
+    if config.optimizer.integer:
+        net.make_integer()
+    prefix = "average/" if average else "net/"
+    net.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    )
+    return net, config, int(state["step"])
+
+
+def observation(data: ImageFolder, seed: int = 1) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of (crops, levels over the whole range) to observe activations on."""
+    batches = []
+    for i in range(OBSERVED_CROPS // 8):
+        crops = torch.from_numpy(data.crops(8, OBSERVED_SIDE, seed, i))
+        batches.append((crops, torch.linspace(-1, 1, 8)))
+    return batches
+
+
+def freeze_run(
+    folder: Path,
+    name: str,
+    *,
+    images: int = 96,
+    dead_zone: float = DEAD_ZONE,
+    progress: Callable[[], None] | None = None,
+) -> Model:
+    """Convert and freeze the averaged weights of a run.
+
+    Args:
+        folder: of the run.
+        name: of the model.
+        images: how many training images are coded to count symbols for the tables.
+        dead_zone: see `freeze`.
+        progress: called after each image.
+
+    Raises:
+        ModelError: a bound cannot be proven.
+        FileNotFoundError: no checkpoint.
+        ValueError: the run's images are gone.
+    """
+    net, config, step = load_codec(folder)
+    data = ImageFolder([Path(f) for f in config.data.folders], OBSERVED_SIDE)
+    if not config.optimizer.integer:
+        net = convert_codec(net, observation(data))
+    stride = max(1, len(data.images) // max(images, 1))
+    chosen: list[np.ndarray] = data.images[::stride][:images]
+    info = {
+        "trained": f"{step} steps of {config.data.batch} crops of {config.data.crop} pixels",
+        "images": f"{len(data.images)}",
+        "integer training": "yes" if config.optimizer.integer else "no: converted after training",
+    }
+    return freeze(net, name, chosen, info, dead_zone=dead_zone, progress=progress)
