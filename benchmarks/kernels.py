@@ -1,4 +1,4 @@
-"""The native integer kernels beside the same networks in float32 torch: ``python benchmarks/kernels.py``.
+"""The native integer kernels beside the same networks in float32 torch.
 
 Everything in one process and in turns, so that a busy machine slows all alike; medians of many
 rounds. The float networks have no rounding divisions and no clips except ReLU, and run channels
@@ -49,16 +49,16 @@ class Builder:
         self.ops: list[Op] = []
         self.weights: dict[str, torch.Tensor] = {}
 
-    def conv(self, source: str, target: str, sizes: tuple[int, int], **kw: object) -> str:
+    def conv(self, source: str, target: str, sizes: tuple[int, int], **kw: int) -> str:
         """A convolution with 7-bit weights, normal with a quarter of the range."""
-        taps, groups = int(kw.pop("taps", 1)), int(kw.pop("groups", 1))
-        divisor = int(kw.pop("divisor", 301))
+        taps, groups, divisor = kw.get("taps", 1), kw.get("groups", 1), kw.get("divisor", 301)
         shape = (sizes[1], sizes[0] // groups, taps, taps)
         weight = np.clip(np.rint(self.rng.normal(0, 16, shape)), -64, 64).astype(np.int64)
         zeros = np.zeros(sizes[1], np.int64)
         self.ops.append(
             Conv(source, target, weight, self.rng.integers(-999, 999, sizes[1]), zeros,
-                 zeros + divisor, groups=groups, **kw)  # type: ignore[arg-type]
+                 zeros + divisor, kw.get("stride", 1), groups, kw.get("low", -128),
+                 kw.get("high", 127))
         )  # fmt: skip
         self.weights[target] = torch.from_numpy(weight.astype(np.float32) / 300)
         return target
@@ -177,7 +177,7 @@ def compare(case: Case, threads: int, rounds: int, *, slow: bool) -> list[dict[s
     best = ISA_NAMES.index(backend.isa())
     runs: dict[str, Callable[[], object]] = {"torch-float32": lambda: forward(floats)}
     for isa in reversed(ISA_NAMES[: best + 1]):
-        runner = backend.prepare(program, isa=isa)  # type: ignore[arg-type]
+        runner = backend.prepare(program, isa=isa)
         runs[isa] = lambda runner=runner: runner(inputs, level=0, threads=threads)
     if slow:
         other = numpy_backend.prepare(program)
@@ -220,7 +220,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.library:
         loaded = ctypes.CDLL(args.library)
-        native.library = lambda: loaded  # type: ignore[assignment]
+        setattr(native, "library", lambda: loaded)  # noqa: B010 (a function, to pyright)
     width, height = (int(side) for side in args.size.split("x"))
     rows: list[dict[str, object]] = []
     print(f"{cpu()}; best instruction set {backend.isa()}; {args.size}; torch {torch.__version__}")

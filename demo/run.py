@@ -55,7 +55,7 @@ def decode_everywhere(file: Path) -> dict[str, np.ndarray]:
     decoded = {}
     for backend in BACKENDS:
         picture = OUT / f"photo-{backend}.png"
-        seconds = run("decode", file, picture, "--backend", backend)
+        seconds = run("decode", file, "-o", picture, "--backend", backend)
         if seconds is not None:
             print(f"  {seconds:.2f} s, start of Python included")
             decoded[backend] = pixels(picture)
@@ -67,7 +67,7 @@ def main() -> int:
     original, file = DEMO / "original.png", OUT / "photo.intact"
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
-    seconds = run("encode", original, file)
+    seconds = run("encode", original, "-o", file)
     if seconds is None:
         return 1
     source = pixels(original)

@@ -1,37 +1,52 @@
 /* Runs a segment of an integer network over a range of pixels, chunk by chunk. See intnet.h. */
 #include "intnet.h"
 
-#if INTNET_X86 && defined(_MSC_VER) && !defined(__clang__)
-#include <immintrin.h>
+#if INTNET_X86
+#ifdef _MSC_VER
 #include <intrin.h>
+#else
+#include <cpuid.h>
+#endif
+
+static void cpuid(uint32_t leaf, uint32_t *out)
+{
+#ifdef _MSC_VER
+    __cpuidex((int *)out, (int)leaf, 0);
+#else
+    __cpuid_count(leaf, 0, out[0], out[1], out[2], out[3]);
+#endif
+}
+
+/* Which registers the operating system saves. */
+static uint64_t saved_state(void)
+{
+#ifdef _MSC_VER
+    return _xgetbv(0);
+#else
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+#endif
+}
+
+/* By hand: __builtin_cpu_supports is missing from MSVC and says no in some static runtimes. */
 static int best_isa(void)
 {
-    int one[4], seven[4];
-    __cpuid(one, 0);
-    if (one[0] < 7)
+    const uint32_t need = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
+    uint32_t leaf[4];
+    cpuid(0, leaf);
+    if (leaf[0] < 7)
         return INTNET_PORTABLE;
-    __cpuid(one, 1);
-    if (!(one[2] & (1 << 27))) /* OSXSAVE */
+    cpuid(1, leaf);
+    if (!(leaf[2] & 1u << 27)) /* no xgetbv */
         return INTNET_PORTABLE;
-    const unsigned long long saved = _xgetbv(0);
-    __cpuidex(seven, 7, 0);
-    if ((saved & 6) != 6 || !(seven[1] & (1 << 5)))
+    const uint64_t saved = saved_state();
+    cpuid(7, leaf);
+    if ((saved & 0x06) != 0x06 || !(leaf[1] & 1u << 5)) /* ymm, AVX2 */
         return INTNET_PORTABLE;
-    /* F, DQ, BW, VL and VNNI; opmask and both halves of the zmm state saved. */
-    const unsigned need = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
-    if ((saved & 0xe6) == 0xe6 && ((unsigned)seven[1] & need) == need && (seven[2] & (1 << 11)))
+    if ((saved & 0xe6) == 0xe6 && (leaf[1] & need) == need && (leaf[2] & 1u << 11)) /* zmm, VNNI */
         return INTNET_AVX512;
     return INTNET_AVX2;
-}
-#elif INTNET_X86
-static int best_isa(void)
-{
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512vnni"))
-        return INTNET_AVX512;
-    return __builtin_cpu_supports("avx2") ? INTNET_AVX2 : INTNET_PORTABLE;
 }
 #else
 static int best_isa(void) { return INTNET_PORTABLE; }

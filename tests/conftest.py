@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tiny_model import tiny_model
 
 # Derandomized: a red run can be repeated, and CI never fails on somebody else's random number.
 # INTACT_EXAMPLES=2000 searches further.
@@ -15,3 +18,17 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A `Model` made by hand; see tests/tiny_model.py."""
+    return tiny_model()
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tiny, tmp_path_factory):
+    """The same as a file."""
+    path = tmp_path_factory.mktemp("models") / "tiny.intactm"
+    path.write_bytes(tiny.to_bytes())
+    return path

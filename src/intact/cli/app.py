@@ -38,7 +38,7 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _top(
-    version: Annotated[  # noqa: ARG001
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and leave.")
     ] = False,
 ) -> None:

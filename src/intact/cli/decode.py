@@ -31,7 +31,7 @@ TIFF_XMP = 700
 
 
 def decode(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Files; - is stdin.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Files; - is stdin.")],
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")
     ] = None,
@@ -57,7 +57,9 @@ def decode(
     pairs = outputs(inputs, output, suffix, force=force)
     if as_json and pairs[0][1] == STDIO:
         raise UsageError("--json needs stdout for itself: name a file with -o")
-    kinds = {name: suffix if format_name or name == STDIO else Path(name).suffix for _, name in pairs}
+    kinds = {
+        name: suffix if format_name or name == STDIO else Path(name).suffix for _, name in pairs
+    }
     for name, kind in kinds.items():
         if kind.lower().lstrip(".") not in FORMATS:
             raise UsageError(f"{name}: no format has the suffix {kind!r}; legal: {list(FORMATS)}")

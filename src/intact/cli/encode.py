@@ -38,7 +38,7 @@ class Target:
 
 
 def encode(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Images; - is stdin.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Images; - is stdin.")],
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")
     ] = None,
@@ -55,7 +55,9 @@ def encode(
     target_psnr: Annotated[
         float | None, typer.Option(help="Smallest file that reaches so many dB.")
     ] = None,
-    strip_metadata: Annotated[bool, typer.Option(help="Drop EXIF, ICC and XMP.")] = False,
+    strip_metadata: Annotated[
+        bool, typer.Option("--strip-metadata", help="Drop EXIF, ICC, XMP.")
+    ] = False,
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
     as_json: Json = False,

@@ -123,7 +123,9 @@ def guarded(work: Callable[[], Any]) -> int:
         return error.code if isinstance(error.code, int) else Code.USAGE
     except BaseException as error:
         if hasattr(error, "format_message"):  # from typer: the arguments cannot be parsed
-            complain(f"{error.format_message()} (see --help)")  # type: ignore[attr-defined]
+            message = error.format_message()  # type: ignore[attr-defined]
+            if message:  # else the help was shown, because there were no arguments
+                complain(f"{message} (see --help)")
             return Code.USAGE
         if type(error).__name__ == "Abort":
             return Code.INTERRUPTED
@@ -180,5 +182,3 @@ def logged() -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
-
-

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def info(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files; - is stdin.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files; - is stdin.")],
     model: ModelName = None,
     as_json: Json = False,
 ) -> int:
@@ -61,7 +61,7 @@ def describe(data: bytes, override: str | None = None) -> dict[str, Any]:
         "model": model.name if model else None,
         "model_id": header.model_id.hex(),
         "level": header.level,
-        "quality": round(100 * header.level / top, 1) if model and 0 < top else None,
+        "quality": round(100 * header.level / top, 1) if model and top > 0 else None,
         "tiles": [rows, columns],
         "tile_px": 16 << header.tile_log2,
         "payload_bytes": sum(map(len, file.tiles)),

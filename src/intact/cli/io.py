@@ -7,6 +7,7 @@ and renamed. Where that fails, what was there before is still there.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -67,7 +68,7 @@ def _replace(target: Path, data: bytes, mode: int | None) -> None:
     partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.partial")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     if mode is not None and not os.access(target, os.W_OK):
-        raise PermissionError(13, "the file is write-protected")
+        raise PermissionError(errno.EACCES, "the file is write-protected")
     descriptor = os.open(partial, flags, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -109,8 +110,10 @@ def outputs(
     """
     if STDIO in inputs and len(inputs) > 1:
         raise UsageError("- (standard input) must be the only input")
-    folder = output is not None and output != STDIO and (
-        output.endswith(("/", os.sep)) or len(inputs) > 1 or os.path.isdir(output)
+    folder = (
+        output is not None
+        and output != STDIO
+        and (output.endswith(("/", os.sep)) or len(inputs) > 1 or os.path.isdir(output))
     )
     if output == STDIO and len(inputs) > 1:
         raise UsageError("-o - takes one input")

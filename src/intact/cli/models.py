@@ -22,7 +22,7 @@ DECODER = {"hyper_synthesis": 64, "prior_a": 16, "prior_b": 16, "synthesis": 16}
 
 def models(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names or paths [all].")
+        list[str] | None, typer.Argument(metavar="MODEL", help="Names or paths [all].")
     ] = None,
     certificate: Annotated[
         str | None,
@@ -96,9 +96,11 @@ def describe(model: Model, path: Path) -> dict[str, Any]:
 
 def count_parameters(program: Program) -> int:
     """Integers in a program: weights, biases, slopes, divisors, factors, tables."""
+    import numpy as np
+
     names = ("weight", "bias", "slope", "divisor", "factor", "table")
-    arrays = [getattr(op, name, None) for op in program.ops for name in names]
-    return sum(array.size for array in arrays if array is not None)
+    values = [getattr(op, name, None) for op in program.ops for name in names]
+    return sum(value.size for value in values if isinstance(value, np.ndarray))
 
 
 def macs_per_pixel(program: Program, side_px: int) -> Fraction:

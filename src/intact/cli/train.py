@@ -23,7 +23,7 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Continue the run's checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue its checkpoint.")] = False,
     init: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Start from a frozen model (a path).")
     ] = None,
@@ -35,8 +35,7 @@ def train(
     """Train a codec. Checkpoints, the configuration and TensorBoard logs go to output.folder."""
     import torch
 
-    from intact.train import checkpoint
-    from intact.train import config as configuration, loop
+    from intact.train import checkpoint, config as configuration, loop
 
     if resume and init is not None:
         raise UsageError("--resume and --init exclude each other")

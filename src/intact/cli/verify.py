@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -21,11 +20,12 @@ if TYPE_CHECKING:
 
 def verify(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Files; - is stdin.")
+        list[str] | None, typer.Argument(metavar="FILE", help="Files; - is stdin.")
     ] = None,
     model: ModelName = None,
     all_backends: Annotated[
-        bool, typer.Option(help="Decode files with every exact backend, not only the fastest.")
+        bool,
+        typer.Option("--all-backends", help="Decode with every exact backend."),
     ] = False,
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
@@ -35,8 +35,6 @@ def verify(
     """Prove the backends of this machine, and check that files decode to their own pixels."""
     from intact.codec.store import load_model
 
-    # What a proof finds is in the report; the library's own warnings would say it twice.
-    logging.getLogger("intact.intnet").setLevel(logging.ERROR)
     backends = prove_backends(load_model(model), quiet=quiet)
     for entry in backends:
         if not as_json and not quiet:

@@ -110,7 +110,7 @@ class Encoder:
 
     def __init__(
         self,
-        image: Any,  # noqa: ANN401
+        image: Any,
         model: Model,
         metadata: Mapping[str, bytes | None] | None = None,
         runtime: Runtime | None = None,
@@ -171,7 +171,7 @@ def search_level(num_levels: int, fits: Callable[[int], bool]) -> int:
 
 
 def encode(
-    image: Any,  # noqa: ANN401
+    image: Any,
     *,
     quality: float = DEFAULT_QUALITY,
     model: str | Model | None = None,

@@ -55,9 +55,7 @@ class Layout:
         """The latents of a tile."""
         side = 1 << self.tile_log2
         top, left = index // self.columns * side, index % self.columns * side
-        return Window(
-            top, left, min(top + side, self.shape[0]), min(left + side, self.shape[1])
-        )
+        return Window(top, left, min(top + side, self.shape[0]), min(left + side, self.shape[1]))
 
     def tiles(self, window: Window) -> list[int]:
         """The tiles that a window touches."""
@@ -70,7 +68,7 @@ class Layout:
 
 
 def pass_a_mask(window: Window, channels: int) -> np.ndarray:
-    """bool [h, w, c]: the latents of pass A; the parity is that of the whole image's grid."""
+    """Bool [h, w, c]: the latents of pass A; the parity is that of the whole image's grid."""
     rows = np.arange(window.top, window.bottom)[:, None, None]
     columns = np.arange(window.left, window.right)[None, :, None]
     return ((rows + columns + np.arange(channels)) & 1) == 0
@@ -137,9 +135,7 @@ def plan_latents(networks: Networks, y: np.ndarray, level: int, layout: Layout) 
     """
     model = networks.model
     levels = model.levels
-    step, shift, offset = (
-        int(a[level]) for a in (levels.steps, levels.shifts, levels.offsets)
-    )
+    step, shift, offset = (int(a[level]) for a in (levels.steps, levels.shifts, levels.offsets))
     z = networks.run("hyper_analysis", {"y": y}, level)["z"]
     whole = layout.whole
     f = features(networks, z, level, whole)

@@ -1,4 +1,4 @@
-"""The frozen model of an image codec: six integer programs, two banks of tables, the quality levels.
+"""The frozen model of an image codec: six integer programs, two banks of tables, the levels.
 
 Everything here is an integer. A `Model` is validated and proven when it is made: there is no
 half-ready state and nothing to update. Its id is the hash of its content, however it was packed.
@@ -206,9 +206,7 @@ class Model:
     @cached_property
     def tree(self) -> dict[str, Any]:
         """The canonical content; inverse of `from_tree`."""
-        levels = {
-            k: getattr(self.levels, k) for k in ("steps", "shifts", "parameters", "offsets")
-        }
+        levels = {k: getattr(self.levels, k) for k in ("steps", "shifts", "parameters", "offsets")}
         return {
             "format": FORMAT,
             "name": self.name,
@@ -230,7 +228,7 @@ class Model:
         return {name: prove(program) for name, program in self.programs.items()}
 
     @classmethod
-    def from_tree(cls, tree: Any) -> Model:  # noqa: ANN401
+    def from_tree(cls, tree: Any) -> Model:
         """Build and check a model from untrusted content; inverse of `tree`.
 
         Raises:
@@ -270,7 +268,7 @@ class Model:
         return cls.from_tree(unpack_model(data))
 
 
-def _check_keys(tree: Any, keys: tuple[str, ...], what: str) -> None:  # noqa: ANN401
+def _check_keys(tree: Any, keys: tuple[str, ...], what: str) -> None:
     if not isinstance(tree, dict) or set(tree) != set(keys):
         found = sorted(tree) if isinstance(tree, dict) else type(tree).__name__
         raise ModelError(f"{what}: wanted the keys {sorted(keys)}, found {found}")
@@ -284,7 +282,7 @@ def _bank_tree(bank: TableBank) -> dict[str, Any]:
     }
 
 
-def _bank_from_tree(tree: Any, what: str) -> TableBank:  # noqa: ANN401
+def _bank_from_tree(tree: Any, what: str) -> TableBank:
     _check_keys(tree, ("minimums", "sizes", "freqs"), what)
     arrays = {}
     for key, value in tree.items():

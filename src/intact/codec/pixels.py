@@ -35,7 +35,7 @@ class Source:
     metadata: dict[str, bytes]
 
 
-def from_image(image: Any) -> Source:  # noqa: ANN401
+def from_image(image: Any) -> Source:
     """Take an array or a Pillow image apart.
 
     Args:
@@ -77,7 +77,7 @@ def from_image(image: Any) -> Source:  # noqa: ANN401
     return Source(array[:, :, : mode.color_channels], alpha, mode, note, metadata)
 
 
-def _metadata(image: Any) -> dict[str, bytes]:  # noqa: ANN401
+def _metadata(image: Any) -> dict[str, bytes]:
     found = {}
     for key in ("exif", "icc_profile", "xmp"):
         value = image.info.get(key)

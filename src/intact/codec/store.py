@@ -28,7 +28,7 @@ def model_files() -> list[Path]:
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, modified_ns: int, size: int) -> Model:  # noqa: ARG001
+def _read(path: Path, modified_ns: int, size: int) -> Model:
     return Model.from_bytes(path.read_bytes())
 
 
@@ -79,8 +79,7 @@ def find_model(wanted: bytes, override: str | Path | Model | None = None) -> Mod
         model = override if isinstance(override, Model) else load_model(override)
         if model.id != wanted:
             raise ModelError(
-                f"the file was made with model {wanted.hex()}, "
-                f"{model.name!r} is {model.id.hex()}"
+                f"the file was made with model {wanted.hex()}, {model.name!r} is {model.id.hex()}"
             )
         return model
     for path in model_files():

@@ -15,9 +15,8 @@ from intact.codec.pixels import to_network
 from intact.freeze.program import to_program
 from intact.freeze.tables import hyper_tables, scale_tables
 from intact.train.codec_net import CodecNet, RateConfig
-from intact.train.entropy import THETAS_PER_OCTAVE
 from intact.train.integer import LEVEL_SCALE
-from intact.train.transforms import LATENT_UNIT
+from intact.train.transforms import LATENT_UNIT, THETAS_PER_OCTAVE
 
 NUM_LEVELS = 64
 DEAD_ZONE = 0.40

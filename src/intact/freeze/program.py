@@ -16,6 +16,7 @@ _LIMITS = {
     "relu": (0, 255),
     "index": (0, 255),
     "linear": (-128, 127),
+    "symbol": (-128, 127),
     "stream": (-32768, 32767),
     "latent": (-32768, 32767),
 }
@@ -34,8 +35,6 @@ def _conv(node: Conv, network: IntegerNetwork) -> ir.Conv:
             f"beyond {ir.MAX_WEIGHT}: its output's unit is too fine"
         )
     low, high = _LIMITS[node.activation]
-    if network.graph.name == "hyper_analysis" and node.activation == "latent":
-        low, high = -128, 127  # hyper-latents are 8-bit symbols
     return ir.Conv(
         source=node.source,
         target=node.target,

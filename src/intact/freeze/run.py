@@ -6,18 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from intact.codec.model import Model
-from intact.freeze.convert import convert_codec
 from intact.freeze.freeze import DEAD_ZONE, freeze
 from intact.train import checkpoint
 from intact.train.codec_net import CodecNet
 from intact.train.config import Config, from_dict
+from intact.train.convert import convert_codec, observation
 from intact.train.data import ImageFolder
+from intact.train.loop import codec_of
 
-OBSERVED_CROPS = 32
-OBSERVED_SIDE = 192
 
 
 def load_codec(folder: Path, *, average: bool = True) -> tuple[CodecNet, Config, int]:
@@ -32,24 +30,8 @@ def load_codec(folder: Path, *, average: bool = True) -> tuple[CodecNet, Config,
         CorruptDataError: it is damaged.
     """
     tensors, state = checkpoint.read(folder)
-    config = from_dict(state["config"])
-    net = CodecNet(config.transform, config.rate)
-    if config.optimizer.integer:
-        net.make_integer()
-    prefix = "average/" if average else "net/"
-    net.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    )
-    return net, config, int(state["step"])
-
-
-def observation(data: ImageFolder, seed: int = 1) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of (crops, levels over the whole range) to observe activations on."""
-    batches = []
-    for i in range(OBSERVED_CROPS // 8):
-        crops = torch.from_numpy(data.crops(8, OBSERVED_SIDE, seed, i))
-        batches.append((crops, torch.linspace(-1, 1, 8)))
-    return batches
+    net = codec_of(tensors, state, average=average)
+    return net, from_dict(state["config"]), int(state["step"])
 
 
 def freeze_run(
@@ -75,9 +57,9 @@ def freeze_run(
         ValueError: the run's images are gone.
     """
     net, config, step = load_codec(folder)
-    data = ImageFolder([Path(f) for f in config.data.folders], OBSERVED_SIDE)
+    data = ImageFolder([Path(f) for f in config.data.folders], config.data.crop)
     if not config.optimizer.integer:
-        net = convert_codec(net, observation(data))
+        net = convert_codec(net, observation(data, config.data.crop))
     stride = max(1, len(data.images) // max(images, 1))
     chosen: list[np.ndarray] = data.images[::stride][:images]
     info = {

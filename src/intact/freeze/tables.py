@@ -13,7 +13,8 @@ import torch
 
 from intact.bits.tables import TOTAL, TableBank, apportion
 from intact.codec.model import NUM_SCALES, THETA_SHIFT
-from intact.train.entropy import SCALE_MIN, THETAS_PER_OCTAVE, FactorizedPrior
+from intact.train.entropy import SCALE_MIN, FactorizedPrior
+from intact.train.transforms import THETAS_PER_OCTAVE
 
 PRECISION = 1 << 30
 """Probabilities become integers of this precision before they are apportioned."""

@@ -20,16 +20,15 @@ from torch import Tensor, nn
 from intact.train.entropy import (
     SCALE_MIN,
     THETA_MAX,
-    THETAS_PER_OCTAVE,
     FactorizedPrior,
     gaussian_bits,
+    lower_bound,
 )
 from intact.train.graph import Conv
+from intact.train.integer import IntegerNetwork
 from intact.train.network import Network, unshuffle
-from intact.train.transforms import BUILDERS, PIXEL_UNIT, TransformConfig
+from intact.train.transforms import BUILDERS, PIXEL_UNIT, THETA_UNIT, TransformConfig
 
-THETA_UNIT = 1 / THETAS_PER_OCTAVE
-"""Float value of one theta: networks predict log2(sigma / SCALE_MIN)."""
 LATENT_GAIN = 12 / 255 / PIXEL_UNIT
 """Initial gain of the transform code: 12 per unit of pixels in [0, 1]."""
 
@@ -98,6 +97,16 @@ class CodecNet(nn.Module):
         )
         self.prior_z = FactorizedPrior(config.hyper_latents)
 
+    def make_integer(self) -> None:
+        """Replace the networks by integer ones of the same graphs, all zero, to be filled."""
+        for name, build in BUILDERS.items():
+            self.networks[name] = IntegerNetwork(build(self.config))
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the networks compute in integers."""
+        return all(isinstance(n, IntegerNetwork) for n in self.networks.values())
+
     def set_compute_dtype(self, dtype: torch.dtype) -> None:
         """Choose the precision of the branches."""
         for network in self.networks.values():
@@ -127,7 +136,9 @@ class CodecNet(nn.Module):
         y_a = (a["mean"] + step * straight_through((y - a["mean"]) / step)) * mask
         b = nets["prior_b"]({"f": f, "y": y_a}, t)
         mean = torch.where(mask, a["mean"], b["mean"])
-        theta = torch.where(mask, a["theta"], b["theta"]).clamp(0, THETA_MAX * THETA_UNIT)
+        theta = torch.where(mask, a["theta"], b["theta"])
+        # A plain clamp would have no gradient below 0, and a channel could never come back.
+        theta = lower_bound(theta, 0.0).clamp(max=THETA_MAX * THETA_UNIT)
         sigma = SCALE_MIN * torch.exp2(theta)
 
         residual = (y - mean) / step

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from intact.train.transforms import THETAS_PER_OCTAVE
+
 SCALE_MIN = 0.1
 """sigma_min of Eq. 15, in units of the quantization step."""
-THETAS_PER_OCTAVE = 24
-"""theta steps per doubling of sigma; 256 of them reach from 0.1 to 158."""
 THETA_MAX = 255
 LIKELIHOOD_MIN = 1e-9
 

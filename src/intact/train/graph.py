@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Activation = Literal["relu", "linear", "stream", "latent", "index"]
+Activation = Literal["relu", "linear", "stream", "latent", "symbol", "index"]
 """What a convolution's result is, and so how it is quantized:
 
 relu: unsigned 8 bits (QReLU); linear: signed 8 bits; stream: a 16-bit branch in the units of the
-residual stream; latent: 16-bit fixed point in the units of latents; index: unsigned 8 bits, the scale
-index theta of Ballé 2019 Eq. 15.
+residual stream; latent: 16-bit fixed point in the units of latents; symbol: signed 8 bits of unit 1,
+the hyper-latents; index: unsigned 8 bits, the scale index theta of Ballé 2019 Eq. 15.
 """
 
 
@@ -92,6 +92,7 @@ class Graph:
         name: of the transform.
         stream_unit: the real number one integer step of the residual stream stands for.
         latent_unit: the same for latents.
+        outputs: the unit of each output.
     """
 
     name: str
@@ -99,7 +100,7 @@ class Graph:
     latent_unit: float
     inputs: list[Input] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
+    outputs: dict[str, float] = field(default_factory=dict)
     channels: dict[str, int] = field(default_factory=dict)
 
     def input(self, target: str, channels: int, low: int, high: int, unit: float) -> str:
@@ -169,6 +170,6 @@ class Graph:
         e = self.conv(b, f"{name}.h", c, "stream")
         return self.add(x, e, target or f"{name}.y")
 
-    def output(self, *names: str) -> None:
-        """Name the outputs."""
-        self.outputs.extend(names)
+    def output(self, name: str, unit: float) -> None:
+        """Name an output and its unit."""
+        self.outputs[name] = unit

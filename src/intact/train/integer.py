@@ -74,9 +74,8 @@ class IntegerNetwork(nn.Module):
             elif isinstance(node, Requantize):
                 c = graph.channels[node.source]
                 self.register_buffer(Network.key(node.target, "divisor"), torch.ones(c))
-        # The units in which inputs and outputs are given in real numbers, as in the float twin.
+        # Always exact: the attribute exists so that a codec can treat both kinds alike.
         self.compute_dtype = torch.float32
-        self.output_units: dict[str, float] = {}
 
     def get(self, target: str, what: str) -> Tensor:
         """A node's ``weight``, ``bias``, ``slope`` or ``divisor``."""
@@ -110,7 +109,7 @@ class IntegerNetwork(nn.Module):
             unit = units[name]
             integers[name] = saturate(round_through(value / unit.unit), unit.low, unit.high)
         out = self.run(integers, torch.round(level * LEVEL_SCALE))
-        return {k: v * self.output_units[k] for k, v in out.items()}
+        return {k: v * self.graph.outputs[k] for k, v in out.items()}
 
     def run(self, values: dict[str, Tensor], level: Tensor) -> dict[str, Tensor]:
         """Run on integers [b, h, w, c] with integer levels [b]; integers out."""
@@ -140,8 +139,8 @@ class IntegerNetwork(nn.Module):
 
     def _conv(self, node: Conv, x: Tensor, level: Tensor) -> Tensor:
         p = self.parameters_of(node)
-        wide = self.graph.channels.get(node.source) is not None and self._is_wide(node)
-        # 16-bit inputs leave 2**24 behind; float64 is exact there.
+        # Float32 is exact below 2**24; 16-bit inputs and wide weights leave it, float64 never.
+        wide = self._is_wide(node) or float(p.weight.detach().abs().max()) > 2 ** (self.bits - 1)
         dtype = torch.float64 if wide else torch.float32
         acc = convolve(x.to(dtype), p.weight.to(dtype), node)
         acc = acc + (p.bias + p.slope * level).to(dtype)
@@ -149,7 +148,7 @@ class IntegerNetwork(nn.Module):
         match node.activation:
             case "relu" | "index":
                 return qrelu(v, 8)
-            case "linear":
+            case "linear" | "symbol":
                 return saturate(v, -128, 127)
             case _:
                 return saturate(v, -32768, 32767)

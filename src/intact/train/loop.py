@@ -20,10 +20,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from intact.codec.model import Model
 from intact.train import checkpoint
 from intact.train.codec_net import CodecNet
-from intact.train.config import Config, OptimizerConfig
+from intact.train.config import Config, OptimizerConfig, from_dict
+from intact.train.convert import convert_codec, observation
 from intact.train.data import ImageFolder
+from intact.train.thaw import thaw
+from intact.train.transforms import TransformConfig
 
 Report = Callable[[int, dict[str, float]], None]
 """Called with (step, scalars) every ``log_every`` steps."""
@@ -196,28 +200,78 @@ class Trainer:
             self.net.set_compute_dtype(self.precision)
 
 
-def start(config: Config, device: torch.device, *, resume: bool) -> Trainer:
+def start(
+    config: Config, device: torch.device, *, resume: bool = False, init: Path | None = None
+) -> Trainer:
     """A trainer for a new run, or for the one whose checkpoint lies in the output folder.
+
+    Args:
+        config: the run. With ``init`` the model decides the sizes of the networks.
+        device: where to run.
+        resume: continue from the checkpoint in ``config.output.folder``.
+        init: a frozen model (.intactm) or the folder of another run to start from, instead of the
+            transform code. A float run that starts an integer one is the warm start.
 
     Raises:
         ValueError: no folder of images, or ``resume`` with other sizes than the checkpoint's.
-        FileNotFoundError: ``resume`` without a checkpoint.
+        FileNotFoundError: ``resume`` or ``init`` without a checkpoint.
     """
     if not config.data.folders:
         raise ValueError("data.folders is empty: name at least one folder of images")
     data = ImageFolder([Path(f) for f in config.data.folders], config.data.crop)
-    net = CodecNet(config.transform, config.rate, config.optimizer.seed)
     folder = Path(config.output.folder)
     if resume:
-        tensors, state = checkpoint.read(folder)
-        if state["config"]["transform"] != dataclasses.asdict(config.transform):
-            raise ValueError(f"the checkpoint's transform is {state['config']['transform']}")
-        precision = getattr(torch, state["precision"])
-        trainer = Trainer(config, net, data, device, precision)
-        trainer.load(tensors, state)
-        return trainer
-    patches = transform_code_patches(data, config.data.crop, config.optimizer.seed)
-    net.start_as_transform_code(torch.from_numpy(patches))
+        return _resume(config, data, device)
+    net, config = _initial(config, data, init)
+    if config.optimizer.integer and not net.is_integer:
+        net = convert_codec(net, observation(data, config.data.crop))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2))
     return Trainer(config, net, data, device)
+
+
+def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
+    tensors, state = checkpoint.read(Path(config.output.folder))
+    # The run's own sizes count: with --init they came from the model, not from the file.
+    sizes = from_dict({"transform": state["config"]["transform"]}).transform
+    if config.transform not in (sizes, TransformConfig()):
+        raise ValueError(f"the checkpoint's transform is {sizes}, not {config.transform}")
+    if state["config"]["optimizer"]["integer"] != config.optimizer.integer:
+        raise ValueError("optimizer.integer differs from the checkpoint's; use --init instead")
+    config = dataclasses.replace(config, transform=sizes)
+    net = CodecNet(config.transform, config.rate, config.optimizer.seed)
+    if config.optimizer.integer:
+        net.make_integer()
+    trainer = Trainer(config, net, data, device, getattr(torch, state["precision"]))
+    trainer.load(tensors, state)
+    return trainer
+
+
+def _initial(
+    config: Config, data: ImageFolder, init: Path | None
+) -> tuple[CodecNet, Config]:
+    """The weights that a new run starts from, and the configuration with their sizes."""
+    if init is None:
+        net = CodecNet(config.transform, config.rate, config.optimizer.seed)
+        patches = transform_code_patches(data, config.data.crop, config.optimizer.seed)
+        net.start_as_transform_code(torch.from_numpy(patches))
+    elif init.is_dir():
+        net = codec_of(*checkpoint.read(init))
+        net.rates = config.rate
+    else:
+        net = thaw(Model.from_bytes(init.read_bytes()), config.rate)
+    return net, dataclasses.replace(config, transform=net.config)
+
+
+def codec_of(
+    tensors: dict[str, Tensor], state: dict[str, Any], *, average: bool = True
+) -> CodecNet:
+    """The codec in a checkpoint: its running average, or the weights themselves."""
+    config = from_dict(state["config"])
+    net = CodecNet(config.transform, config.rate)
+    if config.optimizer.integer:
+        net.make_integer()
+    prefix = "average/" if average else "net/"
+    chosen = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    net.load_state_dict(chosen)
+    return net

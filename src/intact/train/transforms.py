@@ -25,6 +25,10 @@ PIXEL_FACTOR = 63
 STREAM_UNIT = PIXEL_UNIT / PIXEL_FACTOR
 FEATURE_UNIT = 1 / 1024
 """Float value of one step of the prior networks' streams, which then reach to 32."""
+THETAS_PER_OCTAVE = 24
+"""theta steps per doubling of sigma; 256 of them reach from SCALE_MIN to 1,585 times that."""
+THETA_UNIT = 1 / THETAS_PER_OCTAVE
+"""Float value of one theta: networks predict log2(sigma / SCALE_MIN)."""
 LATENT_UNIT = 1 / 64
 """Float value of one integer step of latents and means."""
 
@@ -44,7 +48,7 @@ class TransformConfig:
 
     blocks_analysis: int = 4
     blocks_synthesis: int = 4
-    latents: int = 192
+    latents: int = 256
     hyper_latents: int = 128
     features: int = 192
     blocks_context: int = 2
@@ -64,7 +68,7 @@ def analysis(config: TransformConfig) -> Graph:
     for i in range(config.blocks_analysis):
         s = g.block(s, f"b{i}")
     a = g.requantize(s, "last")
-    g.output(g.conv(a, "y", config.latents, "latent", kernel=3, stride=2))
+    g.output(g.conv(a, "y", config.latents, "latent", kernel=3, stride=2), LATENT_UNIT)
     return g
 
 
@@ -76,7 +80,7 @@ def synthesis(config: TransformConfig) -> Graph:
     for i in range(config.blocks_synthesis):
         s = g.block(s, f"b{i}")
     s = g.add(s, g.conv(g.requantize(s, "last"), "ends", STREAM_CHANNELS, "stream"), "s1")
-    g.output(g.shuffle(g.requantize(s, "patches"), "pixels", 8))
+    g.output(g.shuffle(g.requantize(s, "patches"), "pixels", 8), PIXEL_UNIT)
     return g
 
 
@@ -86,7 +90,7 @@ def hyper_analysis(config: TransformConfig) -> Graph:
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     h = g.conv(g.requantize(y, "a"), "h0", config.features, "relu")
     h = g.conv(h, "h1", config.features, "relu", kernel=3, stride=2)
-    g.output(g.conv(h, "z", config.hyper_latents, "latent", kernel=3, stride=2))
+    g.output(g.conv(h, "z", config.hyper_latents, "symbol", kernel=3, stride=2), 1.0)
     return g
 
 
@@ -98,14 +102,14 @@ def hyper_synthesis(config: TransformConfig) -> Graph:
     s = g.shuffle(g.conv(z, "h0", 4 * c, "stream"), "s0", 2)
     s = g.block(s, "b0")
     s = g.shuffle(g.conv(g.requantize(s, "a"), "h1", 4 * c, "stream"), "s1", 2)
-    g.output(g.block(s, "b1", "f"))
+    g.output(g.block(s, "b1", "f"), FEATURE_UNIT)
     return g
 
 
 def _heads(g: Graph, features: str, config: TransformConfig) -> None:
     h = g.conv(g.requantize(features, "a"), "h", 2 * config.features, "relu")
-    g.output(g.conv(h, "mean", config.latents, "latent"))
-    g.output(g.conv(h, "theta", config.latents, "index"))
+    g.output(g.conv(h, "mean", config.latents, "latent"), LATENT_UNIT)
+    g.output(g.conv(h, "theta", config.latents, "index"), THETA_UNIT)
 
 
 def prior_a(config: TransformConfig) -> Graph:

@@ -7,7 +7,9 @@ library is `intact.native.library`; without it `prepare` raises and another back
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -258,11 +260,13 @@ class _Run:
         if pool is None or piece >= total:
             self.runner.call(structs, slots, part, (width, 0, total))
         else:
-            spans = iter([(width, at, min(at + piece, total)) for at in range(0, total, piece)])
+            spans = deque((width, at, min(at + piece, total)) for at in range(0, total, piece))
 
             def work(_: int) -> None:
-                for span in spans:  # a list's iterator: each item goes to one thread
-                    self.runner.call(structs, slots, part, span)
+                # A deque gives each item to one thread, with or without the GIL.
+                with contextlib.suppress(IndexError):
+                    while True:
+                        self.runner.call(structs, slots, part, spans.popleft())
 
             list(pool.map(work, range(threads)))
         del keep

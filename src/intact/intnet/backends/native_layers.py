@@ -95,7 +95,7 @@ def accumulator_order(lanes: int, result_bytes: int) -> np.ndarray:
 
 
 def by_blocks(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Pad the first axis to whole blocks with zeros and put each block in order: [blocks, n, ...]."""
+    """Pad the first axis to whole blocks with zeros, each block in order: [blocks, n, ...]."""
     block = order.size
     count = -(-values.shape[0] // block)
     padded = np.zeros((count * block, *values.shape[1:]), dtype=values.dtype)
@@ -124,16 +124,17 @@ def pair_depths(packed: np.ndarray, largest: int) -> np.ndarray:
         packed: int8 [blocks, words, n, 4].
         largest: the largest input byte, 0..255.
     """
-    pairs = packed.astype(np.int32).reshape(*packed.shape[:3], 2, 2)
-    positive = np.maximum(pairs, 0).sum(axis=-1) * largest
-    negative = np.minimum(pairs, 0).sum(axis=-1) * largest
+    # int16: at most 4 * 2 * 128. Slices, because sums over axes of length two are slow.
+    left, right = packed[..., 0::2].astype(np.int16), packed[..., 1::2].astype(np.int16)
+    positive = np.maximum(left, 0) + np.maximum(right, 0)
+    negative = np.minimum(left, 0) + np.minimum(right, 0)
+    most, least = 32767 // max(largest, 1), -(32768 // max(largest, 1))
     depths = np.zeros(packed.shape[0], dtype=np.uint8)
     for depth in (1, 2, 4):
         whole = packed.shape[1] // depth * depth
-        shape = (packed.shape[0], whole // depth, depth, *positive.shape[2:])
-        high = positive[:, :whole].reshape(shape).sum(axis=2)
-        low = negative[:, :whole].reshape(shape).sum(axis=2)
-        fits = (high <= 32767).all(axis=(1, 2, 3)) & (low >= -32768).all(axis=(1, 2, 3))
+        high = sum(positive[:, word:whole:depth] for word in range(depth))
+        low = sum(negative[:, word:whole:depth] for word in range(depth))
+        fits = np.all((high <= most) & (low >= least), axis=(1, 2, 3))
         # A deeper sum only counts where every shallower one fits: the rest of the words use it.
         depths[fits & (depths == depth // 2)] = depth
     return depths
@@ -190,19 +191,20 @@ def gemm_step(op: Conv, source: Info, isa: int, result_bytes: int) -> Step:
     bounds = conv_bounds(op, source)
     step = Step(GEMM16, "", "")
     zero = 0
-    fits = fits_8_bits(source.low, source.high) and -128 <= matrix.min() and matrix.max() <= 127
+    fits = fits_8_bits(source.low, source.high) and matrix.min() >= -128 and matrix.max() <= 127
     if isa > PORTABLE and fits:
         zero = zero_point(source)
         packed = pack_gemm(matrix, order, np.int8)
-        depths = pair_depths(packed, source.high + zero)
-        if isa == AVX512 or depths.min() > 0:
-            step.kind = GEMM8
-            step.arrays |= {"weights": packed, "depth": depths}
+        step.kind = GEMM8
+        step.arrays["weights"] = packed
+        if isa == AVX2:
+            step.arrays["depth"] = depths = pair_depths(packed, source.high + zero)
+            if depths.min() == 0:
+                step = Step(GEMM16, "", "")
     if step.kind == GEMM16:
         zero = 0
-        packed = pack_gemm(matrix, order, np.int16)
-        step.arrays["weights"] = packed
-    step.numbers |= {"words": packed.shape[1], "zero_in": zero}
+        step.arrays["weights"] = pack_gemm(matrix, order, np.int16)
+    step.numbers |= {"words": step.arrays["weights"].shape[1], "zero_in": zero}
     conv_constants(step, op, bounds, order, zero)
     return step
 
@@ -216,7 +218,7 @@ def depthwise_step(op: Conv, source: Info, isa: int, *, bytes_in: int, bytes_out
     step.numbers |= {"channels_in": taps.shape[0], "size": size, "step": op.stride,
                      "bytes_in": bytes_in, "zero_in": zero}  # fmt: skip
     fast = isa > PORTABLE and bytes_in == bytes_out == 1 and size == 3 and op.stride == 1
-    fast = fast and op.table is None and -128 <= taps.min() and taps.max() <= 127
+    fast = fast and op.table is None and taps.min() >= -128 and taps.max() <= 127
     if fast:
         order = accumulator_order(1 << isa, 1)
         words = np.zeros((taps.shape[0], 3, 4), dtype=np.int8)  # [o, dx, dy and a zero]

@@ -1,8 +1,8 @@
 """Turn a program into segments of native steps: fusion, storage and scratch memory.
 
 `intact.intnet.backends.plan` cuts the program; here each segment becomes a list of kernels. Values
-are stored in 8 bits (with a zero point) where they fit and in 16 otherwise. Fused on the way: an Add
-into the convolution before it, and the channel order of a Shuffle into the convolution before it.
+are stored in 8 bits (with a zero point) where they fit and in 16 otherwise. Fused on the way: an
+Add into the convolution before it, the channel order of a Shuffle likewise.
 """
 
 from __future__ import annotations
@@ -403,4 +403,3 @@ def native_plan(program: Program, isa: int) -> Iterator[NativeSegment]:
             reuses=_reuses(lowered, segment, program),
             frees=segment.frees,
         )
-

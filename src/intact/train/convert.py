@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from intact.train.codec_net import THETA_UNIT, CodecNet
+from intact.train.codec_net import CodecNet
+from intact.train.data import ImageFolder
 from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
 from intact.train.integer import IntegerNetwork, odd_floor
 from intact.train.network import Network
+from intact.train.transforms import THETA_UNIT
 
 QUANTILE = 0.9999
 """8-bit ranges cover this share of the observed values; the rest saturates."""
@@ -78,7 +80,9 @@ def output_unit(graph: Graph, activation: str) -> float | None:
         case "stream":
             return graph.stream_unit
         case "latent":
-            return 1.0 if graph.name == "hyper_analysis" else graph.latent_unit
+            return graph.latent_unit
+        case "symbol":
+            return 1.0
         case "index":
             return THETA_UNIT
         case _:
@@ -115,7 +119,9 @@ def convert(network: Network, ranges: Ranges) -> IntegerNetwork:
                     if not torch.equal(source, source[:1].expand_as(source)):
                         raise ValueError(f"{graph.name}: {node.source} is shuffled, but has no one unit")
                     units[node.target] = source[:1].expand(graph.channels[node.target]).clone()
-    integer.output_units = {name: float(units[name][0]) for name in graph.outputs}
+    for name, unit in graph.outputs.items():
+        if not torch.allclose(units[name], torch.full_like(units[name], unit)):
+            raise ValueError(f"{graph.name}: output {name!r} has not the unit {unit}")
     return integer
 
 
@@ -179,3 +185,14 @@ def convert_codec(net: CodecNet, batches: list[tuple[Tensor, Tensor]]) -> CodecN
         result.networks[name] = convert(network, seen[name])  # type: ignore[arg-type]
     result.prior_z.load_state_dict(net.prior_z.state_dict())
     return result
+
+
+OBSERVED_BATCHES = 4
+
+
+def observation(data: ImageFolder, side: int, seed: int = 1) -> list[tuple[Tensor, Tensor]]:
+    """Batches of (crops, levels over the whole range) to observe activations on."""
+    return [
+        (torch.from_numpy(data.crops(8, side, seed, i)), torch.linspace(-1, 1, 8))
+        for i in range(OBSERVED_BATCHES)
+    ]

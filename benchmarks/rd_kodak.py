@@ -1,0 +1,154 @@
+"""Rate-distortion of a model on Kodak: real file sizes, real decoded pixels.
+
+    python benchmarks/rd_kodak.py [--model NAME_OR_PATH] [--twin RUN] [--qualities 0,10,...]
+
+Every point is a file written by `intact.encode` and pixels that `intact.decode` returned. With
+``--twin`` the float network of a training run is measured too: its symbols are coded with the same
+tables by the same coder, into the same container, so that the difference is the integers' alone.
+Writes benchmarks/results/rd_kodak.csv (codec, quality, bpp, psnr, ms_ssim, and per image with
+--per-image) and prints BD-rates against benchmarks/results/baselines_kodak.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import intact
+from intact.codec.latents import Layout, Plan, encode_latents, pass_a_mask, table_indexes
+from intact.codec.model import Model
+from intact.codec.store import load_model
+from intact.container.image_file import ImageFile, ImageHeader, Mode, pack_image
+from intact.measure import ms_ssim, psnr
+
+ROOT = Path(__file__).resolve().parent.parent
+KODAK = ROOT.parent / "shared" / "data" / "kodak"
+RESULTS = ROOT / "benchmarks" / "results"
+QUALITIES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
+
+
+def intact_point(image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
+    """File size in bytes and decoded pixels."""
+    data = intact.encode(image, quality=quality, model=model)
+    return len(data), intact.decode(data, model=model).pixels
+
+
+class Twin:
+    """The float network behind a frozen model, as a codec with real files."""
+
+    def __init__(self, run: Path, model: Model) -> None:
+        import torch
+
+        from intact.freeze.run import load_codec
+
+        self.torch, self.model = torch, model
+        self.net = load_codec(run)[0].eval()
+
+    def __call__(self, image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
+        """File size in bytes and decoded pixels."""
+        torch, levels = self.torch, model.levels
+        level = levels.of_quality(quality)
+        step = float(levels.steps[level]) / 64
+        dead_zone = float(levels.offsets[level]) / float(levels.steps[level])
+        shift = int(levels.shifts[level])
+        nets = self.net.networks
+        h, w = image.shape[:2]
+        padded = np.pad(image, ((0, -h % 64), (0, -w % 64), (0, 0)), mode="edge")
+        x = (torch.from_numpy(padded)[None].float() - 128) / 64
+        t = torch.tensor([float(levels.parameters[level]) / 127])
+        with torch.no_grad():
+            y = nets["analysis"]({"pixels": x}, t)["y"]
+            z = nets["hyper_analysis"]({"y": y}, t)["z"].round().clamp(-128, 127)
+            f = nets["hyper_synthesis"]({"z": z}, t)["f"]
+            layout = Layout((y.shape[1], y.shape[2]), 6)
+            mask = pass_a_mask(layout.whole, model.latent_channels)
+            tm = torch.from_numpy(mask)
+
+            def code(p: dict) -> tuple:  # noqa: ANN401
+                theta = (p["theta"] * 24).round().clamp(0, 255)[0].numpy().astype(np.uint8)
+                index = table_indexes(theta, shift)
+                r = (y - p["mean"]) / step
+                s = torch.sign(r) * torch.floor(r.abs() + dead_zone)
+                s = s * torch.from_numpy(index > 0)
+                return s, index, p["mean"] + s * step
+
+            sa, ia, ya = code(nets["prior_a"]({"f": f}, t))
+            ya = ya * tm
+            sb, ib, yb = code(nets["prior_b"]({"f": f, "y": ya}, t))
+            symbols = torch.where(tm, sa, sb)[0].numpy().astype(np.int32)
+            y_hat = torch.where(tm, ya, yb)
+            out = nets["synthesis"]({"y": y_hat}, t)["pixels"][0].numpy() * 64 + 128
+        pixels = np.clip(np.rint(out[:h, :w]), 0, 255).astype(np.uint8)
+        plan = Plan(
+            z[0].numpy().astype(np.int8),
+            symbols,
+            np.where(mask, ia, ib),
+            np.zeros(symbols.shape, np.int16),
+            mask,
+        )
+        payloads = encode_latents(model, plan, layout)
+        header = ImageHeader(model.id, Mode.RGB, level, w, h, zlib.crc32(pixels.tobytes()))
+        return len(pack_image(ImageFile(header, payloads))), pixels
+
+
+def curve(name: str, point, images, qualities, model) -> tuple[list, list]:  # noqa: ANN001
+    """(mean rows, per-image rows) of a codec."""
+    means, singles = [], []
+    for quality in qualities:
+        rows = []
+        for path, image in images:
+            size, pixels = point(image, quality, model)
+            bpp = 8 * size / (image.shape[0] * image.shape[1])
+            rows.append((bpp, psnr(image, pixels), ms_ssim(image, pixels)))
+            singles.append((name, quality, path.stem, *rows[-1]))
+        means.append((name, quality, *np.mean(rows, 0)))
+        print(f"{name:12} q {quality:3}: {means[-1][2]:.4f} bpp {means[-1][3]:.3f} dB "
+              f"{means[-1][4]:.4f}", flush=True)  # fmt: skip
+    return means, singles
+
+
+def write(path: Path, header: list[str], rows: list) -> None:
+    """Write a CSV, numbers rounded to five digits."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([f"{v:.5f}" if isinstance(v, float) else v for v in row])
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--twin", type=Path, default=None, help="folder of the training run")
+    parser.add_argument("--qualities", default=",".join(map(str, QUALITIES)))
+    parser.add_argument("--images", type=Path, default=KODAK)
+    parser.add_argument("--every", type=int, default=1, help="use every n-th image only")
+    parser.add_argument("-o", type=Path, default=RESULTS / "rd_kodak.csv")
+    args = parser.parse_args()
+    model = load_model(args.model)
+    paths = sorted(args.images.glob("*.png"))[:: args.every]
+    images = [(p, np.asarray(Image.open(p).convert("RGB"))) for p in paths]
+    qualities = [float(q) for q in args.qualities.split(",")]
+    means, singles = curve("intact", intact_point, images, qualities, model)
+    if args.twin:
+        more = curve("float twin", Twin(args.twin, model), images, qualities, model)
+        means, singles = means + more[0], singles + more[1]
+    write(args.o, ["codec", "quality", "bpp", "psnr", "ms_ssim"], means)
+    header = ["codec", "quality", "image", "bpp", "psnr", "ms_ssim"]
+    write(args.o.with_name(args.o.stem + "_per_image.csv"), header, singles)
+    from rd_baselines import HYPERPRIOR, RESULTS as BASELINES, read_points, report
+
+    report(read_points(args.o), read_points(BASELINES))
+
+
+if __name__ == "__main__":
+    main()

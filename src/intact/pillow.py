@@ -1,0 +1,123 @@
+"""The Pillow plugin: after ``import intact.pillow``, Pillow opens and saves .intact files.
+
+Opening reads the file and its metadata; pixels are decoded by the first access to them. The model
+is found by the id in the file, so it must be installed.
+
+    import intact.pillow
+    from PIL import Image
+
+    Image.open("photo.png").save("photo.intact", quality=60)
+    Image.open("photo.intact").show()
+"""
+
+from __future__ import annotations
+
+import io
+from typing import IO, Any
+
+from PIL import Image, ImageFile
+
+from intact.container import chunks
+from intact.container.image_file import MAGIC, peek, unpack_image
+from intact.errors import IntactError
+
+FORMAT = "INTACT"
+EXTENSION = ".intact"
+MIME = "image/x-intact"
+_EXIF_PREFIX = b"Exif\0\0"
+"""Pillow's JPEG and PNG readers put it before the TIFF structure, and its JPEG writer needs it."""
+
+
+class IntactImageFile(ImageFile.ImageFile):
+    """An opened file; see Pillow's handbook, "Writing your own image plugin"."""
+
+    format = FORMAT
+    format_description = "Intact"
+    _data: bytes | None = None
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        self._data = self.fp.read()
+        try:
+            header = peek(self._data)
+        except IntactError as error:
+            # Pillow's convention for "not this format".
+            raise SyntaxError(str(error)) from error
+        self._size = (header.width, header.height)
+        self._mode = header.mode.name
+        self.tile = [ImageFile._Tile("raw", (0, 0, *self._size), 0, self._mode)]
+        self._read_metadata()
+
+    def _read_metadata(self) -> None:
+        try:
+            file = unpack_image(self._data or b"", max_pixels=1 << 64)
+        except IntactError:
+            return  # as with other formats, damage behind the header shows in `load`
+        exif = file.chunk(chunks.EXIF)
+        found = {
+            "exif": _EXIF_PREFIX + exif if exif else None,
+            "icc_profile": file.chunk(chunks.ICC),
+            "xmp": file.chunk(chunks.XMP),
+        }
+        self.info.update({key: value for key, value in found.items() if value})
+
+    def load(self) -> Any:
+        """Decode the pixels, once.
+
+        Raises:
+            OSError: the file is damaged, or its model is not installed.
+        """
+        if self.tile and self._data is not None:
+            from intact.codec.image import decode
+
+            try:
+                # Pillow has already applied its own limit to the size.
+                decoded = decode(self._data, max_pixels=1 << 64)
+            except IntactError as error:
+                raise OSError(f"{FORMAT}: {error}") from error
+            if self.fp is not None and getattr(self, "_exclusive_fp", False):
+                self.fp.close()
+            self.fp = io.BytesIO(decoded.pixels.tobytes())
+            self._data = None
+        return super().load()
+
+    def load_seek(self, pos: int) -> None:
+        """Nothing to seek: `load` has just put the pixels there."""
+
+
+def _accept(prefix: bytes) -> bool:
+    return prefix.startswith(MAGIC)
+
+
+def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+    from intact.codec.image import DEFAULT_QUALITY, encode
+
+    options = im.encoderinfo
+    metadata = {key: options.get(key) for key in ("exif", "icc_profile", "xmp")}
+    exif = metadata["exif"]
+    if isinstance(exif, Image.Exif):
+        exif = exif.tobytes()
+    metadata["exif"] = exif.removeprefix(_EXIF_PREFIX) if exif else exif
+    if isinstance(metadata["xmp"], str):
+        metadata["xmp"] = metadata["xmp"].encode()
+    try:
+        data = encode(
+            im,
+            quality=options.get("quality", DEFAULT_QUALITY),
+            model=options.get("model"),
+            metadata=metadata,
+        )
+    except IntactError as error:
+        raise OSError(f"cannot write mode {im.mode} as {FORMAT}: {error}") from error
+    fp.write(data)
+
+
+def register() -> None:
+    """Make the format known to Pillow; importing this module does it. Twice does no harm."""
+    Image.register_open(FORMAT, IntactImageFile, _accept)
+    Image.register_save(FORMAT, _save)
+    Image.register_extension(FORMAT, EXTENSION)
+    Image.register_mime(FORMAT, MIME)
+
+
+register()

@@ -1,0 +1,151 @@
+"""A frozen model back into a trainable codec: ``intact train --init MODEL.intactm``.
+
+Inverse of freezing as far as integers allow: weights come back as H / c in real units, scale tables
+follow from the formula anyway, and the densities of the hyper-latents are fitted to their tables.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from intact.bits.tables import TOTAL, TableBank
+from intact.codec.model import Model
+from intact.intnet import program as ir
+from intact.train.codec_net import CodecNet, RateConfig
+from intact.train.entropy import FactorizedPrior
+from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
+from intact.train.integer import LEVEL_SCALE
+from intact.train.network import Network
+from intact.train.transforms import LATENT_UNIT, THETA_UNIT, TransformConfig
+
+RELU_UNIT = 1 / 64
+"""Real value of a ReLU step: free, since the next filter undoes it."""
+FIT_STEPS = 400
+
+
+def config_of(model: Model) -> TransformConfig:
+    """The sizes of a frozen model's networks.
+
+    Raises:
+        ValueError: its networks are not those of `intact.train.transforms`.
+    """
+
+    def blocks(name: str) -> int:
+        targets = {op.target for op in model.programs[name].ops}
+        return sum(f"b{i}.b" in targets for i in range(64))
+
+    config = TransformConfig(
+        blocks_analysis=blocks("analysis"),
+        blocks_synthesis=blocks("synthesis"),
+        latents=model.latent_channels,
+        hyper_latents=model.hyper_channels,
+        features=model.values("hyper_synthesis")["f"].channels,
+        blocks_context=blocks("prior_b"),
+    )
+    return config
+
+
+def rates_of(model: Model, rd_weight: float) -> RateConfig:
+    """The range of rates of a frozen model."""
+    steps = model.levels.steps * LATENT_UNIT
+    return RateConfig(float(steps.min()), float(steps.max()), rd_weight)
+
+
+def _fill(network: Network, program: ir.Program) -> None:
+    """Copy a program's integers into a float network, in real units."""
+    graph = network.graph
+    ops = {op.target: op for op in program.ops}
+    targets = {node.target for node in graph.nodes}
+    if targets != set(ops):
+        raise ValueError(f"program {program.name}: not one of this package's transforms")
+    units = {i.target: torch.full((i.channels,), i.unit).double() for i in graph.inputs}
+    for node in graph.nodes:
+        op = ops[node.target]
+        match node, op:
+            case Conv(), ir.Conv():
+                out = _unit_of(node, graph)
+                source = units[node.source]
+                per_input = source[:, None, None, None] if node.depthwise else source[None, :, None, None]
+                divisor = torch.from_numpy(op.divisor.copy()).double()
+                scale = out / divisor
+                weight = torch.from_numpy(op.weight.astype(np.float64))
+                network.get(node.target, "weight").copy_(
+                    weight * scale[:, None, None, None] / per_input
+                )
+                for name, array, factor in (
+                    ("bias", op.bias, 1.0),
+                    ("slope", op.slope, float(LEVEL_SCALE)),
+                ):
+                    values = torch.from_numpy(array.astype(np.float64))
+                    network.get(node.target, name).copy_(values * scale * factor)
+                units[node.target] = torch.full((node.c_out,), out).double()
+            case Requantize(), ir.Requantize():
+                divisor = torch.from_numpy(op.divisor.astype(np.float64))
+                units[node.target] = units[node.source] * divisor
+            case Scale(), ir.Scale():
+                units[node.target] = torch.full_like(units[node.source], graph.stream_unit)
+            case Add(), ir.Add():
+                units[node.target] = units[node.left]
+            case Shuffle(), ir.Shuffle() | ir.Unshuffle():
+                count = graph.channels[node.target]
+                units[node.target] = units[node.source][:1].expand(count).clone()
+            case _:
+                raise ValueError(f"program {program.name}: {node.target} is another operation")
+
+
+def _unit_of(node: Conv, graph: Graph) -> float:
+    given = {
+        "stream": graph.stream_unit,
+        "latent": graph.latent_unit,
+        "symbol": 1.0,
+        "index": THETA_UNIT,
+    }
+    return given.get(node.activation, RELU_UNIT)
+
+
+def _pmf(bank: TableBank) -> Tensor:
+    """[tables, 256]: probabilities of -128..127; the escape's share is spread evenly."""
+    pmf = np.zeros((bank.num_tables, 256))
+    for k in range(bank.num_tables):
+        start, size = int(bank.starts[k]), int(bank.sizes[k])
+        freqs = bank.freqs[start : start + size] / TOTAL
+        first = int(bank.minimums[k]) + 128
+        pmf[k] = freqs[-1] / 256
+        pmf[k, first : first + size - 1] += freqs[:-1]
+    return torch.from_numpy(pmf / pmf.sum(1, keepdims=True)).float()
+
+
+def fit_prior(prior: FactorizedPrior, bank: TableBank) -> float:
+    """Fit densities to tables by gradient descent; returns the mean excess in bits per symbol."""
+    pmf = _pmf(bank)
+    symbols = torch.arange(-128, 128).float().expand(len(pmf), -1)
+    optimizer = torch.optim.Adam(prior.parameters(), 0.03)
+    entropy = -(pmf * pmf.log2()).sum(1).mean()
+    excess = torch.tensor(0.0)
+    for _ in range(FIT_STEPS):
+        cost = -(pmf * prior.probability(symbols).clamp(min=1e-9).log2()).sum(1).mean()
+        optimizer.zero_grad()
+        cost.backward()
+        optimizer.step()
+        excess = cost.detach() - entropy
+    return float(excess)
+
+
+def thaw(model: Model, rates: RateConfig) -> CodecNet:
+    """The float codec whose networks are a frozen model's integers in real units.
+
+    Args:
+        model: frozen by this package.
+        rates: of the training to come.
+
+    Raises:
+        ValueError: its networks are not those of `intact.train.transforms`.
+    """
+    net = CodecNet(config_of(model), rates)
+    with torch.no_grad():
+        for name, network in net.networks.items():
+            _fill(network, model.programs[name])  # type: ignore[arg-type]
+    fit_prior(net.prior_z, model.tables_z)
+    return net

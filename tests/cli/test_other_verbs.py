@@ -1,0 +1,282 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import intact as package
+from intact.cli.errors import MEANINGS, Code
+from intact.codec import store
+from intact.intnet.backends import choose
+from tiny_model import tiny_model
+
+ROOT = Path(package.__file__).parents[2]
+
+
+@pytest.fixture
+def installed(monkeypatch, tiny_path):
+    """The tiny model as the only one on the search path."""
+    monkeypatch.setattr(store, "search_path", lambda: [tiny_path.parent])
+
+
+@pytest.mark.parametrize("module", ["numpy", "PIL", "torch"])
+@pytest.mark.parametrize("arguments", [["--version"], ["encode", "--help"]])
+def test_version_and_help_load_nothing_heavy(module, arguments):
+    code = (
+        f"import sys; from intact.cli import main; code = main({arguments}); "
+        f"sys.exit(code or {module!r} in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_version(intact):
+    assert intact("--version").out.decode() == f"intact {package.__version__}\n"
+
+
+def test_the_lazy_package_offers_what_it_names():
+    for name in package.__all__:
+        assert getattr(package, name).__name__ == name
+    assert set(package.__all__) <= set(dir(package))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        package.nonsense  # noqa: B018
+
+
+def test_exit_codes_are_documented():
+    text = (ROOT / "docs" / "cli.md").read_text()
+    found = {
+        int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.+?) \|$", text, re.M)
+    }
+    assert found == {code.value: meaning for code, meaning in MEANINGS.items()}
+    assert set(MEANINGS) == set(Code)
+
+
+@pytest.mark.parametrize(
+    "verb", ["encode", "decode", "info", "models", "verify", "train", "freeze"]
+)
+def test_every_verb_has_help_and_documentation(intact, verb):
+    done = intact(verb, "--help")
+    assert done.code == 0
+    assert "Exit codes" in done.out.decode()
+    assert f"## {verb}" in (ROOT / "docs" / "cli.md").read_text()
+
+
+def test_info(intact, file, tiny, tiny_path):
+    [facts] = intact("info", file, "--model", tiny_path, "--json").json["files"]
+    assert (facts["width"], facts["height"], facts["mode"]) == (60, 40, "RGB")
+    assert (facts["model"], facts["model_id"]) == ("tiny", tiny.id.hex())
+    assert (facts["level"], facts["quality"]) == (7, 46.7)
+    assert facts["bytes"] == file.stat().st_size
+    assert set(facts["chunks"]) == {"exif", "iccp", "xmpd"}
+    assert "tiny" in intact("info", file, "--model", tiny_path).out.decode()
+
+
+def test_info_needs_no_model_and_no_pixels(intact, file, monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "search_path", lambda: [tmp_path / "none"])
+    done = intact("info", file)
+    assert done.code == 0
+    assert b"not known here" in done.out
+
+
+def test_info_of_damaged_and_missing_files(intact, file, tmp_path):
+    bad = tmp_path / "bad.intact"
+    bad.write_bytes(file.read_bytes()[:-1])
+    done = intact("info", bad, file)
+    assert done.code == Code.DAMAGED
+    assert b"60" in done.out
+    assert intact("info", tmp_path / "none").code == Code.SYSTEM
+
+
+def test_models(intact, installed, tiny, tiny_path):
+    [facts] = intact("models", "--json").json["models"]
+    assert (facts["name"], facts["id"], facts["levels"]) == ("tiny", tiny.id.hex(), 16)
+    assert facts["path"] == str(tiny_path)
+    assert facts["parameters"] == sum(
+        getattr(op, name).size
+        for program in tiny.programs.values()
+        for op in program.ops
+        for name in ("weight", "bias", "slope", "divisor")
+        if hasattr(op, name)
+    )
+    # By hand: first 8>768 at 1/16, then a depthwise 3x3 of 192 channels at 1/8; the rest is small.
+    synthesis = 8 * 768 / 256 + 192 * 9 / 64
+    assert synthesis < facts["decoder_macs_per_pixel"] < synthesis + 10
+    assert "trained: not at all" in intact("models", "tiny").out.decode()
+
+
+def test_models_names_the_bad_one(intact, tiny_path, tmp_path):
+    bad = tmp_path / "bad.intactm"
+    bad.write_bytes(tiny_path.read_bytes()[:-3])
+    done = intact("models", tiny_path, bad)
+    assert done.code == Code.DAMAGED
+    assert b"tiny" in done.out
+    assert f"intact: {bad}: " in done.err
+    assert intact("models", "nobody").code == Code.MODEL
+
+
+def test_the_certificate(intact, tiny_path):
+    text = intact("models", "--certificate", tiny_path).out.decode()
+    assert "synthesis: largest intermediate" in text
+    programs = intact("models", "--certificate", tiny_path, "--json").json["programs"]
+    assert len(programs) == 6
+    assert max(p["bound"] for p in programs) < 2**31
+
+
+def test_verify(intact, file, tiny_path, monkeypatch):
+    done = intact("verify", file, "--model", tiny_path, "--json")
+    report = done.json
+    assert [b["name"] for b in report["backends"]] == list(choose.NAMES)
+    assert report["files"][0]["intact"]
+    exact = all(b["exact"] for b in report["backends"] if b["available"])
+    assert done.code == (Code.OK if exact else Code.NOT_EXACT)
+    text = intact("verify", file, "--model", tiny_path, "--all-backends").out.decode()
+    assert "intact with" in text
+    assert "numpy" in text
+
+
+def test_verify_says_which_backend_is_wrong(intact, tiny_path, monkeypatch):
+    monkeypatch.setattr(choose, "_REFUSED", {"numpy": "it cannot count"})
+    done = intact("verify", "--model", tiny_path, "--json")
+    assert done.code == Code.NOT_EXACT
+    [numpy] = [b for b in done.json["backends"] if b["name"] == "numpy"]
+    assert (numpy["exact"], numpy["reason"]) == (False, "it cannot count")
+    assert "numpy" in done.err
+
+
+def test_verify_of_damaged_files(intact, file, tiny_path, tmp_path):
+    bad = tmp_path / "bad.intact"
+    bad.write_bytes(file.read_bytes()[:-1])
+    done = intact("verify", bad, file, "--model", tiny_path, "--json")
+    assert done.code in (Code.DAMAGED, Code.NOT_EXACT)
+    assert [f["intact"] for f in done.json["files"]] == [False, True]
+    assert f"intact: {bad}: " in done.err
+
+
+def test_verify_without_any_model(intact, monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "search_path", lambda: [tmp_path])
+    assert intact("verify").code == Code.MODEL
+
+
+def test_training_without_torch_says_what_to_install(tmp_path):
+    (tmp_path / "c.toml").write_text("")
+    code = (
+        "import sys; sys.modules['torch'] = None; from intact.cli import main; "
+        f"sys.exit(main({['train', str(tmp_path / 'c.toml')]!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == Code.UNSUPPORTED
+    assert "pip install 'intact[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_freeze_needs_a_run_and_a_suffix(intact, tmp_path):
+    pytest.importorskip("torch")
+    assert intact("freeze", tmp_path, "-o", tmp_path / "m.bin").code == Code.USAGE
+    done = intact("freeze", tmp_path, "-o", tmp_path / "m.intactm")
+    assert (done.code, list(tmp_path.iterdir())) == (Code.SYSTEM, [])
+    assert "no checkpoint" in done.err
+
+
+def test_freeze_writes_a_model_or_nothing(intact, tmp_path, monkeypatch):
+    run = pytest.importorskip("intact.freeze.run")
+    seen = {}
+
+    def freeze_run(folder, name, **options):
+        seen.update(folder=folder, name=name, **options)
+        return tiny_model(name=name)
+
+    monkeypatch.setattr(run, "freeze_run", freeze_run)
+    out = tmp_path / "bird.intactm"
+    done = intact("freeze", tmp_path, "-o", out, "--images", 3, "--dead-zone", 0.3, "--json")
+    assert (done.code, done.json["name"]) == (0, "bird")
+    assert (seen["folder"], seen["images"], seen["dead_zone"]) == (tmp_path, 3, 0.3)
+
+    def broken(*_, **__):
+        raise package.ModelError("conv 'x': bound 3,000,000,000 of channel 4 reaches 2^31")
+
+    monkeypatch.setattr(run, "freeze_run", broken)
+    before = out.read_bytes()
+    assert intact("freeze", tmp_path, "-o", out).code == Code.MODEL
+    assert out.read_bytes() == before
+
+
+class FakeTrainer:
+    """Stands in for the training loop, which has tests of its own."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def run(self, report):
+        for _ in range(3):
+            self.step += 1
+            report(self.step, {"loss": 1.5, "bpp": 0.25, "mse": 40.0, "seconds_per_step": 0.5})
+
+
+@pytest.fixture
+def training(monkeypatch, tmp_path):
+    loop = pytest.importorskip("intact.train.loop")
+    calls = []
+
+    def start(config, device, **options):
+        calls.append((config, device, options))
+        return FakeTrainer(7 if options.get("resume") else 0)
+
+    monkeypatch.setattr(loop, "start", start)
+    config = tmp_path / "c.toml"
+    config.write_text(f"[output]\nfolder = {json.dumps(str(tmp_path / 'run'))}\n")
+    return config, calls
+
+
+def test_train(intact, training, tmp_path):
+    config, calls = training
+    done = intact("train", config, "--set", "optimizer.steps=9", "--device", "cpu")
+    assert done.code == 0
+    assert "step 3  loss 1.5000  bpp 0.250  mse 40.0  2.00 steps/s" in done.out.decode()
+    assert calls[0][0].optimizer.steps == 9
+    assert calls[0][2] == {"resume": False}
+    assert list((tmp_path / "run").glob("events*"))
+    done = intact("train", config, "--resume", "--json", "--device", "cpu")
+    assert done.json["steps"] == 10
+    intact("train", config, "--init", "m.intactm", "--quiet", "--device", "cpu")
+    assert calls[2][2] == {"resume": False, "init": Path("m.intactm")}
+
+
+def test_train_does_not_overwrite_a_run(intact, training, tmp_path):
+    config, _ = training
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint.safetensors").touch()
+    assert intact("train", config, "--device", "cpu").code == Code.USAGE
+    assert intact("train", config, "--device", "cpu", "--force").code == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--set", "nonsense=1"),
+        ("--set", "optimizer.step=1"),
+        ("--device", "abacus"),
+        ("--resume", "--init", "m.intactm"),
+    ],
+)
+def test_train_refuses_wrong_settings(intact, training, options):
+    assert intact("train", training[0], *options).code == Code.USAGE
+
+
+def test_train_reports_divergence_and_interruption(intact, training, monkeypatch):
+    def diverge(*_):
+        raise FloatingPointError("the loss is nan at step 4")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FakeTrainer, "run", diverge)
+    done = intact("train", training[0], "--device", "cpu")
+    assert done.code == Code.UNREACHABLE
+    assert "nan at step 4" in done.err
+    monkeypatch.setattr(FakeTrainer, "run", stop)
+    done = intact("train", training[0], "--device", "cpu")
+    assert done.code == Code.INTERRUPTED
+    assert "--resume" in done.err

@@ -1,0 +1,260 @@
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from intact import CorruptDataError, ModelError, UnsupportedError
+from intact.codec import image as codec
+from intact.codec.image import Encoder, Runtime, decode, encode, search_level
+from intact.codec.model import Model
+from intact.codec.networks import Networks
+from intact.container.image_file import unpack_image
+from intact.intnet.backends import choose
+from tiny_model import NUM_LEVELS, picture, tiny_model
+
+# Below, at and above one latent (16) and one hyper-latent (64), and primes.
+SIZES = [
+    (1, 1),
+    (1, 2),
+    (2, 1),
+    (15, 17),
+    (16, 16),
+    (17, 31),
+    (33, 64),
+    (64, 65),
+    (70, 65),
+    (1, 70),
+]
+METADATA = {"exif": b"MM\0*\0\0\0\x08\0\0\0\0\0\0", "icc_profile": b"profile", "xmp": b"<x/>"}
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_decodes_to_what_the_encoder_saw(tiny, size, channels):
+    image = picture(size[0], size[1], channels)
+    encoded = Encoder(image, tiny).encode(9)
+    decoded = decode(encoded.data, model=tiny)
+    assert decoded.mode == {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    assert decoded.pixels.dtype == np.uint8
+    assert decoded.pixels.shape == (size if channels == 1 else (*size, channels))
+    np.testing.assert_array_equal(decoded.pixels.reshape(encoded.pixels.shape), encoded.pixels)
+    assert (decoded.level, decoded.model_name) == (9, "tiny")
+
+
+def test_alpha_is_kept_without_loss(tiny):
+    image = picture(40, 50, 4)
+    decoded = decode(encode(image, quality=0, model=tiny), model=tiny)
+    np.testing.assert_array_equal(decoded.pixels[:, :, 3], image[:, :, 3])
+
+
+def test_two_dimensional_arrays_are_gray(tiny):
+    assert decode(encode(picture(20, 30, 1)[:, :, 0], model=tiny), model=tiny).mode == "L"
+
+
+def test_better_quality_is_closer_and_larger(tiny):
+    # Constant 8x8 blocks, which this model's transform can express.
+    blocks = np.kron(picture(12, 12)[:, :, 0], np.ones((8, 8), np.uint8))
+    encoder = Encoder(blocks, tiny)
+    encoded = [encoder.encode(level) for level in (0, 4, 9)]
+    psnr = [encoder.psnr(e) for e in encoded]
+    assert psnr == sorted(psnr)
+    assert psnr[-1] > psnr[0] + 3
+    sizes = [len(e.data) for e in encoded]
+    assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize(
+    "region", [(0, 0, 1, 1), (0, 0, 300, 200), (299, 199, 1, 1), (17, 31, 64, 48), (120, 0, 3, 200)]
+)
+@pytest.mark.parametrize("tile_log2", [4, 6])
+def test_a_region_equals_the_same_cut_of_the_whole(tiny, monkeypatch, region, tile_log2):
+    monkeypatch.setattr(codec, "MAX_TILE_LOG2", tile_log2)
+    data = encode(picture(200, 300, 4), model=tiny)
+    x, y, w, h = region
+    cut = decode(data, model=tiny).pixels[y : y + h, x : x + w]
+    np.testing.assert_array_equal(decode(data, model=tiny, region=region).pixels, cut)
+
+
+def test_tiles_change_nothing_but_the_file(tiny, monkeypatch):
+    image = picture(530, 300)  # three by two tiles of 256 pixels
+    one = Encoder(image, tiny).encode(8)
+    monkeypatch.setattr(codec, "MAX_TILE_LOG2", 4)
+    many = Encoder(image, tiny).encode(8)
+    assert unpack_image(many.data).header.tile_shape == (3, 2)
+    np.testing.assert_array_equal(one.pixels, many.pixels)
+    np.testing.assert_array_equal(decode(many.data, model=tiny).pixels, one.pixels)
+    # A region needs the tiles that its networks see, and no others.
+    np.testing.assert_array_equal(
+        decode(many.data, model=tiny, region=(250, 250, 12, 12)).pixels,
+        one.pixels[250:262, 250:262],
+    )
+
+
+@pytest.mark.parametrize("region", [(0, 0, 0, 1), (-1, 0, 2, 2), (0, 0, 31, 1), (29, 39, 2, 2)])
+def test_a_region_outside_is_refused(tiny, region):
+    data = encode(picture(40, 30), model=tiny)
+    with pytest.raises(ValueError, match="region"):
+        decode(data, model=tiny, region=region)
+
+
+@pytest.mark.parametrize("backend", choose.NAMES)
+def test_every_backend_makes_the_same_bytes_and_pixels(tiny, backend):
+    if backend not in choose.available():
+        pytest.skip("not available here")
+    image = picture(70, 130, 4)
+    data = encode(image, model=tiny, backend="reference")
+    assert encode(image, model=tiny, backend=backend, threads=2) == data
+    pixels = decode(data, model=tiny, backend="reference").pixels
+    np.testing.assert_array_equal(decode(data, model=tiny, backend=backend).pixels, pixels)
+
+
+def test_encoding_twice_gives_the_same_bytes(tiny):
+    image = picture(50, 60)
+    assert encode(image, model=tiny) == encode(image.copy(), model=tiny)
+
+
+def test_a_model_read_back_from_its_file_is_the_same_codec(tiny, tiny_path):
+    image = picture(50, 60)
+    read = Model.from_bytes(tiny_path.read_bytes())
+    assert read.id == tiny.id
+    data = encode(image, model=read)
+    assert data == encode(image, model=str(tiny_path)) == encode(image, model=tiny)
+
+
+def test_metadata_is_kept_and_can_be_dropped(tiny):
+    image = picture(20, 20)
+    decoded = decode(encode(image, model=tiny, metadata=METADATA), model=tiny)
+    found = {k: getattr(decoded, k) for k in METADATA}
+    assert found == METADATA
+    picture_file = Image.fromarray(image)
+    picture_file.info["icc_profile"] = b"profile"
+    assert decode(encode(picture_file, model=tiny), model=tiny).icc_profile == b"profile"
+    bare = encode(picture_file, model=tiny, metadata={"icc_profile": b""})
+    assert decode(bare, model=tiny).icc_profile == b""
+
+
+def test_metadata_behind_the_pixels_of_a_png_is_found(tiny, tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "description"
+    plain, tagged = tmp_path / "plain.png", tmp_path / "tagged.png"
+    Image.fromarray(picture(20, 20)).save(plain)
+    Image.fromarray(picture(20, 20)).save(tagged, exif=exif)
+    chunks = tagged.read_bytes()
+    start = chunks.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(chunks[start : start + 4], "big")
+    whole = plain.read_bytes()
+    moved = tmp_path / "moved.png"
+    moved.write_bytes(whole[:-12] + chunks[start:end] + whole[-12:])
+    with Image.open(moved) as image:
+        decoded = decode(encode(image, model=tiny), model=tiny)
+    loaded = Image.Exif()
+    loaded.load(decoded.exif)
+    assert loaded[0x010E] == "description"
+
+
+def test_xmp_as_text_is_kept(tiny, tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", "<x>ä</x>")
+    Image.fromarray(picture(8, 8)).save(tmp_path / "a.png", pnginfo=info)
+    with Image.open(tmp_path / "a.png") as image:
+        assert decode(encode(image, model=tiny), model=tiny).xmp == "<x>ä</x>".encode()
+
+
+@pytest.mark.parametrize(
+    ("mode", "wanted"), [("P", "RGB"), ("1", "L"), ("YCbCr", "RGB"), ("LA", "LA"), ("PA", "RGBA")]
+)
+def test_other_eight_bit_modes_are_converted_and_said(tiny, mode, wanted):
+    image = Image.fromarray(picture(20, 20)).convert("LA" if mode == "PA" else mode).convert(mode)
+    encoded = Encoder(image, tiny).encode(5)
+    assert decode(encoded.data, model=tiny).mode == wanted
+    assert (encoded.note == "") == (mode == wanted)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F", "CMYK"])
+def test_deep_and_cmyk_images_are_refused(tiny, mode):
+    with pytest.raises(UnsupportedError, match=mode):
+        encode(Image.new(mode, (8, 8)), model=tiny)
+
+
+@pytest.mark.parametrize(
+    ("array", "error"),
+    [
+        (np.zeros((4, 4), np.uint16), UnsupportedError),
+        (np.zeros((4, 4, 3), float), UnsupportedError),
+        (np.zeros((0, 4, 3), np.uint8), ValueError),
+        (np.zeros((4, 4, 5), np.uint8), ValueError),
+        (np.zeros(4, np.uint8), ValueError),
+    ],
+)
+def test_wrong_arrays_are_refused(tiny, array, error):
+    with pytest.raises(error):
+        encode(array, model=tiny)
+
+
+@pytest.mark.parametrize("quality", [-1, 100.1, float("nan")])
+def test_quality_has_a_range(tiny, quality):
+    with pytest.raises(ValueError, match="quality"):
+        encode(picture(8, 8), model=tiny, quality=quality)
+
+
+def test_another_model_is_refused(tiny, tmp_path):
+    data = encode(picture(20, 20), model=tiny)
+    with pytest.raises(ModelError, match=tiny.id.hex()):
+        decode(data, model=tiny_model(seed=2))
+    with pytest.raises(ModelError, match="not installed"):
+        decode(data)
+    with pytest.raises(ModelError, match="no model at"):
+        decode(data, model=str(tmp_path / "none.intactm"))
+
+
+def test_an_image_beyond_the_callers_limit_is_refused(tiny):
+    data = encode(picture(20, 20), model=tiny)
+    with pytest.raises(UnsupportedError, match="20 x 20"):
+        decode(data, model=tiny, max_pixels=399)
+
+
+def test_a_backend_that_errs_is_replaced_by_the_reference(tiny, monkeypatch, caplog):
+    """Wrong pixels are caught by the checksum, and never returned."""
+    monkeypatch.setattr(choose, "_REFUSED", {})
+    data = encode(picture(40, 40), model=tiny)
+    pixels = decode(data, model=tiny).pixels
+    true_run = Networks.run
+
+    def wrong(self, name, inputs, level):
+        result = true_run(self, name, inputs, level)
+        if self.backend.name == "numpy" and name == "synthesis":
+            result = {k: v ^ 1 for k, v in result.items()}
+        return result
+
+    monkeypatch.setattr(Networks, "run", wrong)
+    np.testing.assert_array_equal(decode(data, model=tiny, backend="numpy").pixels, pixels)
+    assert "wrong pixels" in caplog.text
+    assert not choose.prove("numpy", tiny.programs["synthesis"]).ok
+
+
+def test_pixels_that_no_backend_confirms_are_not_returned(tiny):
+    image = unpack_image(encode(picture(40, 40), model=tiny))
+    from dataclasses import replace
+
+    from intact.container.image_file import pack_image
+
+    wrong = replace(image, header=replace(image.header, pixel_crc=image.header.pixel_crc ^ 1))
+    with pytest.raises(CorruptDataError, match="checksum"):
+        decode(pack_image(wrong), model=tiny)
+
+
+@pytest.mark.parametrize("highest", range(-1, 8))
+def test_search_level_finds_the_highest_that_fits(highest):
+    calls = []
+    found = search_level(8, lambda i: calls.append(i) or i <= highest)
+    assert found == max(highest, 0)
+    assert len(calls) == 3
+
+
+def test_levels_span_the_qualities(tiny):
+    assert tiny.levels.of_quality(0) == 0
+    assert tiny.levels.of_quality(100) == NUM_LEVELS - 1
+
+
+def test_runtime_rejects_unknown_backends(tiny):
+    with pytest.raises(ValueError, match="legal"):
+        Runtime("abacus").networks(tiny, 1)

@@ -1,0 +1,99 @@
+"""The integer networks of the shipped codec: training forward pass, conversion, program, all equal."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from intact.freeze.freeze import freeze  # noqa: E402
+from intact.freeze.program import to_program  # noqa: E402
+from intact.intnet import ops  # noqa: E402
+from intact.train.codec_net import CodecNet, RateConfig  # noqa: E402
+from intact.train.convert import convert_codec  # noqa: E402
+from intact.train.integer import LEVEL_SCALE  # noqa: E402
+from intact.train.thaw import thaw  # noqa: E402
+from intact.train.transforms import TransformConfig  # noqa: E402
+
+SMALL = TransformConfig(
+    blocks_analysis=1, blocks_synthesis=1, latents=16, hyper_latents=8, features=16, blocks_context=1
+)
+
+
+@pytest.fixture(scope="module")
+def crops():
+    rng = np.random.default_rng(5)
+    smooth = rng.integers(0, 256, (4, 9, 9, 3)).repeat(16, 1).repeat(16, 2)[:, :128, :128]
+    return torch.from_numpy(np.clip(smooth + rng.integers(-9, 10, smooth.shape), 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def float_net(crops):
+    net = CodecNet(SMALL, RateConfig(), seed=1)
+    net.start_as_transform_code(
+        crops.reshape(4, 8, 16, 8, 16, 3).permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, 16, 3)
+    )
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(0.02 * torch.randn(p.shape, generator=generator))
+    return net
+
+
+@pytest.fixture(scope="module")
+def integer_net(float_net, crops):
+    return convert_codec(float_net, [(crops, torch.linspace(-1, 1, 4))])
+
+
+@pytest.mark.parametrize(
+    "name", ["analysis", "hyper_analysis", "hyper_synthesis", "prior_a", "prior_b", "synthesis"]
+)
+@pytest.mark.parametrize("level", [-127, 3, 127])
+def test_training_forward_equals_ops(integer_net, name, level):
+    network = integer_net.networks[name]
+    program = to_program(network)
+    rng = np.random.default_rng(11)
+    side = 32 if name == "analysis" else 5
+    inputs = {
+        v.name: rng.integers(v.low, v.high + 1, (side, side, v.channels)) for v in program.inputs
+    }
+    expected = ops.run(program, {k: v.astype(np.int16) for k, v in inputs.items()}, level)
+    with torch.no_grad():
+        got = network.run(
+            {k: torch.from_numpy(v)[None].float() for k, v in inputs.items()},
+            torch.tensor([float(level)]),
+        )
+    for key, value in expected.items():
+        assert np.array_equal(got[key][0].numpy(), value), key
+
+
+def test_conversion_stays_close_to_the_float_twin(float_net, integer_net, crops):
+    t = torch.linspace(-1, 1, 4)
+    with torch.no_grad():
+        a, b = float_net(crops, t, None, hard=True), integer_net(crops, t, None, hard=True)
+    assert torch.allclose(a.mse, b.mse, rtol=0.1, atol=1.0)
+    assert torch.allclose(a.bpp, b.bpp, rtol=0.1)
+
+
+def test_thawing_a_frozen_model_and_freezing_again_gives_nearly_the_same_codec(
+    float_net, integer_net, crops
+):
+    model = freeze(integer_net, "small", [])
+    again = thaw(model, RateConfig())
+    t = torch.linspace(-1, 1, 4)
+    with torch.no_grad():
+        a, b = integer_net(crops, t, None, hard=True), again(crops, t, None, hard=True)
+    assert torch.allclose(a.mse, b.mse, rtol=0.1, atol=1.0)
+    assert torch.allclose(a.bpp, b.bpp, rtol=0.15)
+
+
+def test_gradients_reach_every_parameter(integer_net, crops):
+    t = torch.linspace(-1, 1, 4)
+    result = integer_net(crops, t, torch.Generator().manual_seed(1))
+    integer_net.loss(result, t).backward()
+    silent = [k for k, p in integer_net.named_parameters() if p.grad is None]
+    assert not silent
+    integer_net.zero_grad()
+
+
+def test_level_parameter_is_an_eight_bit_integer():
+    assert LEVEL_SCALE == 127

@@ -1,0 +1,119 @@
+"""Training resumes bit for bit, also after a kill; configuration errors name what is legal."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from intact.errors import CorruptDataError  # noqa: E402
+from intact.train import checkpoint, config as configuration, loop  # noqa: E402
+
+
+@pytest.fixture
+def settings(tmp_path):
+    rng = np.random.default_rng(7)
+    (tmp_path / "images").mkdir()
+    for i in range(3):
+        pixels = rng.integers(0, 256, (10, 12, 3)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{i}.png")
+    return [
+        f'data.folders=["{tmp_path / "images"}"]', "data.crop=64", "data.batch=2",
+        "transform.blocks_analysis=1", "transform.blocks_synthesis=1", "transform.latents=16",
+        "transform.hyper_latents=4", "transform.features=8", "transform.blocks_context=1",
+        "optimizer.steps=12", "optimizer.precision=float32", "output.checkpoint_every=1",
+        f'output.folder="{tmp_path / "run"}"',
+    ]  # fmt: skip
+
+
+def weights(folder):
+    tensors, state = checkpoint.read(folder)
+    return tensors, state["step"]
+
+
+def run(settings, **kwargs):
+    trainer = loop.start(
+        configuration.load(None, settings), torch.device("cpu"), resume=kwargs.pop("resume", False)
+    )
+    trainer.run(lambda step, scalars: None, **kwargs)
+
+
+def test_resumed_training_gives_the_same_weights(settings, tmp_path):
+    torch.set_num_threads(1)
+    run(settings)
+    expected, _ = weights(tmp_path / "run")
+    other = [s.replace("/run", "/other") for s in settings]
+    run(other, until=5)
+    run(other, resume=True)
+    got, step = weights(tmp_path / "other")
+    assert step == 12
+    assert all(torch.equal(expected[k], got[k]) for k in expected)
+
+
+def test_killed_training_resumes_to_the_same_weights(settings, tmp_path):
+    torch.set_num_threads(1)
+    run(settings)
+    expected, _ = weights(tmp_path / "run")
+    other = [s.replace("/run", "/killed") for s in settings]
+    script = textwrap.dedent(f"""
+        import torch
+        torch.set_num_threads(1)
+        from intact.train import config, loop
+        settings = {other!r}
+        folder = {str(tmp_path / "killed")!r}
+        import os
+        resume = os.path.exists(folder + "/checkpoint.safetensors")
+        trainer = loop.start(config.load(None, settings), torch.device("cpu"), resume=resume)
+        trainer.run(lambda step, scalars: None)
+    """)
+    path = tmp_path / "killed" / checkpoint.NAME
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", script], env=dict(os.environ))
+    deadline = time.monotonic() + 120
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)  # whatever it is doing just now
+    process.wait()
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
+    got, step = weights(tmp_path / "killed")
+    assert step == 12
+    assert all(torch.equal(expected[k], got[k]) for k in expected)
+
+
+def test_unknown_key_lists_the_legal_ones():
+    with pytest.raises(ValueError, match=r"optimizer\.speed; legal: steps, learning_rate"):
+        configuration.load(None, ["optimizer.speed=3"])
+
+
+def test_wrong_type_names_the_key():
+    with pytest.raises(ValueError, match=r"data\.batch"):
+        configuration.load(None, ['data.batch="many"'])
+
+
+def test_configuration_survives_a_round_trip():
+    config = configuration.load(None, ["data.crop=256", "rate.step_min=1"])
+    assert configuration.from_dict(dataclasses.asdict(config)) == config
+
+
+def test_damaged_checkpoint_is_a_typed_error(settings, tmp_path):
+    run(settings, until=1)
+    path = tmp_path / "run" / checkpoint.NAME
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CorruptDataError):
+        run(settings, resume=True)
+
+
+def test_learning_rate_warms_up_stays_and_decays():
+    config = configuration.OptimizerConfig(steps=1000, warmup=10, learning_rate=1.0)
+    rates = [loop.learning_rate(config, s) for s in range(1000)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[10] == rates[500] == 1.0
+    assert rates[-1] == pytest.approx(0.01, rel=0.02)
+    assert all(a >= b for a, b in zip(rates[500:], rates[501:], strict=False))
