@@ -113,6 +113,7 @@ CHANNELS = st.integers(1, 70) | st.sampled_from([64, 96, 128, 192])
     st.booleans(),
 )  # fmt: skip
 def test_pointwise(seed, inputs, outputs, height, width, reach, result, kind, limit, extreme):
+    limit = min(limit, 300 if reach[1] > 300 else limit)  # 192 inputs stay below 2**31
     rng = np.random.default_rng(seed)
     op = conv(rng, "x", "y", inputs, outputs, low=result[0], high=result[1], limit=limit,
               extreme=extreme)  # fmt: skip
@@ -139,6 +140,7 @@ def test_depthwise(seed, channels, height, width, reach, result, kind, limit, ex
     st.booleans(), st.sampled_from([(3, 1), (3, 2), (1, 2)]),
 )  # fmt: skip
 def test_spatial(seed, inputs, outputs, height, width, reach, result, kind, limit, extreme, form):
+    limit = min(limit, 100 if reach[1] > 300 else limit)  # 9 * 70 inputs stay below 2**31
     rng = np.random.default_rng(seed)
     op = conv(rng, "x", "y", inputs, outputs, low=result[0], high=result[1], limit=limit,
               extreme=extreme, taps=form[0], stride=form[1])  # fmt: skip
@@ -148,7 +150,7 @@ def test_spatial(seed, inputs, outputs, height, width, reach, result, kind, limi
 
 @given(
     st.integers(0, 2**32), CHANNELS, st.sampled_from(RANGES), st.sampled_from(RANGES), KINDS,
-    st.integers(1, 5), st.sampled_from([1, 127, 16383]),
+    st.integers(1, 4), st.sampled_from([1, 127, 16383]),
 )  # fmt: skip
 def test_elementwise(seed, channels, reach, result, kind, factor, divisor):
     rng = np.random.default_rng(seed)
