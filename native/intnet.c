@@ -215,6 +215,8 @@ static void depthwise(intnet_piece *kernel, const intnet_op *op, const intnet_sp
         }
         part.pixels = least(width - x, span->pixels - done);
         part.target = span->target + span->target_stride * done;
+        if (op->addend >= 0)
+            part.addend = span->addend + span->addend_stride * done;
         kernel(op, &rows, &part);
     }
 }

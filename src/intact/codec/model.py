@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from intact.bits.tables import TableBank
-from intact.container.model_file import pack_model, unpack_model
+from intact.container.model_file import pack_model, peek_model, unpack_model
 from intact.container.tree import model_id
 from intact.errors import ModelError
 from intact.intnet.certificate import Certificate, prove
-from intact.intnet.program import Info, Program
+from intact.intnet.program import Add, Info, Program
 
 NUM_SCALES = 64
 THETA_SHIFT = 2
@@ -32,6 +32,8 @@ THETA_SHIFT = 2
 LATENT_PX = 16
 HYPER_RATIO = 4
 MAX_LEVELS = 64
+MAX_HYPER_CHANNELS = 256
+"""A hyper-latent's table is its channel's number in 8 bits."""
 PROGRAMS = ("analysis", "hyper_analysis", "hyper_synthesis", "prior_a", "prior_b", "synthesis")
 FORMAT = "image codec 1"
 
@@ -50,6 +52,15 @@ _OUTPUTS = {
     "prior_a": ("mean", "theta"),
     "prior_b": ("mean", "theta"),
     "synthesis": ("pixels",),
+}
+
+# How outputs' sizes follow from inputs' (`Info.steps`); "half" rounds up.
+_STEPS = {
+    "hyper_analysis": ("half", "half"),
+    "hyper_synthesis": (f"up{HYPER_RATIO}",),
+    "prior_a": (),
+    "prior_b": (),
+    "synthesis": (f"up{LATENT_PX}",),
 }
 
 
@@ -135,22 +146,18 @@ class Model:
         m, n = self.latent_channels, self.hyper_channels
         if self.tables_z.num_tables != n:
             raise ModelError(f"model: {self.tables_z.num_tables} hyper tables for {n} channels")
-        wanted = {
-            ("analysis", "y"): (m, "1/16"),
-            ("hyper_analysis", "z"): (n, "1/4"),
-            ("prior_a", "mean"): (m, "1"),
-            ("prior_a", "theta"): (m, "1"),
-            ("prior_b", "mean"): (m, "1"),
-            ("prior_b", "theta"): (m, "1"),
-            ("synthesis", "pixels"): (3, "16"),
-        }
-        for (program, output), (channels, resolution) in wanted.items():
-            info = self.values(program)[output]
-            if info.channels != channels or str(info.resolution) != resolution:
-                raise ModelError(
-                    f"model: {program}.{output} has {info.channels} channels at {info.resolution}, "
-                    f"wanted {channels} at {resolution}"
-                )
+        if n > MAX_HYPER_CHANNELS:
+            raise ModelError(f"model: {n} hyper-latent channels, at most {MAX_HYPER_CHANNELS}")
+        channels = {"y": m, "z": n, "mean": m, "theta": m, "pixels": 3}
+        for program, outputs in _OUTPUTS.items():
+            for output in outputs:
+                info = self.values(program)[output]
+                if info.channels != channels.get(output, info.channels):
+                    raise ModelError(
+                        f"model: {program}.{output} has {info.channels} channels, "
+                        f"wanted {channels[output]}"
+                    )
+        self._check_sizes()
         self._check_ranges()
         for name in PROGRAMS:
             prove(self.programs[name])
@@ -160,6 +167,34 @@ class Model:
         inputs = tuple(v.name for v in program.inputs)
         if inputs != _INPUTS[name] or tuple(program.outputs) != _OUTPUTS[name]:
             raise ModelError(f"model: {name} maps {inputs} to {program.outputs}")
+
+    def _check_sizes(self) -> None:
+        """Every program runs on every size of image, and its outputs have the sizes of the spec.
+
+        Resolutions alone do not say so: halving rounds up, so half of double is not always itself.
+        """
+        for name, program in self.programs.items():
+            values = self.values(name)
+            for op in program.ops:
+                if isinstance(op, Add) and values[op.left].steps != values[op.right].steps:
+                    raise ModelError(f"model: {name}: {op.target} adds values of different sizes")
+            for value, info in values.items():
+                first, later = info.steps[:1], info.steps[1:]
+                if name == "analysis":  # its input is a multiple of LATENT_PX
+                    fits = not first or not first[0].startswith("down")
+                    fits = fits or LATENT_PX % int(first[0].removeprefix("down")) == 0
+                else:
+                    fits, later = True, info.steps
+                if not fits or any(step.startswith("down") for step in later):
+                    raise ModelError(f"model: {name}: {value} does not fit every size of image")
+        for name, wanted in _STEPS.items():
+            for output in _OUTPUTS[name]:
+                if (steps := self.values(name)[output].steps) != wanted:
+                    raise ModelError(f"model: {name}.{output} is sized {steps}, wanted {wanted}")
+        info = self.values("analysis")["y"]
+        for side in range(1, LATENT_PX + 1):
+            if info.size(side * LATENT_PX, side * LATENT_PX) != (side, side):
+                raise ModelError(f"model: analysis.y is sized {info.steps}, not a {LATENT_PX}th")
 
     def _check_ranges(self) -> None:
         m = self.latent_channels
@@ -263,9 +298,13 @@ class Model:
 
         Raises:
             CorruptDataError: the file is damaged.
-            ModelError: its content is not a legal model.
+            ModelError: its content is not a legal model, or is not spelled as `tree` spells it.
         """
-        return cls.from_tree(unpack_model(data))
+        model = cls.from_tree(unpack_model(data))
+        # The same numbers in arrays of another type would be a second id of one model.
+        if model.id != peek_model(data).model_id:
+            raise ModelError("model: an array is not of the type that this package writes")
+        return model
 
 
 def _check_keys(tree: Any, keys: tuple[str, ...], what: str) -> None:

@@ -19,8 +19,9 @@ from intact.train.integer import LEVEL_SCALE
 from intact.train.transforms import LATENT_UNIT, THETAS_PER_OCTAVE
 
 NUM_LEVELS = 64
-DEAD_ZONE = 0.40
-"""Rounding offset as a share of the step; 0.5 would round to the nearest."""
+DEAD_ZONE = 0.5
+"""Rounding offset as a share of the step: 0.5 rounds to the nearest. Less makes zeros cheaper, and was
+measured to cost more than it saves (docs/decisions/0004)."""
 RADIUS = 600
 """Symbols beyond it are not counted; they are escapes anyway."""
 

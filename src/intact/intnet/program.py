@@ -210,11 +210,11 @@ class Info:
         result = Fraction(1)
         for step in self.steps:
             if step == "half":
-                result /= 2
+                result *= Fraction(1, 2)
             elif step.startswith("up"):
                 result *= int(step[2:])
             else:
-                result /= int(step[4:])
+                result *= Fraction(1, int(step[4:]))
         return result
 
     def size(self, height: int, width: int) -> tuple[int, int]:
