@@ -25,7 +25,9 @@ KODAK = ROOT.parent / "shared" / "data" / "kodak"
 ISAS = ("SSE41", "AVX2", "AVX512_CORE", "AVX512_CORE_VNNI", "")
 
 
-def worker(backend: str, threads: int, qualities: list[float], paths: list[str], model: str) -> None:
+def worker(
+    backend: str, threads: int, qualities: list[float], paths: list[str], model: str
+) -> None:
     """Print one JSON line per image and quality: hashes of the file and of its pixels."""
     import numpy as np
     from PIL import Image

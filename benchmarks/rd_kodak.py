@@ -72,7 +72,7 @@ class Twin:
             mask = pass_a_mask(layout.whole, model.latent_channels)
             tm = torch.from_numpy(mask)
 
-            def code(p: dict) -> tuple:  # noqa: ANN401
+            def code(p: dict) -> tuple:
                 theta = (p["theta"] * 24).round().clamp(0, 255)[0].numpy().astype(np.uint8)
                 index = table_indexes(theta, shift)
                 r = (y - p["mean"]) / step
@@ -145,9 +145,13 @@ def main() -> None:
     write(args.o, ["codec", "quality", "bpp", "psnr", "ms_ssim"], means)
     header = ["codec", "quality", "image", "bpp", "psnr", "ms_ssim"]
     write(args.o.with_name(args.o.stem + "_per_image.csv"), header, singles)
-    from rd_baselines import HYPERPRIOR, RESULTS as BASELINES, read_points, report
+    from rd_baselines import HYPERPRIOR, RESULTS as BASELINES, SHARED, read_points, report
 
-    report(read_points(args.o), read_points(BASELINES))
+    anchors = read_points(BASELINES)
+    published = SHARED / "anchors" / "rd" / "kodak_main.csv"
+    if published.exists():
+        anchors["published hyperprior"] = read_points(published)[HYPERPRIOR]
+    report(read_points(args.o), anchors)
 
 
 if __name__ == "__main__":

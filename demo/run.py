@@ -1,8 +1,8 @@
 """Send one photograph through Intact and show what came out; `make demo` runs this.
 
 Encodes demo/original.png to demo/photo.intact, decodes that with every backend to demo/photo.png,
-and compares the hashes of file and pixels with demo/expected.json, which ships with the source: same
-file, same pixels on every machine.
+and compares the hashes of file and pixels with demo/expected.json, which ships with the source:
+same file, same pixels on every machine.
 
     python demo/run.py            # writes demo/photo.intact and demo/photo.png
     python demo/run.py --update   # makes demo/expected.json anew (a new model or format)

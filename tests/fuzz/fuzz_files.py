@@ -169,7 +169,7 @@ def image_case(r: Random, index: int, *, repaired: bool) -> Case:
 def model_case(r: Random, index: int, *, repaired: bool) -> Case:
     """A mutated model file."""
     seeds = model_seeds()
-    number = 0 if r.random() < 1 / 16 else 1  # the tiny model takes ten times as long to read
+    number = 0 if r.random() < 1 / 64 else 1  # the tiny model takes ten times as long to read
     data = seeds[number].data
     if repaired:
         mutator = _tree_mutators()[number]

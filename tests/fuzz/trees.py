@@ -77,7 +77,7 @@ def _edit_list(r: Random, value: list[Any]) -> Any:
         case 3:
             return copy[:place]
         case 4:
-            return copy * r.choice((2, 2, 9000 // len(copy)))
+            return copy * 2 if r.random() < 0.7 else [0] * 4097  # more than a program may have
         case _:
             return dict.fromkeys(map(str, range(3)), copy[place])
     return copy

@@ -1,4 +1,4 @@
-"""The integer networks of the shipped codec: training forward pass, conversion, program, all equal."""
+"""The shipped codec's integer networks: training pass, conversion and program are equal."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,12 @@ from intact.train.thaw import thaw  # noqa: E402
 from intact.train.transforms import TransformConfig  # noqa: E402
 
 SMALL = TransformConfig(
-    blocks_analysis=1, blocks_synthesis=1, latents=16, hyper_latents=8, features=16, blocks_context=1
+    blocks_analysis=1,
+    blocks_synthesis=1,
+    latents=16,
+    hyper_latents=8,
+    features=16,
+    blocks_context=1,
 )
 
 
@@ -23,7 +28,9 @@ SMALL = TransformConfig(
 def crops():
     rng = np.random.default_rng(5)
     smooth = rng.integers(0, 256, (4, 9, 9, 3)).repeat(16, 1).repeat(16, 2)[:, :128, :128]
-    return torch.from_numpy(np.clip(smooth + rng.integers(-9, 10, smooth.shape), 0, 255).astype(np.uint8))
+    return torch.from_numpy(
+        (smooth + rng.integers(-9, 10, smooth.shape)).clip(0, 255).astype(np.uint8)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,10 @@
-"""A trained codec to a frozen model: programs, levels, tables. The only bridge between the rooms."""
+"""A trained codec to a frozen model: programs, levels, tables."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,13 +16,13 @@ from intact.codec.pixels import to_network
 from intact.freeze.program import to_program
 from intact.freeze.tables import hyper_tables, scale_tables
 from intact.train.codec_net import CodecNet, RateConfig
-from intact.train.integer import LEVEL_SCALE
+from intact.train.integer import LEVEL_SCALE, IntegerNetwork
 from intact.train.transforms import LATENT_UNIT, THETAS_PER_OCTAVE
 
 NUM_LEVELS = 64
 DEAD_ZONE = 0.5
-"""Rounding offset as a share of the step: 0.5 rounds to the nearest. Less makes zeros cheaper, and was
-measured to cost more than it saves (docs/decisions/0004)."""
+"""Rounding offset as a share of the step: 0.5 rounds to the nearest. Less makes zeros cheaper, and
+was measured to cost more than it saves (docs/decisions/0004)."""
 RADIUS = 600
 """Symbols beyond it are not counted; they are escapes anyway."""
 
@@ -93,7 +94,7 @@ def freeze(
         ModelError: a bound cannot be proven.
     """
     net = net.cpu()
-    programs = {k: to_program(network) for k, network in net.networks.items()}  # type: ignore[arg-type]
+    programs = {k: to_program(cast(IntegerNetwork, n)) for k, n in net.networks.items()}
     levels = make_levels(net.rates, dead_zone)
 
     def build(counts: tuple[np.ndarray, np.ndarray] | tuple[None, None]) -> Model:

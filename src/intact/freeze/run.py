@@ -17,7 +17,6 @@ from intact.train.data import ImageFolder
 from intact.train.loop import codec_of
 
 
-
 def load_codec(folder: Path, *, average: bool = True) -> tuple[CodecNet, Config, int]:
     """The codec of a run: (network, configuration, step).
 

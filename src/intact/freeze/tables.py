@@ -54,7 +54,7 @@ def scale_tables(counts: np.ndarray | None = None) -> TableBank:
     minimums, freqs = [], []
     for index in range(NUM_SCALES):
         sigma = SCALE_MIN * 2 ** (index * 2**THETA_SHIFT / THETAS_PER_OCTAVE)
-        radius = int(math.ceil(8 * sigma)) + 4
+        radius = math.ceil(8 * sigma) + 4
         if counts is not None:
             radius = max(radius, counts.shape[1] // 2)
         pmf = gaussian_pmf(sigma, radius)

@@ -21,7 +21,7 @@ NAME = "checkpoint.safetensors"
 
 
 def write(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write ``folder/checkpoint.safetensors``: to a temporary file, then rename; inverse of `read`."""
+    """Write the checkpoint: to a temporary file, synced, then renamed; inverse of `read`."""
     folder.mkdir(parents=True, exist_ok=True)
     data = save({k: v.contiguous() for k, v in tensors.items()}, {"state": json.dumps(state)})
     partial = folder / (NAME + ".partial")

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-
 
 from intact.train.entropy import (
     SCALE_MIN,
@@ -102,6 +102,10 @@ class CodecNet(nn.Module):
         for name, build in BUILDERS.items():
             self.networks[name] = IntegerNetwork(build(self.config))
 
+    def network(self, name: str) -> Network:
+        """A float transform by name."""
+        return cast(Network, self.networks[name])
+
     @property
     def is_integer(self) -> bool:
         """Whether the networks compute in integers."""
@@ -109,8 +113,8 @@ class CodecNet(nn.Module):
 
     def set_compute_dtype(self, dtype: torch.dtype) -> None:
         """Choose the precision of the branches."""
-        for network in self.networks.values():
-            network.compute_dtype = dtype
+        for name in self.networks:
+            self.network(name).compute_dtype = dtype
 
     def forward(
         self, image: Tensor, t: Tensor, generator: torch.Generator | None, *, hard: bool = False
@@ -175,7 +179,7 @@ class CodecNet(nn.Module):
         """
         found = []
         for name in ("analysis", "synthesis"):
-            network: Network = self.networks[name]  # type: ignore[assignment]
+            network = self.network(name)
             for node in network.graph.nodes:
                 if isinstance(node, Conv) and node.activation in ("stream", "latent"):
                     found += [network.get(node.target, k) for k in ("weight", "bias", "slope")]
@@ -195,17 +199,15 @@ class CodecNet(nn.Module):
         basis = basis.flip(1)[:, :m].t().reshape(m, 2, 2, -1).float()  # [m, dy, dx, c]
         std = (values.flip(0)[:m].clamp(min=1e-12).sqrt() * LATENT_GAIN).float()
 
-        weight = self.networks["analysis"].get("y", "weight")
+        weight = self.network("analysis").get("y", "weight")
         weight.zero_()
         weight[:, :, 1:, 1:] = basis.permute(0, 3, 1, 2) * LATENT_GAIN
-        weight = self.networks["synthesis"].get("first", "weight")
+        weight = self.network("synthesis").get("first", "weight")
         weight[:, :, 0, 0] = basis.permute(3, 1, 2, 0).reshape(-1, m) / LATENT_GAIN
 
         gain = 1 / std.clamp(min=0.3)
-        self.networks["hyper_analysis"].get("a", "gain").copy_(gain)
-        self.networks["prior_b"].get("ya", "gain").copy_(gain)
+        self.network("hyper_analysis").get("a", "gain").copy_(gain)
+        self.network("prior_b").get("ya", "gain").copy_(gain)
         for name in ("prior_a", "prior_b"):
-            bias = self.networks[name].get("theta", "bias")
+            bias = self.network(name).get("theta", "bias")
             bias.copy_(torch.log2(std / SCALE_MIN).clamp(min=0.0))
-
-

@@ -86,7 +86,7 @@ class Config:
     output: OutputConfig = field(default_factory=OutputConfig)
 
 
-def _coerce(value: Any, like: Any, place: str) -> Any:  # noqa: ANN401
+def _coerce(value: Any, like: Any, place: str) -> Any:
     if isinstance(like, bool) or isinstance(value, bool):
         if isinstance(value, bool) and isinstance(like, bool):
             return value

@@ -40,25 +40,6 @@ class Ranges:
         self.largest[name] = high if seen is None else torch.maximum(seen, high)
 
 
-def observe(self, name: str, x: Tensor) -> None:
-        """Take in a batch [b, h, w, c]."""
-        flat = x.detach().float().reshape(-1, x.shape[-1]).abs()
-        flat = flat[:: max(1, len(flat) // MAX_SAMPLES)]
-        rank = min(len(flat) - 1, int(QUANTILE * len(flat)))
-        high = flat.sort(0).values[rank]
-        seen = self.largest.get(name)
-        self.largest[name] = high if seen is None else torch.maximum(seen, high)
-
-
-class _Observed(Network):
-    """A float network that reports what goes through its 8-bit values."""
-
-    ranges: Ranges
-
-    def _observe(self, name: str, x: Tensor) -> None:
-        self.ranges.observe(name, x)
-
-
 def observe(network: Network, ranges: Ranges) -> None:
     """Make a float network report its 8-bit values into ``ranges`` from now on."""
     original = network._conv
@@ -71,7 +52,7 @@ def observe(network: Network, ranges: Ranges) -> None:
             ranges.observe(node.target, out)
         return out
 
-    network._conv = conv  # type: ignore[method-assign]
+    network._conv = conv
 
 
 def output_unit(graph: Graph, activation: str) -> float | None:
@@ -117,7 +98,9 @@ def convert(network: Network, ranges: Ranges) -> IntegerNetwork:
                 case Shuffle():
                     source = units[node.source]
                     if not torch.equal(source, source[:1].expand_as(source)):
-                        raise ValueError(f"{graph.name}: {node.source} is shuffled, but has no one unit")
+                        raise ValueError(
+                            f"{graph.name}: {node.source} is shuffled without one unit"
+                        )
                     units[node.target] = source[:1].expand(graph.channels[node.target]).clone()
     for name, unit in graph.outputs.items():
         if not torch.allclose(units[name], torch.full_like(units[name], unit)):
@@ -175,14 +158,14 @@ def convert_codec(net: CodecNet, batches: list[tuple[Tensor, Tensor]]) -> CodecN
     observed = CodecNet(net.config, net.rates)
     observed.load_state_dict(net.state_dict())
     seen = {name: Ranges() for name in observed.networks}
-    for name, network in observed.networks.items():
-        observe(network, seen[name])  # type: ignore[arg-type]
+    for name in observed.networks:
+        observe(observed.network(name), seen[name])
     with torch.no_grad():
         for image, t in batches:
             observed(image, t, None, hard=True)
     result = CodecNet(net.config, net.rates)
-    for name, network in net.networks.items():
-        result.networks[name] = convert(network, seen[name])  # type: ignore[arg-type]
+    for name in net.networks:
+        result.networks[name] = convert(net.network(name), seen[name])
     result.prior_z.load_state_dict(net.prior_z.state_dict())
     return result
 

@@ -1,4 +1,4 @@
-"""Training images and crops. Every crop is a function of (seed, step): nothing to save on resume."""
+"""Training images and crops: every crop is a function of (seed, step), nothing needs saving."""
 
 from __future__ import annotations
 

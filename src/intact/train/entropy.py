@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from intact.train.transforms import THETAS_PER_OCTAVE
@@ -24,13 +24,14 @@ class LowerBound(torch.autograd.Function):
     """``max(x, bound)`` whose gradient still passes where it would move x up."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, bound: float) -> Tensor:  # noqa: ANN001
+    def forward(ctx, x: Tensor, bound: float) -> Tensor:  # noqa: ANN001, D102
         ctx.save_for_backward(x)
         ctx.bound = bound
         return x.clamp(min=bound)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001, D102
+        (grad,) = grad_outputs
         (x,) = ctx.saved_tensors
         return grad * ((x >= ctx.bound) | (grad < 0)), None
 
@@ -41,7 +42,7 @@ def lower_bound(x: Tensor, bound: float) -> Tensor:
 
 
 def scale_from_theta(theta: Tensor) -> Tensor:
-    """sigma = SCALE_MIN * 2**(theta / THETAS_PER_OCTAVE); Ballé 2019, Eq. 15."""
+    """Sigma = SCALE_MIN * 2**(theta / THETAS_PER_OCTAVE); Ballé 2019, Eq. 15."""
     return SCALE_MIN * torch.exp2(theta / THETAS_PER_OCTAVE)
 
 
@@ -81,7 +82,8 @@ class FactorizedPrior(nn.Module):
         self.matrices, self.biases, self.factors = (nn.ParameterList() for _ in range(3))
         for i in range(len(filters) + 1):
             init = math.log(math.expm1(1 / scale / widths[i + 1]))
-            self.matrices.append(nn.Parameter(torch.full((channels, widths[i + 1], widths[i]), init)))
+            shape = (channels, widths[i + 1], widths[i])
+            self.matrices.append(nn.Parameter(torch.full(shape, init)))
             offsets = torch.linspace(-0.5, 0.5, widths[i + 1] + 2)[1:-1]
             self.biases.append(nn.Parameter(offsets.expand(channels, -1)[:, :, None].clone()))
             if i < len(filters):

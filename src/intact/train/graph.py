@@ -1,7 +1,7 @@
-"""Transforms as data: a list of nodes that a float network, an integer network and a program share.
+"""Transforms as data: nodes that a float network, an integer network and a program share.
 
-One `Graph` describes one transform (analysis, synthesis, a prior). `train.network` runs it in float,
-`train.integer` runs it in integers (Ballé 2019 §2-§3), `freeze` turns it into an
+One `Graph` describes one transform (analysis, synthesis, a prior). `train.network` runs it in
+float, `train.integer` in integers (Ballé 2019 §2-§3), `freeze` turns it into an
 `intact.intnet.program.Program`. So the three can never disagree about the topology.
 
 Values are named; every node makes one new value. Nothing here needs torch.
@@ -16,8 +16,8 @@ Activation = Literal["relu", "linear", "stream", "latent", "symbol", "index"]
 """What a convolution's result is, and so how it is quantized:
 
 relu: unsigned 8 bits (QReLU); linear: signed 8 bits; stream: a 16-bit branch in the units of the
-residual stream; latent: 16-bit fixed point in the units of latents; symbol: signed 8 bits of unit 1,
-the hyper-latents; index: unsigned 8 bits, the scale index theta of Ballé 2019 Eq. 15.
+residual stream; latent: 16-bit fixed point in the units of latents; symbol: signed 8 bits of
+unit 1, the hyper-latents; index: unsigned 8 bits, the scale index theta of Ballé 2019 Eq. 15.
 """
 
 
@@ -34,7 +34,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with zero padding, optionally depthwise, plus a bias that is affine in the level."""
+    """A convolution with zero padding, optionally depthwise; its bias is affine in the level."""
 
     source: str
     target: str
@@ -116,7 +116,7 @@ class Graph:
         self.channels[node.target] = channels
         return node.target
 
-    def conv(
+    def conv(  # noqa: PLR0913 - a convolution has these many properties
         self,
         source: str,
         target: str,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -29,7 +29,8 @@ class _Saturate(torch.autograd.Function):
         return x.clamp(low, high)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+        (grad,) = grad_outputs
         (x,) = ctx.saved_tensors
         low, high = ctx.limits
         dead = ((x < low) & (grad > 0)) | ((x > high) & (grad < 0))
@@ -49,7 +50,8 @@ class _QReLU(torch.autograd.Function):
         return v.clamp(0, 2**bits - 1)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+        (grad,) = grad_outputs
         (v,) = ctx.saved_tensors
         beta = ctx.beta
         alpha = math.gamma(1 / beta) / beta
@@ -79,7 +81,8 @@ class _QTanh(torch.autograd.Function):
         return torch.round(high * torch.tanh(v.double() / width)).to(v.dtype)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+        (grad,) = grad_outputs
         (v,) = ctx.saved_tensors
         t = torch.tanh(v / ctx.width)
         return grad * (ctx.high / ctx.width) * (1 - t * t), None, None
@@ -97,7 +100,7 @@ def qtanh(v: Tensor, bits: int = 4, width: float = 15.0) -> Tensor:
 
 
 def qtanh_table(bits: int = 4, width: float = 15.0) -> tuple[Tensor, int]:
-    """The lookup table of `qtanh` (int16) and the v of its first entry; constant beyond its ends."""
+    """The table of `qtanh` (int16) and the v of its first entry; constant beyond its ends."""
     high = 2 ** (bits - 1) - 1
     # The last entry is the first v that reaches the top value.
     end = math.ceil(width * math.atanh((high - 0.5) / high)) + 1
@@ -129,7 +132,8 @@ class _LowerBoundSquare(torch.autograd.Function):
         return c.clamp(min=ctx.bound).square() - epsilon**2
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+        (grad,) = grad_outputs
         (c,) = ctx.saved_tensors
         passes = (c >= ctx.bound) | (grad < 0)
         return grad * 2 * c.clamp(min=ctx.bound) * passes, None
@@ -154,7 +158,8 @@ class _RescaledKernel(torch.autograd.Function):
         return torch.round(h / s).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+        (grad,) = grad_outputs
         (s,) = ctx.saved_tensors
         return grad / s, None
 
@@ -165,12 +170,12 @@ def integer_kernel(h: Tensor, bits: int) -> Tensor:
 
 
 def integer_bias(b: Tensor, bits: int) -> Tensor:
-    """b = Q(2^K b'), gradient 2^K; Eq. 6 and 10."""
+    """Return b = Q(2^K b'), gradient 2^K; Eq. 6 and 10."""
     return round_through(2**bits * b)
 
 
 def integer_divisor(c: Tensor, bits: int) -> Tensor:
-    """c = Q(2^K r(c')), made odd inside the forward pass; Eq. 7, 8, 10.
+    """Return c = Q(2^K r(c')), made odd inside the forward pass; Eq. 7, 8, 10.
 
     Odd, because then no quotient ends in .5 and every way of rounding agrees
     (docs/spec/intnet.md). Capped at 2^14 - 1 for the same page's rule 1.
@@ -195,7 +200,7 @@ class IntegerConv2d(nn.Module):
         generator: for the initial filters.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the paper's layer has these many properties
         self,
         c_in: int,
         c_out: int,
@@ -238,7 +243,7 @@ class IntegerConv2d(nn.Module):
         return qrelu(v, self.activation_bits)
 
     def represent(self, u: Tensor) -> Tensor:
-        """y = (H u + b - Q(o c)) / c rounded: the integer form of the last layer; Eq. 19-20."""
+        """Return y = (H u + b - Q(o c)) / c rounded, the last layer in integers; Eq. 19-20."""
         weight, bias, divisor = self.integers()
         folded = bias - torch.round(self.offset * divisor)
         acc = F.conv2d(u, weight, folded, self.stride, self.h.shape[2] // 2)

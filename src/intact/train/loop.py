@@ -1,4 +1,4 @@
-"""The training loop. Resumable at any moment: killed and resumed gives the same weights, bit for bit.
+"""The training loop: killed at any moment and resumed, it gives the same weights, bit for bit.
 
 That holds because a step depends on nothing but (weights, optimizer moments, step number): crops,
 levels and noise are drawn from generators seeded by (seed, step). On a GPU the sums' order is not
@@ -13,11 +13,11 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from intact.codec.model import Model
@@ -95,10 +95,10 @@ class Trainer:
     ) -> None:
         self.config, self.net, self.data, self.device = config, net.to(device), data, device
         wanted = config.optimizer.precision
-        if precision is None:
-            precision = measure_precision(device) if wanted == "auto" else getattr(torch, wanted)
-        self.precision = precision
-        net.set_compute_dtype(precision)
+        if precision is None and wanted != "auto":
+            precision = cast(torch.dtype, getattr(torch, wanted))
+        self.precision: torch.dtype = precision or measure_precision(device)
+        net.set_compute_dtype(self.precision)
         slow = net.slow_parameters()
         ids = {id(p) for p in slow}
         groups = [
@@ -161,9 +161,8 @@ class Trainer:
         decay = min(self.config.optimizer.average, (1 + self.step) / (10 + self.step))
         names = [k for k, v in self.average.items() if v.is_floating_point()]
         state = self.net.state_dict()
-        torch._foreach_lerp_(
-            [self.average[k] for k in names], [state[k] for k in names], 1 - decay
-        )
+        for name in names:
+            self.average[name].lerp_(state[name], 1 - decay)
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -247,9 +246,7 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
     return trainer
 
 
-def _initial(
-    config: Config, data: ImageFolder, init: Path | None
-) -> tuple[CodecNet, Config]:
+def _initial(config: Config, data: ImageFolder, init: Path | None) -> tuple[CodecNet, Config]:
     """The weights that a new run starts from, and the configuration with their sizes."""
     if init is None:
         net = CodecNet(config.transform, config.rate, config.optimizer.seed)

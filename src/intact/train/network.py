@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
 
 
 def shuffle(x: Tensor, factor: int) -> Tensor:
-    """[b, h, w, c*f*f] -> [b, h*f, w*f, c], in the channel order of PixelShuffle; inverse of `unshuffle`."""
+    """[b, h, w, c*f*f] -> [b, h*f, w*f, c] in PixelShuffle's order; inverse of `unshuffle`."""
     b, h, w, c = x.shape
     c //= factor * factor
     x = x.reshape(b, h, w, c, factor, factor).permute(0, 1, 4, 2, 5, 3)
@@ -48,9 +48,9 @@ def convolve(x: Tensor, weight: Tensor, node: Conv) -> Tensor:
 class Network(nn.Module):
     """The float twin of a graph.
 
-    Each convolution has ``weight`` [o, i/groups, k, k], ``bias`` [o] and ``slope`` [o]: its effective
-    bias is ``bias + slope * level``, with the level in [-1, 1]. Each requantization has a fixed
-    ``gain`` [c], which the integer network absorbs in its divisors.
+    Each convolution has ``weight`` [o, i/groups, k, k], ``bias`` [o] and ``slope`` [o]: its
+    effective bias is ``bias + slope * level``, with the level in [-1, 1]. Each requantization has
+    a fixed ``gain`` [c], which the integer network absorbs in its divisors.
 
     Args:
         graph: the transform.
@@ -66,7 +66,8 @@ class Network(nn.Module):
                 case Conv():
                     self._add_conv(node, generator)
                 case Requantize():
-                    self.register_buffer(self.key(node.target, "gain"), torch.ones(graph.channels[node.source]))
+                    gain = torch.ones(graph.channels[node.source])
+                    self.register_buffer(self.key(node.target, "gain"), gain)
                 case _:
                     pass
 
@@ -89,8 +90,9 @@ class Network(nn.Module):
             weight = weight * 0.5
             weight[:, 0, node.kernel // 2, node.kernel // 2] += 1.0
         self.register_parameter(self.key(node.target, "weight"), nn.Parameter(weight))
-        self.register_parameter(self.key(node.target, "bias"), nn.Parameter(torch.zeros(node.c_out)))
-        self.register_parameter(self.key(node.target, "slope"), nn.Parameter(torch.zeros(node.c_out)))
+        for name in ("bias", "slope"):
+            zeros = nn.Parameter(torch.zeros(node.c_out))
+            self.register_parameter(self.key(node.target, name), zeros)
 
     def get(self, target: str, what: str) -> Tensor:
         """A node's ``weight``, ``bias``, ``slope`` or ``gain``."""

@@ -36,7 +36,7 @@ def config_of(model: Model) -> TransformConfig:
         targets = {op.target for op in model.programs[name].ops}
         return sum(f"b{i}.b" in targets for i in range(64))
 
-    config = TransformConfig(
+    return TransformConfig(
         blocks_analysis=blocks("analysis"),
         blocks_synthesis=blocks("synthesis"),
         latents=model.latent_channels,
@@ -44,7 +44,6 @@ def config_of(model: Model) -> TransformConfig:
         features=model.values("hyper_synthesis")["f"].channels,
         blocks_context=blocks("prior_b"),
     )
-    return config
 
 
 def rates_of(model: Model, rd_weight: float) -> RateConfig:
@@ -67,7 +66,8 @@ def _fill(network: Network, program: ir.Program) -> None:
             case Conv(), ir.Conv():
                 out = _unit_of(node, graph)
                 source = units[node.source]
-                per_input = source[:, None, None, None] if node.depthwise else source[None, :, None, None]
+                shape = (-1, 1, 1, 1) if node.depthwise else (1, -1, 1, 1)
+                per_input = source.reshape(shape)
                 divisor = torch.from_numpy(op.divisor.copy()).double()
                 scale = out / divisor
                 weight = torch.from_numpy(op.weight.astype(np.float64))
@@ -145,7 +145,7 @@ def thaw(model: Model, rates: RateConfig) -> CodecNet:
     """
     net = CodecNet(config_of(model), rates)
     with torch.no_grad():
-        for name, network in net.networks.items():
-            _fill(network, model.programs[name])  # type: ignore[arg-type]
+        for name in net.networks:
+            _fill(net.network(name), model.programs[name])
     fit_prior(net.prior_z, model.tables_z)
     return net

@@ -1,15 +1,15 @@
 """The transforms of the shipped codec, each as a `Graph`.
 
-Most work happens at 1/8 of the resolution (docs/decisions/0002): a plain strided 3x3 synthesis needs
-53 kMAC per pixel and learns slowly, these need about 20 for the whole decoder.
+Most work happens at 1/8 of the resolution (docs/decisions/0002): a plain strided 3x3 synthesis
+needs 53 kMAC per pixel and learns slowly, these need about 21 for the whole decoder.
 
     pixels --analysis--> y (1/16) --hyper_analysis--> z (1/64)
     z --hyper_synthesis--> features f --prior_a--> (mean, theta) of pass A
                                f, y of pass A --prior_b--> (mean, theta) of pass B
     y --synthesis--> pixels
 
-Units: pixels are ``p - 128``; the pixel stream counts 1/63 of a gray level, latents 1/64 of the step
-of level t = 0.
+Units: pixels are ``p - 128``; the pixel stream counts 1/63 of a gray level, latents 1/64 of a step
+of 1.
 """
 
 from __future__ import annotations
