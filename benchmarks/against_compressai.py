@@ -57,7 +57,9 @@ Works = dict[str, Callable[[], object]]
 class Empty(types.ModuleType):
     """A module in which every name is a class that does nothing."""
 
-    __path__: list[str] = []  # noqa: RUF012 (a module's attribute)
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__ = []
 
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):

@@ -61,7 +61,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        worker(*options.worker, options.threads, options.folder)
+        work, backend = options.worker
+        worker(work, backend, options.threads, options.folder)
         return 0
     import numpy as np
     from common import RESULTS, Row, find_model, machine, photo, write

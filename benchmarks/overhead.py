@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from common import RESULTS, Row, find_model, machine, photo, write
 
 from intact.bits import fast, varint
 from intact.bits.tables import TOTAL_BITS
-from intact.codec import latents
 from intact.codec.image import DEFAULT_QUALITY, Encoder
 from intact.codec.model import Model
 from intact.container.image_file import unpack_image
@@ -63,11 +63,8 @@ class Meter:
 def measure(name: str, image: np.ndarray, model: Model, quality: float) -> Row:
     """Take one file apart."""
     meter = Meter()
-    coder, latents.encode = latents.encode, meter
-    try:
+    with mock.patch("intact.codec.latents.encode", meter):
         data = Encoder(image, model).encode(model.levels.of_quality(quality)).data
-    finally:
-        latents.encode = coder
     tiles = unpack_image(data).tiles
     container = len(data) - sum(map(len, tiles))
     lanes = sum(1 + 2 * (1 << tile[0]) for tile in tiles if tile)

@@ -77,7 +77,7 @@ class Twin:
                 index = table_indexes(theta, shift)
                 r = (y - p["mean"]) / step
                 s = torch.sign(r) * torch.floor(r.abs() + dead_zone)
-                s = s * torch.from_numpy(index > 0)
+                s = s * torch.from_numpy(index >= model.skip)
                 return s, index, p["mean"] + s * step
 
             sa, ia, ya = code(nets["prior_a"]({"f": f}, t))

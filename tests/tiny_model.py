@@ -182,6 +182,7 @@ def tiny_model(seed: int = 1, name: str = "tiny") -> Model:
         tables_z=bell_tables([20.0] * N),
         levels=tiny_levels(),
         info={"trained": "not at all"},
+        skip=1,
     )
 
 

@@ -20,6 +20,7 @@ from intact.bits import fast, rans
 from intact.codec import latents
 from intact.codec.image import Decoded, Encoder, Runtime
 from intact.codec.model import Model
+from intact.container.arrays import unpack_array
 from intact.container.image_file import pack_image, peek, unpack_image
 from intact.container.model_file import peek_model
 from intact.errors import CorruptDataError, IntactError
@@ -48,7 +49,7 @@ def coders() -> list[Callable[[bytes], Any]]:
     """The decoders of payloads that are here: C, tuned Python, and the normative one."""
     found: list[Callable[[bytes], Any]] = [rans.Decoder]
     for name in CODERS:
-        if name != "native" or fast._functions() is not None:  # noqa: SLF001
+        if name != "native" or fast._functions() is not None:
             found.append(lambda payload, name=name: FAST_DECODER(payload, backend=name))
     return found
 
@@ -108,6 +109,14 @@ def check_payload(payload: bytes, seed: PayloadSeed) -> str:
     return outcome(call)[0]
 
 
+def check_blob(method: int, blob: bytes, dtype: str, shape: tuple[int, ...]) -> str:
+    """One blob of an array; what is accepted has the type and the shape that were asked for."""
+    found, array = outcome(lambda: unpack_array(method, blob, dtype, shape))
+    if found == ACCEPTED and (array.dtype != dtype or array.shape != shape):
+        raise Broken(f"blob of {dtype}{shape} gives {array.dtype}{array.shape}")
+    return found
+
+
 def _known_pixels(pixel_crc: int) -> list[np.ndarray]:
     return [seed.pixels for seed in image_seeds() if seed.file.header.pixel_crc == pixel_crc]
 
@@ -124,8 +133,8 @@ def check_image(
     peeked, _ = outcome(lambda: peek(data))
     unpacked, file = outcome(lambda: unpack_image(data, max_pixels=max_pixels))
     found, decoded = outcome(lambda: decode(data, max_pixels=max_pixels, **options))
-    if choose._REFUSED:  # noqa: SLF001 - a backend refused at run time is a finding
-        raise Broken(f"a backend was wrong: {choose._REFUSED}")  # noqa: SLF001
+    if choose._REFUSED:
+        raise Broken(f"a backend was wrong: {choose._REFUSED}")
     if unpacked != ACCEPTED:
         if found == ACCEPTED:
             raise Broken("decode accepts what unpack_image refuses")
@@ -157,9 +166,9 @@ def check_image(
 
 def _check_spelling(data: bytes, file: Any) -> None:
     again = bytearray(pack_image(file))
-    if again[8] == data[8]:  # else a minor version, which is not kept
-        if bytes(again) != data:
-            raise Broken("two files unpack to the same value")
+    same_minor = again[8] == data[8]  # the minor version is not kept
+    if same_minor and bytes(again) != data:
+        raise Broken("two files unpack to the same value")
 
 
 def check_model(data: bytes, r: Random, load: Callable[[bytes], Model] = Model.from_bytes) -> str:
@@ -208,5 +217,3 @@ def _check_seed(seed: ImageSeed) -> None:
         decoded = intact.decode(seed.data, model=seed.model, backend=backend, threads=1)
         if decoded.pixels.tobytes() != seed.pixels.tobytes():
             raise Broken(f"{seed.name} does not decode")
-
-

@@ -36,21 +36,23 @@ if __name__ == "__main__":
 import intact  # noqa: E402
 from fuzz import check, mutate, reach, trees  # noqa: E402
 from fuzz.seeds import (  # noqa: E402
+    blob_seeds,
     image_seeds,
     model_seeds,
     models,
     payload_seeds,
 )
 from intact.codec.model import Model  # noqa: E402
+from intact.container.tree import DTYPES  # noqa: E402
 
 FAILURES = HERE / "failures"
 SLOW_S = 1.0  # of CPU time: others use this machine
 HANG_S = 20
 MEMORY_KB = 512 << 10  # growth of the peak in one run
 ADDRESS_SPACE = 4 << 30  # beyond what Python and NumPy have mapped already
-TRACE_EVERY = 19  # this and the next share no factor with 20, the period of `Fuzzer.case`
+TRACE_EVERY = 7  # this and the next share no factor with 20, the period of `Fuzzer.case`
 ALL_CODERS_EVERY = 3
-SUFFIXES = {"image": ".intact", "model": ".intactm", "payload": ".rans"}
+SUFFIXES = {"image": ".intact", "model": ".intactm", "payload": ".rans", "blob": ".blob"}
 
 
 class Hang(BaseException):
@@ -62,16 +64,18 @@ class Case:
     """One mutated file.
 
     Attributes:
-        target: "image", "model" or "payload".
+        target: "image", "model", "blob" (of an array) or "payload" (of rANS).
         kind: what was done to it.
         data: the file.
         seed: number of the seed it came from.
+        options: of a blob, what the index of a file would say: method, type, shape.
     """
 
     target: str
     kind: str
     data: bytes
     seed: int
+    options: tuple[int, str, tuple[int, ...]] = (0, "int8", ())
 
 
 @dataclass
@@ -112,7 +116,9 @@ class Report:
         for target, kind in sorted({key[:2] for key in self.kinds}):
             counts = [self.kinds[target, kind, outcome] for outcome in outcomes]
             totals.update(dict(zip(outcomes, counts, strict=True)))
-            rows.append(f"{target:<9}{kind:<18}{sum(counts):>8}" + "".join(f"{c:>18}" for c in counts))
+            rows.append(
+                f"{target:<9}{kind:<18}{sum(counts):>8}" + "".join(f"{c:>18}" for c in counts)
+            )
         rows.append(f"{'all':<27}{self.runs:>8}" + "".join(f"{totals[o]:>18}" for o in outcomes))
         return "\n".join([*rows, *self.failures])
 
@@ -127,13 +133,8 @@ def _payload_pool() -> list[bytes]:
     return [tile for seed in image_seeds() for tile in seed.file.tiles]
 
 
-def _pick(r: Random, count: int) -> int:
-    """A number below ``count``; the first and last seeds are as likely as any."""
-    return r.randrange(count)
-
-
 def _cut(number: int, files: list[bytes]) -> tuple[bytes, int]:
-    """Truncation number ``number`` of the list: every length of every file in turn."""
+    """Truncation number ``number`` of the list: with enough runs every length of every file."""
     number %= sum(map(len, files))
     for seed, data in enumerate(files):
         if number < len(data):
@@ -145,16 +146,17 @@ def _cut(number: int, files: list[bytes]) -> tuple[bytes, int]:
 def image_case(r: Random, index: int, *, repaired: bool) -> Case:
     """A mutated image file."""
     seeds = image_seeds()
-    number = _pick(r, len(seeds))
+    number = r.randrange(len(seeds))
     data = seeds[number].data
+    if index % 20 == 0:
+        data, number = _cut(index // 20, [seed.data for seed in seeds])
+        return Case("image", "raw cut", data, number)
     if repaired and r.random() < 0.7:
         parts = mutate.split(data, seeds[number].file)
         kind = mutate.edit_parts(r, parts, _payload_pool())
         return Case("image", f"fixed {kind}", parts.build(), number)
-    kind = r.choice(("cut", "splice", "header", *mutate.BYTE_KINDS))
+    kind = r.choice(("splice", "header", *mutate.BYTE_KINDS))
     match kind:
-        case "cut":
-            data, number = _cut(index // 20, [seed.data for seed in seeds])
         case "splice":
             data = mutate.splice(r, data, r.choice(seeds).data)
         case "header":
@@ -171,15 +173,16 @@ def model_case(r: Random, index: int, *, repaired: bool) -> Case:
     seeds = model_seeds()
     number = 0 if r.random() < 1 / 64 else 1  # the tiny model takes ten times as long to read
     data = seeds[number].data
+    if index % 20 == 14:
+        cut, place = _cut(index // 20, [seed.data for seed in seeds[::-1]])
+        return Case("model", "raw cut", cut, 1 - place)
     if repaired:
         mutator = _tree_mutators()[number]
         if r.random() < 0.6:
             return Case("model", "fixed tree", mutator.pack(r, mutator.tree(r)), number)
         return Case("model", "fixed packing", mutator.packing(r), number)
-    kind = r.choice(("cut", "splice", "header", *mutate.BYTE_KINDS))
+    kind = r.choice(("splice", "header", *mutate.BYTE_KINDS))
     match kind:
-        case "cut":
-            data, number = _cut(index // 20, [seed.data for seed in seeds])
         case "splice":
             data = mutate.splice(r, data, r.choice(seeds).data)
         case "header":
@@ -191,10 +194,28 @@ def model_case(r: Random, index: int, *, repaired: bool) -> Case:
     return Case("model", f"raw {kind}", data, number)
 
 
+def blob_case(r: Random) -> Case:
+    """A mutated blob of an array, and the method, type and shape that the index would say."""
+    number = r.randrange(len(blob_seeds()))
+    seed = blob_seeds()[number]
+    method, dtype, shape = seed.method, seed.dtype, seed.shape
+    match r.randrange(8):
+        case 0:
+            method = r.choice((0, 1, 2, 3, 4, 255))
+        case 1:
+            dtype = r.choice(DTYPES)
+        case 2:
+            shape = r.choice(((), (0,), (1,), (3, 5), (4, 0), (1 << 20,), (1 << 14, 1 << 11)))
+        case _:
+            pass
+    blob = trees.edit_blob(r, seed.method, seed.blob) if r.random() < 0.9 else seed.blob
+    return Case("blob", f"method {seed.method}", blob, number, (method, dtype, shape))
+
+
 def payload_case(r: Random) -> Case:
     """A mutated payload of rANS; it has no checksum to repair."""
     seeds = payload_seeds()
-    number = _pick(r, len(seeds))
+    number = r.randrange(len(seeds))
     return Case("payload", "payload", mutate.edit_payload(r, seeds[number].payload), number)
 
 
@@ -222,6 +243,8 @@ class Fuzzer:
     def case(self, index: int) -> tuple[Case, Random]:
         """The mutated file of a run, and the generator that decides how it is checked."""
         r = Random(f"{self.seed}/{index}")
+        if index % 20 == 15:
+            return blob_case(r), r
         repaired, place = index % 2 == 1, index % 20 // 2
         if place == 9:
             return payload_case(r), r
@@ -238,6 +261,9 @@ class Fuzzer:
                 return check.check_image(case.data, model, r, self.decode, backend)
             case "model":
                 return check.check_model(case.data, r, self.load)
+            case "blob":
+                method, dtype, shape = case.options
+                return check.check_blob(method, case.data, dtype, shape)
             case _:
                 return check.check_payload(case.data, payload_seeds()[case.seed])
 

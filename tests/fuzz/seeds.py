@@ -17,10 +17,10 @@ from intact.bits import rans, varint
 from intact.bits.tables import TOTAL, TableBank, apportion
 from intact.codec import image
 from intact.codec.model import NUM_SCALES, Levels, Model
-from intact.container import chunks
+from intact.container import arrays as arrays_module, chunks
 from intact.container.arrays import pack_array
-from intact.container.image_file import ImageFile, unpack_image
-from intact.container.tree import IntArray, Tree, skeleton
+from intact.container.image_file import ImageFile, pack_image, unpack_image
+from intact.container.tree import IntArray, Tree, little_endian, skeleton
 from intact.intnet.program import (
     Add,
     Conv,
@@ -110,6 +110,7 @@ def micro_model() -> Model:
         tables_z=bell_tables([3.0] * N),
         levels=Levels(*(np.array(row) for row in ([640, 64], [9, 0], [64, -64], [200, 30]))),
         info={"trained": "not at all"},
+        skip=1,
     )
 
 
@@ -140,7 +141,7 @@ def _seed(name: str, model: Model, shape: tuple[int, int, int], **options) -> Im
     if extra:
         file = unpack_image(data)
         joined = sorted((*file.chunks, *extra), key=lambda chunk: chunk.type)
-        data = image.pack_image(ImageFile(file.header, file.tiles, tuple(joined)))
+        data = pack_image(ImageFile(file.header, file.tiles, tuple(joined)))
     pixels = image.decode(data, model=model, backend="reference").pixels
     return ImageSeed(name, data, model, pixels, unpack_image(data))
 
@@ -230,15 +231,55 @@ def payload_seeds() -> tuple[PayloadSeed, ...]:
     )
     found = []
     for lanes in (1, 2, 8, 64, 256):
-        for counts in ((7,), (300,), (40, 0, 25), (700, 130, 3)):
+        for counts in ((7,), (300,), (40, 0, 25), (700, 130, 3), (2500,)):
             parts = []
             for count in counts:
-                indexes = random.integers(0, 3, count).astype(np.uint16)
+                # Rows of many lanes go another way when no escape is among them; table 2 is half
+                # escape, so the long part does without it.
+                indexes = random.integers(0, 2 if count == 2500 else 3, count).astype(np.uint16)
                 symbols = np.rint(random.normal(0, 2, count)).astype(np.int32)
                 symbols[indexes == 1] = 0
-                far = random.random(count) < 0.02
+                far = random.random(count) < (0.02 if count < 2500 else 0.001)
                 symbols[far] = random.integers(-(1 << 31), 1 << 31, int(far.sum()))
                 parts.append((symbols, indexes, bank))
             payload = rans.encode(parts, lanes)
             found.append(PayloadSeed(payload, tuple((i, b) for _, i, b in parts)))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class BlobSeed:
+    """A good blob of an array in a model file."""
+
+    method: int
+    blob: bytes
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@cache
+def blob_seeds() -> tuple[BlobSeed, ...]:
+    """Each method, several types and shapes; rANS with one and with several tables."""
+    random = np.random.default_rng(9)
+    spread = np.repeat([1.0, 9.0, 60.0], 4)[:, None]
+    arrays = [
+        np.rint(random.normal(0, 1, (12, 150)) * spread).astype(np.int16),
+        np.rint(random.normal(0, 3, 90)).astype(np.int8),
+        random.integers(-(1 << 40), 1 << 40, (3, 5)),
+        np.arange(0, 9000, 300, dtype=np.int32),
+        random.integers(0, 256, (2, 3, 4), dtype=np.uint8),
+        np.zeros((0, 4), np.uint16),
+        np.array(7, np.int32),
+    ]
+    found = []
+    for array in arrays:
+        digits = zlib.compress(b"".join(varint.encode(varint.zigzag(int(v))) for v in array.flat))
+        raw = little_endian(array)
+        blobs = [raw, zlib.compress(raw), digits, arrays_module._maybe_pack_rans(array)]
+        for method, blob in enumerate(blobs):
+            if blob is not None:
+                # rANS three times: it has by far the most ways to be wrong
+                found += [BlobSeed(method, blob, array.dtype.name, array.shape)] * (
+                    3 if method == 3 else 1
+                )
     return tuple(found)

@@ -6,7 +6,6 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import pytest

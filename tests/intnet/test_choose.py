@@ -200,7 +200,7 @@ def test_order_of_auto(
 
     monkeypatch.setattr(choose, "available", lambda: tuple(present))
     monkeypatch.setattr(choose, "prove", fail)
-    monkeypatch.setattr(choose.sys, "modules", {"torch": sys} if loaded else {})
+    monkeypatch.setattr(sys, "modules", {"torch": sys} if loaded else {})
     p = Program("p", (Value("x", 1, 0, 9),), (), ("x",))
     assert choose.choose([p], pixels).name == "reference"
     assert tried == expected

@@ -5,8 +5,8 @@
     pass B (odd):                  mean, theta = prior_b(f, latents of pass A)
 
 A tile's message holds its z, then its pass A, then its pass B. A symbol's table follows from theta
-and the level; table 0 means the symbol is 0 and is not sent. Normative: docs/spec/container.md,
-"Payload".
+and the level; a table below the model's ``skip`` means the symbol is 0 and is not sent. Normative:
+docs/spec/image.md.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def plan_latents(networks: Networks, y: np.ndarray, level: int, layout: Layout) 
     def code(params: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         index = table_indexes(params["theta"], shift)
         symbols = quantize(y.astype(np.int32) - params["mean"], step, offset)
-        symbols[index == 0] = 0
+        symbols[index < model.skip] = 0
         return symbols, index, dequantize(params["mean"], symbols, step)
 
     symbols_a, index_a, y_a = code(networks.run("prior_a", {"f": f}, level))
@@ -175,7 +175,7 @@ def encode_latents(model: Model, plan: Plan, layout: Layout) -> tuple[bytes, ...
         symbols, index = plan.symbols[tile.slices], plan.index[tile.slices]
         mask = plan.mask[tile.slices]
         for wanted in (mask, ~mask):
-            sent = wanted & (index > 0)
+            sent = wanted & (index >= model.skip)
             parts.append((symbols[sent], index[sent], model.tables_y))
         payloads.append(encode(parts))
     return tuple(payloads)
@@ -214,7 +214,7 @@ class _Tiles:
         symbols = np.zeros(index.shape, np.int32)
         for number in self.layout.tiles(outer):
             place = self.layout.tile(number).within(outer)
-            sent = mask[place] & (index[place] > 0)
+            sent = mask[place] & (index[place] >= self.model.skip)
             values = self.decoders[number].decode(index[place][sent], self.model.tables_y)
             symbols[place][sent] = values
         return dequantize(params["mean"], symbols, int(levels.steps[level])) * mask

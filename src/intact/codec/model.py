@@ -8,7 +8,7 @@ Latents are fixed point with `LATENT_FRACTION` steps per unit. Level i quantizes
 
     index = clip((theta - shift + 2) >> 2, 0, NUM_SCALES - 1)
 
-Index 0 codes nothing: the symbol is 0.
+An index below the model's ``skip`` codes nothing: the symbol is 0.
 """
 
 from __future__ import annotations
@@ -124,6 +124,8 @@ class Model:
         tables_z: one table per channel of the hyper-latents.
         levels: the qualities.
         info: how it was made (plain text by key), shown by ``intact models``.
+        skip: latents whose table index is below it are not sent, 0..63; their symbol is 0. So small
+            a scale hardly ever gives another, and a coder without C is slow.
 
     Raises:
         ModelError: the parts do not fit, or a bound cannot be proven.
@@ -135,12 +137,15 @@ class Model:
     tables_z: TableBank
     levels: Levels
     info: dict[str, str] = field(default_factory=dict)
+    skip: int = 0
 
     def __post_init__(self) -> None:
         if set(self.programs) != set(PROGRAMS):
             raise ModelError(f"model: programs {sorted(self.programs)}, wanted {sorted(PROGRAMS)}")
         if self.tables_y.num_tables != NUM_SCALES:
             raise ModelError(f"model: {self.tables_y.num_tables} scale tables, not {NUM_SCALES}")
+        if not 0 <= self.skip < NUM_SCALES:
+            raise ModelError(f"model: skip is {self.skip}, must be in 0..{NUM_SCALES - 1}")
         for name in PROGRAMS:
             self._check_interface(name)
         m, n = self.latent_channels, self.hyper_channels
@@ -250,6 +255,7 @@ class Model:
             "tables_y": _bank_tree(self.tables_y),
             "tables_z": _bank_tree(self.tables_z),
             "levels": levels,
+            "skip": self.skip,
         }
 
     @cached_property
@@ -269,12 +275,14 @@ class Model:
         Raises:
             ModelError: anything is missing, too much, or of the wrong kind.
         """
-        keys = ("format", "name", "info", "programs", "tables_y", "tables_z", "levels")
+        keys = ("format", "name", "info", "programs", "tables_y", "tables_z", "levels", "skip")
         _check_keys(tree, keys, "model")
         if tree["format"] != FORMAT:
             raise ModelError(f"model: format {tree['format']!r}, this package reads {FORMAT!r}")
         if not isinstance(tree["name"], str) or not isinstance(tree["info"], dict):
             raise ModelError("model: name or info has the wrong kind")
+        if not isinstance(tree["skip"], int):
+            raise ModelError("model: skip is not a number")
         if not all(isinstance(v, str) for v in tree["info"].values()):
             raise ModelError("model: info holds something other than text")
         _check_keys(tree["programs"], PROGRAMS, "programs")
@@ -285,6 +293,7 @@ class Model:
             tables_y=_bank_from_tree(tree["tables_y"], "tables_y"),
             tables_z=_bank_from_tree(tree["tables_z"], "tables_z"),
             levels=Levels(**tree["levels"]),
+            skip=tree["skip"],
             info=dict(tree["info"]),
         )
 

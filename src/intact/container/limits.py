@@ -51,7 +51,7 @@ MAX_SKELETON_BYTES: Final = 1 << 24
 MAX_TREE_DEPTH: Final = 32
 """Containers inside containers."""
 
-MAX_TREE_NODES: Final = 1 << 20
+MAX_TREE_NODES: Final = 1 << 16
 """Values in a tree, containers included, keys not."""
 
 MAX_ARRAY_AXES: Final = 8

@@ -23,6 +23,8 @@ NUM_LEVELS = 64
 DEAD_ZONE = 0.5
 """Rounding offset as a share of the step: 0.5 rounds to the nearest. Less makes zeros cheaper, and
 was measured to cost more than it saves (docs/decisions/0004)."""
+SKIP = 5
+"""Tables below it (sigma under 0.17 of a step) are not sent; docs/decisions/0004."""
 RADIUS = 600
 """Symbols beyond it are not counted; they are escapes anyway."""
 
@@ -99,7 +101,7 @@ def freeze(
 
     def build(counts: tuple[np.ndarray, np.ndarray] | tuple[None, None]) -> Model:
         tables_y, tables_z = scale_tables(counts[0]), hyper_tables(net.prior_z, counts[1])
-        return Model(name, programs, tables_y, tables_z, levels, info or {})
+        return Model(name, programs, tables_y, tables_z, levels, info or {}, SKIP)
 
     model = build((None, None))
     if not images:

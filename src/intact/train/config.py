@@ -24,11 +24,13 @@ class DataConfig:
         folders: of images, searched recursively.
         crop: side of the training crops; a multiple of 64. Below 192 the hyperprior learns borders.
         batch: crops per step.
+        flat: share of crops that lose their contrast, so that plain areas are known too.
     """
 
     folders: tuple[str, ...] = ()
     crop: int = 192
     batch: int = 4
+    flat: float = 0.06
 
 
 @dataclass(frozen=True)

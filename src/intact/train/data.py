@@ -37,8 +37,19 @@ class ImageFolder:
         area = np.array([i.shape[0] * i.shape[1] for i in self.images], np.float64)
         self.weights = area / area.sum()
 
-    def crops(self, count: int, size: int, seed: int, step: int) -> np.ndarray:
-        """uint8 [count, size, size, 3]: random crops, flipped and transposed at random."""
+    def crops(
+        self, count: int, size: int, seed: int, step: int, *, flat: float = 0.0
+    ) -> np.ndarray:
+        """uint8 [count, size, size, 3]: random crops, flipped and transposed at random.
+
+        Args:
+            count: how many.
+            size: their side in pixels.
+            seed: with ``step`` decides everything.
+            step: see ``seed``.
+            flat: share of crops whose contrast is taken away, half of these altogether. Photographs
+                hardly ever show a plain area as large as a crop, screenshots and scans do.
+        """
         rng = np.random.default_rng((seed, step))
         out = np.empty((count, size, size, 3), np.uint8)
         for k, i in enumerate(rng.choice(len(self.images), count, p=self.weights)):
@@ -51,4 +62,9 @@ class ImageFolder:
             if rng.integers(4) == 0:
                 crop = crop.transpose(1, 0, 2)
             out[k] = crop
+            # Drawn only when asked for: the crops of runs without it stay what they were.
+            if flat and rng.random() < flat:
+                contrast = max(0.0, rng.uniform(-1, 1)) ** 2
+                mean = crop.mean((0, 1))
+                out[k] = np.rint(mean + contrast * (crop - mean)).astype(np.uint8)
         return out

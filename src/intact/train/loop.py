@@ -131,7 +131,11 @@ class Trainer:
         """One optimizer step; returns scalars as tensors."""
         config = self.config.optimizer
         crops = self.data.crops(
-            self.config.data.batch, self.config.data.crop, config.seed, self.step
+            self.config.data.batch,
+            self.config.data.crop,
+            config.seed,
+            self.step,
+            flat=self.config.data.flat,
         )
         generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + self.step)
         image = torch.from_numpy(crops).to(self.device)
