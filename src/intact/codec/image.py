@@ -296,8 +296,8 @@ def _second_opinion(
     """Decode again where pixels were wrong although the bytes' checksums were right.
 
     That is the backend's fault or the file's. NumPy is asked first: if it comes to the very same
-    pixels, two independent programs agree, and the file is at fault. Else the reference decides; it is
-    fifty times slower, so that a hostile file must not reach it for nothing.
+    pixels, two independent programs agree, and the file is at fault. Else the reference decides; it
+    is fifty times slower, so that a hostile file must not reach it for nothing.
     """
     used, check = networks.backend.name, file.header.pixel_crc
     whole = window.shape == (file.header.height, file.header.width)
