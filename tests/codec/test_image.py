@@ -280,3 +280,22 @@ def test_levels_span_the_qualities(tiny):
 def test_runtime_rejects_unknown_backends(tiny):
     with pytest.raises(ValueError, match="legal"):
         Runtime("abacus").networks(tiny, 1)
+
+
+def test_a_file_with_its_model_inside_needs_no_other(tiny):
+    image = picture(20, 30)
+    data = encode(image, model=tiny, embed_model=True, metadata={"xmp": b"x"})
+    plain = decode(encode(image, model=tiny), model=tiny).pixels
+    np.testing.assert_array_equal(decode(data).pixels, plain)
+
+
+def test_an_embedded_model_of_another_id_is_refused(tiny):
+    from dataclasses import replace
+
+    from intact.container.chunks import Chunk
+    from intact.container.image_file import pack_image
+
+    image = unpack_image(encode(picture(9, 9), model=tiny))
+    other = Chunk("modl", tiny_model(2).to_bytes())
+    with pytest.raises(CorruptDataError, match="the model in the file"):
+        decode(pack_image(replace(image, chunks=(other,))))

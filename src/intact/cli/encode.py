@@ -58,6 +58,9 @@ def encode(
     strip_metadata: Annotated[
         bool, typer.Option("--strip-metadata", help="Drop EXIF, ICC, XMP.")
     ] = False,
+    embed_model: Annotated[
+        bool, typer.Option("--embed-model", help="Put the model into the file, megabytes long.")
+    ] = False,
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
     as_json: Json = False,
@@ -85,7 +88,8 @@ def encode(
     def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str]:
         start = time.perf_counter()
         bar.note(source)
-        encoder = Encoder(open_image(read(source), source), chosen, drop, runtime)
+        image = open_image(read(source), source)
+        encoder = Encoder(image, chosen, drop, runtime, embed_model=embed_model)
         if target is None:
             wanted = DEFAULT_QUALITY if quality is None else quality
             encoded = encoder.encode(chosen.levels.of_quality(wanted))

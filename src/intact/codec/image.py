@@ -32,7 +32,7 @@ from intact.container.image_file import (
     unpack_image,
 )
 from intact.container.limits import MAX_PIXELS, MAX_TILE_LOG2
-from intact.errors import CorruptDataError
+from intact.errors import CorruptDataError, ModelError
 from intact.intnet.backends import choose
 
 log = logging.getLogger(__name__)
@@ -106,6 +106,7 @@ class Encoder:
         model: the codec.
         metadata: "exif", "icc_profile", "xmp"; what is missing is taken from the image, b"" drops.
         runtime: how to compute.
+        embed_model: put the model into the file, which then needs nothing else to decode.
     """
 
     def __init__(
@@ -114,7 +115,10 @@ class Encoder:
         model: Model,
         metadata: Mapping[str, bytes | None] | None = None,
         runtime: Runtime | None = None,
+        *,
+        embed_model: bool = False,
     ) -> None:
+        self.embed_model = embed_model
         self.source, self.model = px.from_image(image), model
         self.height, self.width = self.source.color.shape[:2]
         if self.height * self.width > MAX_PIXELS:
@@ -141,6 +145,9 @@ class Encoder:
             decoded = np.dstack([decoded, source.alpha])
             extra.append(chunks.Chunk(chunks.ALPHA, px.pack_alpha(source.alpha)))
         extra += [chunks.Chunk(_CHUNKS[k], self.metadata[k]) for k in _CHUNKS if k in self.metadata]
+        if self.embed_model:
+            extra.append(chunks.Chunk(chunks.MODEL, self.model.to_bytes()))
+        extra.sort(key=lambda chunk: chunk.type)
         header = ImageHeader(
             model_id=self.model.id,
             mode=source.mode,
@@ -176,6 +183,7 @@ def encode(
     quality: float = DEFAULT_QUALITY,
     model: str | Model | None = None,
     metadata: Mapping[str, bytes | None] | None = None,
+    embed_model: bool = False,
     backend: str = "auto",
     threads: int = 0,
 ) -> bytes:
@@ -186,6 +194,7 @@ def encode(
         quality: 0 (smallest) .. 100 (best).
         model: a `Model`, the name of one, or a path; None takes the default.
         metadata: overrides of "exif", "icc_profile", "xmp"; b"" drops one.
+        embed_model: put the model into the file, which then needs nothing else to decode.
         backend: "auto", "native", "numpy", "torch" or "reference": same bytes from each.
         threads: 0 takes all cores; same bytes from any number.
 
@@ -204,7 +213,9 @@ def encode(
     """
     chosen = model if isinstance(model, Model) else load_model(model)
     level = chosen.levels.of_quality(quality)
-    return Encoder(image, chosen, metadata, Runtime(backend, threads)).encode(level).data
+    runtime = Runtime(backend, threads)
+    encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model)
+    return encoder.encode(level).data
 
 
 def decode(
@@ -233,7 +244,7 @@ def decode(
         ValueError: the region leaves the image.
     """
     file = unpack_image(data, max_pixels=max_pixels)
-    chosen = find_model(file.header.model_id, model)
+    chosen = _model_of(file, model)
     if file.header.level >= len(chosen.levels):
         raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
     window = _pixel_window(file.header, region)
@@ -254,6 +265,20 @@ def decode(
         level=file.header.level,
         model_name=chosen.name,
     )
+
+
+def _model_of(file: ImageFile, override: str | Model | None) -> Model:
+    """The model of a file: given, found by id, or carried in the file itself."""
+    wanted, embedded = file.header.model_id, file.chunk(chunks.MODEL)
+    try:
+        return find_model(wanted, override)
+    except ModelError:
+        if override is not None or embedded is None:
+            raise
+    model = Model.from_bytes(embedded)
+    if model.id != wanted:
+        raise CorruptDataError(f"the model in the file is {model.id.hex()}, not {wanted.hex()}")
+    return model
 
 
 def _pixel_window(header: ImageHeader, region: tuple[int, int, int, int] | None) -> Window:
