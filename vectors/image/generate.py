@@ -4,8 +4,8 @@
 
 A small model (tiny.intactm), files of every mode made with it, and index.json with the size, mode
 and SHA-256 of the pixels (row by row, channels interleaved) that each file must decode to. An
-implementation in any language can check itself against them. A difference after a change of the code
-means that the format changed: that needs a new version, not new vectors.
+implementation in any language can check itself against them. A difference after a change of the
+code means that the format changed: that needs a new version, not new vectors.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def search_level(num_levels: int, fits: Callable[[int], bool]) -> int:
     return low
 
 
-def encode(
+def encode(  # noqa: PLR0913 - keywords with defaults
     image: Any,
     *,
     quality: float = DEFAULT_QUALITY,
