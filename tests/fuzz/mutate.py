@@ -178,7 +178,10 @@ def _edit_field(r: Random, parts: ImageParts) -> None:
 
 def _edit_size(r: Random, parts: ImageParts) -> None:
     name = r.choice(("width", "height"))
-    value, _ = varint.decode(getattr(parts, name))
+    try:
+        value, _ = varint.decode(getattr(parts, name))
+    except CorruptDataError:
+        value = r.randrange(1, 257)  # an earlier edit broke it already
     match r.randrange(4):
         case 0:
             setattr(parts, name, odd_varint(r, value))

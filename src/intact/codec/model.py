@@ -277,7 +277,8 @@ class Model:
         """
         keys = ("format", "name", "info", "programs", "tables_y", "tables_z", "levels", "skip")
         _check_keys(tree, keys, "model")
-        if tree["format"] != FORMAT:
+        # Any value may stand there, an array too: compare texts only.
+        if not isinstance(tree["format"], str) or tree["format"] != FORMAT:
             raise ModelError(f"model: format {tree['format']!r}, this package reads {FORMAT!r}")
         if not isinstance(tree["name"], str) or not isinstance(tree["info"], dict):
             raise ModelError("model: name or info has the wrong kind")
