@@ -152,6 +152,7 @@ def test_invalid_model_files_are_refused(path):
 def test_invalid_model_files_are_here():
     assert [path.name for path in sorted(INVALID.glob("*.intactm"))] == [
         "features-of-half-size.intactm",
+        "format-is-an-array.intactm",
         "second-spelling.intactm",
         "unshuffle-of-latents.intactm",
     ]
