@@ -109,3 +109,9 @@ def test_represent_folds_the_offset_as_in_equation_20():
     # Eq. 19 rounds the real quotient, Eq. 20 folds a rounded offset: they differ by the rounding.
     assert (layer.represent(u) - torch.round(real)).abs().max() <= 1
     assert (layer.represent(u) != torch.round(real)).float().mean() < 0.05
+
+
+def test_divisor_above_its_cap_still_learns_downwards():
+    c = torch.tensor([15.0], requires_grad=True)
+    layers.integer_divisor(c, 7).sum().backward()
+    assert c.grad.item() > 0

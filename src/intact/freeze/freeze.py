@@ -85,7 +85,7 @@ def freeze(
     """Freeze an integer codec.
 
     Args:
-        net: whose networks are integer (`intact.freeze.convert` or trained as such).
+        net: whose networks are integer (`intact.train.convert` or trained as such).
         name: of the model.
         images: training images to count symbols on; with none the tables are the trained densities.
         info: plain text kept in the model.

@@ -26,6 +26,7 @@ from intact.train.entropy import (
 )
 from intact.train.graph import Conv
 from intact.train.integer import IntegerNetwork
+from intact.train.layers import round_through
 from intact.train.network import Network, unshuffle
 from intact.train.transforms import BUILDERS, PIXEL_UNIT, THETA_UNIT, TransformConfig
 
@@ -57,11 +58,6 @@ def pass_mask(h: int, w: int, c: int, device: torch.device | None = None) -> Ten
     """[h, w, c] bool: latents of pass A, where y + x + channel is even."""
     y, x, k = (torch.arange(n, device=device) for n in (h, w, c))
     return (y[:, None, None] + x[None, :, None] + k[None, None, :]) % 2 == 0
-
-
-def straight_through(x: Tensor) -> Tensor:
-    """Q(x) with the identity as gradient; Ballé 2019, §3 and Eq. 16."""
-    return x + (torch.round(x) - x).detach()
 
 
 @dataclass
@@ -131,13 +127,13 @@ class CodecNet(nn.Module):
         x = (image.float() - 128) * PIXEL_UNIT
         y = nets["analysis"]({"pixels": x}, t)["y"]
         z = nets["hyper_analysis"]({"y": y}, t)["z"]
-        z_hat = straight_through(z)
+        z_hat = round_through(z)
         bits_z = self.prior_z.bits(z_hat if hard else z + self._noise(z, generator))
         f = nets["hyper_synthesis"]({"z": z_hat}, t)["f"]
         mask = pass_mask(*y.shape[1:], device=y.device)
 
         a = nets["prior_a"]({"f": f}, t)
-        y_a = (a["mean"] + step * straight_through((y - a["mean"]) / step)) * mask
+        y_a = (a["mean"] + step * round_through((y - a["mean"]) / step)) * mask
         b = nets["prior_b"]({"f": f, "y": y_a}, t)
         mean = torch.where(mask, a["mean"], b["mean"])
         theta = torch.where(mask, a["theta"], b["theta"])
@@ -146,7 +142,7 @@ class CodecNet(nn.Module):
         sigma = SCALE_MIN * torch.exp2(theta)
 
         residual = (y - mean) / step
-        rounded = straight_through(residual)
+        rounded = round_through(residual)
         noisy = rounded if hard else residual + self._noise(residual, generator)
         bits_y = gaussian_bits(noisy, sigma / step)
         out = nets["synthesis"]({"y": mean + step * rounded}, t)["pixels"]

@@ -101,7 +101,8 @@ class FactorizedPrior(nn.Module):
         """Mass of the unit interval around x; [channels, n] -> [channels, n]."""
         lower, upper = self.logits(x[:, None] - 0.5), self.logits(x[:, None] + 0.5)
         # Evaluate in the tail where the sigmoids do not cancel.
-        sign = -torch.sign(lower + upper).detach()
+        # Not torch.sign: at a symmetric density's center the sum is 0, and 0 would be no sign.
+        sign = torch.where(lower + upper > 0, -1.0, 1.0)
         return (torch.sigmoid(sign * upper) - torch.sigmoid(sign * lower)).abs()[:, 0]
 
     def bits(self, z: Tensor) -> Tensor:

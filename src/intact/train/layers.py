@@ -180,7 +180,7 @@ def integer_divisor(c: Tensor, bits: int) -> Tensor:
     Odd, because then no quotient ends in .5 and every way of rounding agrees
     (docs/spec/intnet.md). Capped at 2^14 - 1 for the same page's rule 1.
     """
-    x = (2**bits * divisor_map(c)).clamp(max=2**14 - 1)
+    x = saturate(2**bits * divisor_map(c), 1, 2**14 - 1)
     odd = 2 * torch.floor(x / 2) + 1
     return x + (odd - x).detach()
 

@@ -18,7 +18,7 @@ from intact.train.entropy import FactorizedPrior
 from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
 from intact.train.integer import LEVEL_SCALE
 from intact.train.network import Network
-from intact.train.transforms import LATENT_UNIT, THETA_UNIT, TransformConfig
+from intact.train.transforms import THETA_UNIT, TransformConfig
 
 RELU_UNIT = 1 / 64
 """Real value of a ReLU step: free, since the next filter undoes it."""
@@ -44,12 +44,6 @@ def config_of(model: Model) -> TransformConfig:
         features=model.values("hyper_synthesis")["f"].channels,
         blocks_context=blocks("prior_b"),
     )
-
-
-def rates_of(model: Model, rd_weight: float) -> RateConfig:
-    """The range of rates of a frozen model."""
-    steps = model.levels.steps * LATENT_UNIT
-    return RateConfig(float(steps.min()), float(steps.max()), rd_weight)
 
 
 def _fill(network: Network, program: ir.Program) -> None:

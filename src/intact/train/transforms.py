@@ -26,7 +26,7 @@ STREAM_UNIT = PIXEL_UNIT / PIXEL_FACTOR
 FEATURE_UNIT = 1 / 1024
 """Float value of one step of the prior networks' streams, which then reach to 32."""
 THETAS_PER_OCTAVE = 24
-"""theta steps per doubling of sigma; 256 of them reach from SCALE_MIN to 1,585 times that."""
+"""theta steps per doubling of sigma; 256 of them reach from SCALE_MIN to 1,579 times that."""
 THETA_UNIT = 1 / THETAS_PER_OCTAVE
 """Float value of one theta: networks predict log2(sigma / SCALE_MIN)."""
 LATENT_UNIT = 1 / 64

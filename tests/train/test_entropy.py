@@ -1,0 +1,54 @@
+"""Entropy models: distributions that sum to one, costs that are information."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from intact.bits.tables import TOTAL  # noqa: E402
+from intact.freeze.tables import gaussian_pmf, hyper_tables, scale_tables  # noqa: E402
+from intact.train.entropy import FactorizedPrior, gaussian_bits, scale_from_theta  # noqa: E402
+
+
+def test_untrained_prior_is_a_symmetric_distribution_with_its_mode_at_zero():
+    prior = FactorizedPrior(3)
+    p = prior.probability(torch.arange(-400.0, 401.0).expand(3, -1)).detach()
+    assert torch.allclose(p.sum(1), torch.ones(3), atol=1e-3)
+    assert torch.allclose(p, p.flip(1), atol=1e-5)
+    assert (p.argmax(1) == 400).all()  # a sign of zero once made this the least likely
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 3.0, 40.0])
+def test_gaussian_pmf_sums_to_one_and_matches_the_training_cost(sigma):
+    radius = math.ceil(9 * sigma) + 3
+    pmf = gaussian_pmf(sigma, radius)
+    assert pmf.sum() == pytest.approx(1, abs=1e-9)
+    q = np.arange(-2, 3)
+    bits = gaussian_bits(torch.tensor(q, dtype=torch.float64), torch.tensor(sigma).double())
+    wanted = np.minimum(-np.log2(np.maximum(pmf[radius + q], 1e-300)), -math.log2(1e-9))
+    assert np.allclose(bits.numpy(), wanted, atol=1e-3)
+
+
+def test_scales_are_log_spaced():
+    # Eq. 15: equal ratios between neighbors.
+    s = scale_from_theta(torch.arange(0, 256.0))
+    assert s[0].item() == pytest.approx(0.1)
+    assert torch.allclose(s[1:] / s[:-1], torch.full((255,), 2 ** (1 / 24)), rtol=1e-4)
+
+
+def test_counts_move_the_tables_towards_what_was_seen():
+    counts = np.zeros((64, 21), np.int64)
+    counts[20, 10] = 10**6  # table 20 met nothing but zeros
+    plain, counted = scale_tables(), scale_tables(counts)
+
+    def zero_share(bank):
+        at = int(bank.starts[20]) - int(bank.minimums[20])
+        return int(bank.freqs[at]) / TOTAL
+
+    assert zero_share(counted) > 0.98 > zero_share(plain)
+
+
+def test_hyper_tables_cover_every_channel():
+    assert hyper_tables(FactorizedPrior(5)).num_tables == 5
