@@ -33,10 +33,8 @@
 #endif
 
 #if defined(__GNUC__)
-#define INTACT_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define INTACT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #else
-#define INTACT_LIKELY(condition) (condition)
 #define INTACT_UNLIKELY(condition) (condition)
 #endif
 

@@ -74,9 +74,9 @@ enum { INTNET_ZEROS = 4096 + 64 };
 /* How acc becomes v: in float32 where rule 1 holds and |acc / c| < 2**22, else in float64. */
 enum { INTNET_FLOAT = 0, INTNET_DOUBLE = 1 };
 
-/* One operation. Kept in step with `_Op` in backends/native.py. Arrays with one entry per output
- * channel are padded to whole blocks of 16, 32 or 64 channels (one vector register of int32 times
- * four); those of GEMM8, GEMM16 and DEPTHWISE8 are in the order of the accumulators. */
+/* One operation. Kept in step with `OpStruct` in backends/native_layers.py. Arrays with one entry
+ * per output channel are padded to whole blocks of 16, 32 or 64 channels (one vector register of
+ * int32 times four); those of GEMM8, GEMM16 and DEPTHWISE8 are in the order of the accumulators. */
 typedef struct {
     int32_t kind;
     int32_t source, addend, target; /* slots; addend -1 where there is none */

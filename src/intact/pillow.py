@@ -24,8 +24,6 @@ from intact.errors import IntactError
 FORMAT = "INTACT"
 EXTENSION = ".intact"
 MIME = "image/x-intact"
-_EXIF_PREFIX = b"Exif\0\0"
-"""Pillow's JPEG and PNG readers put it before the TIFF structure, and its JPEG writer needs it."""
 
 
 class IntactImageFile(ImageFile.ImageFile):
@@ -55,7 +53,8 @@ class IntactImageFile(ImageFile.ImageFile):
             return  # as with other formats, damage behind the header shows in `load`
         exif = file.chunk(chunks.EXIF)
         found = {
-            "exif": _EXIF_PREFIX + exif if exif else None,
+            # As Pillow's JPEG and PNG readers have it, and its JPEG writer needs it.
+            "exif": chunks.EXIF_PREFIX + exif if exif else None,
             "icc_profile": file.chunk(chunks.ICC),
             "xmp": file.chunk(chunks.XMP),
         }
@@ -94,10 +93,8 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
 
     options = im.encoderinfo
     metadata = {key: options.get(key) for key in ("exif", "icc_profile", "xmp")}
-    exif = metadata["exif"]
-    if isinstance(exif, Image.Exif):
-        exif = exif.tobytes()
-    metadata["exif"] = exif.removeprefix(_EXIF_PREFIX) if exif else exif
+    if isinstance(metadata["exif"], Image.Exif):
+        metadata["exif"] = metadata["exif"].tobytes()
     if isinstance(metadata["xmp"], str):
         metadata["xmp"] = metadata["xmp"].encode()
     try:

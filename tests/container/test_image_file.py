@@ -311,19 +311,12 @@ def test_alpha_chunk_and_mode_must_agree():
 
 @pytest.mark.parametrize("side", [1, 15, 16, 17, 255, 256, 257, 1023, 1024, 1025, 4099])
 @pytest.mark.parametrize("tile_log2", [4, 5, 6])
-def test_tile_boxes_tile_the_latents(side, tile_log2):
+def test_the_number_of_tiles_follows_from_the_size(side, tile_log2):
     header = dataclasses.replace(TINY.header, width=side, height=300, tile_log2=tile_log2)
-    rows, columns = header.latent_shape
-    assert (rows, columns) == ((300 + 15) // 16, (side + 15) // 16)
-    covered = np.zeros((rows, columns), int)
-    for tile in range(header.num_tiles):
-        top, left, bottom, right = header.tile_box(tile)
-        assert 0 < bottom - top <= 1 << tile_log2
-        assert 0 < right - left <= 1 << tile_log2
-        covered[top:bottom, left:right] += 1
-    assert (covered == 1).all()
-    with pytest.raises(ValueError, match="tile is"):
-        header.tile_box(header.num_tiles)
+    assert header.latent_shape == ((300 + 15) // 16, (side + 15) // 16)
+    starts = [range(0, size, 16 << tile_log2) for size in (300, side)]
+    assert header.tile_shape == (len(starts[0]), len(starts[1]))
+    assert header.num_tiles == len(starts[0]) * len(starts[1])
 
 
 @pytest.mark.parametrize(

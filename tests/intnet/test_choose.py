@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -142,6 +143,8 @@ def test_a_saturating_onednn_is_refused_and_numpy_takes_over() -> None:
 def test_a_failing_backend_is_logged_and_the_next_one_taken(
     block: Block, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(choose, "_SAID", set())
+
     def explodes(program: Program) -> Runner:
         raise RuntimeError("no such instruction")
 
@@ -275,3 +278,63 @@ def test_probes_are_cheap(block: Block) -> None:
     begin = time.process_time()
     choose.prove("numpy", program)
     assert time.process_time() - begin < 1.5  # 0.15 s on a quiet machine of 2026
+
+
+def test_a_fault_of_two_threads_is_found(block: Block) -> None:
+    """Bands that overlap, or workers that share a buffer."""
+
+    def racing(program: Program) -> Runner:
+        exact = numpy_backend.prepare(program)
+
+        def run(
+            inputs: Mapping[str, np.ndarray], *, level: int, threads: int = 1
+        ) -> dict[str, np.ndarray]:
+            results = exact(inputs, level=level, threads=threads)
+            if threads > 1:
+                for result in results.values():
+                    result[result.shape[0] // 2 :] ^= 1
+            return results
+
+        return run
+
+    proof = choose.prove_prepare("racing", racing, block())
+    assert not proof.ok
+    assert "threads 2" in proof.reason
+
+
+@pytest.mark.parametrize("name", ["numpy", "native"])
+def test_probes_share_work_out_between_threads(
+    block: Block, name: choose.Name, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name not in choose.available():
+        pytest.skip("not built")
+    from intact.intnet.backends import native as native_backend
+
+    class Pool(ThreadPoolExecutor):
+        def map(self, fn, *iterables, **more):
+            shared.append(fn)
+            return super().map(fn, *iterables, **more)
+
+    shared: list[object] = []
+    for module in (numpy_backend, native_backend):
+        monkeypatch.setattr(module, "ThreadPoolExecutor", Pool)
+    program = block(channels=192)  # NumPy takes narrow ones in a single band
+    assert choose.prove_prepare(name, choose.backend(name), program).ok
+    assert shared
+
+
+def test_a_failure_is_logged_once(
+    block: Block, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(name: str, program: Program) -> choose.Proof:
+        return choose.Proof(name, ok=name == "reference", reason=f"{program.name} is wrong")
+
+    monkeypatch.setattr(choose, "_SAID", set())
+    monkeypatch.setattr(choose, "prove", fail)
+    first, second = block(), replace(block(), name="other")
+    for program in (first, first, second, second):
+        choose.choose([program], 1, "numpy")
+    assert [record.getMessage() for record in caplog.records] == [
+        "backend numpy is not used: block is wrong",
+        "backend numpy is not used: other is wrong",
+    ]

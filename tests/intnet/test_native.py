@@ -4,6 +4,7 @@ import ctypes
 import itertools
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -355,3 +356,25 @@ def test_unknown_instruction_sets_are_refused():
             backend.prepare(program, isa="avx512")
     with pytest.raises(ValueError, match="legal: auto"):
         backend.prepare(program, isa="neon")  # pyright: ignore[reportArgumentType]
+
+
+def test_runs_side_by_side_never_share_a_spare_buffer():
+    program = Program("p", (Value("x", 1, 0, 9),), (Add("x", "x", "y"),), ("y",))
+    runner = backend.prepare(program)
+    buffer = np.zeros(1, np.uint8)
+    inside, taken = threading.Event(), []
+
+    def take():
+        inside.set()
+        taken.append(runner.take_spare())
+
+    runner.put_spare({1: [buffer]})
+    thread = threading.Thread(target=take)
+    with runner._spare_lock:  # a thread in the middle of the exchange
+        thread.start()
+        assert inside.wait(10)
+        thread.join(0.05)
+        assert not taken
+    thread.join(10)
+    assert taken[0][1][0] is buffer
+    assert runner.take_spare() == {}

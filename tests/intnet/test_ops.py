@@ -1,8 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from intact.intnet import ops
-from intact.intnet.program import Add, Conv, Program, Scale, Unshuffle, Value
+from intact.intnet.program import Add, Conv, Program, Requantize, Scale, Unshuffle, Value
 
 
 def simple(**changes: object) -> Program:
@@ -139,3 +141,19 @@ def test_an_indivisible_size_is_refused() -> None:
     p = Program("p", (Value("x", 1, 0, 1),), (Unshuffle("x", "y", 2),), ("y",))
     with pytest.raises(ValueError, match="unshuffle"):
         ops.run(p, {"x": np.zeros((2, 3, 1), int)})
+
+
+def test_values_are_freed_after_their_last_reader() -> None:
+    """A long chain needs the memory of a few values, not of all."""
+    chain = [Requantize(f"v{i}", f"v{i + 1}", np.ones(16, int), -9, 9) for i in range(40)]
+    program = Program("chain", (Value("v0", 16, -9, 9),), tuple(chain), ("v0", "v20", "v40"))
+    x = np.arange(64 * 64 * 16).reshape(64, 64, 16) % 19 - 9
+    tracemalloc.start()
+    try:
+        results = ops.run(program, {"v0": x.astype(np.int8)})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert list(results) == ["v0", "v20", "v40"]
+    assert all(np.array_equal(result, x) for result in results.values())
+    assert peak < 8 * x.size * 8  # 41 values of 8 bytes per element otherwise

@@ -9,23 +9,28 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int32, Int64, UInt16, UInt32
 
 from intact.bits import rans, varint
-from intact.bits.rans import LOWER, WORD_BITS, Part
+from intact.bits.rans import LOWER, WORD_BITS
 from intact.bits.tables import TOTAL, TOTAL_BITS, TableBank
 from intact.errors import CorruptDataError
+
+if TYPE_CHECKING:
+    from jaxtyping import Int32, Int64, UInt16, UInt32
+
+    from intact.bits.rans import Part
+
+    Symbols = Int32[np.ndarray, " n"]
+    Indexes = UInt16[np.ndarray, " n"]
+    States = UInt32[np.ndarray, " lanes"]
 
 ROWS_FROM_LANES = 64
 """Lanes from which NumPy over rows beats the scalar loop (benchmarks/entropy_coder.py)."""
 ROWS_MAX_TABLES = 256
 """The rows' tables take 128 KiB per frequency table; beyond 32 MiB the scalar loop does."""
-
-Symbols = Int32[np.ndarray, " n"]
-Indexes = UInt16[np.ndarray, " n"]
-States = UInt32[np.ndarray, " lanes"]
 
 
 def encode(

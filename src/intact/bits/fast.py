@@ -8,16 +8,20 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Int, Int32, UInt16
 
 from intact import native
 from intact.bits import fallback, rans
-from intact.bits.rans import LOWER, Part
+from intact.bits.rans import LOWER
 from intact.bits.tables import COST_BITS, TableBank
 from intact.errors import CorruptDataError
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Int32, UInt16
+
+    from intact.bits.rans import Part
 
 Backend = Literal["native", "python"]
 

@@ -9,13 +9,19 @@ Duda 2013, arXiv:1311.2540; interleaved lanes after Giesen 2014, arXiv:1402.3392
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64, UInt16
 
 from intact.bits import varint
 from intact.bits.tables import COST_BITS, TOTAL, TOTAL_BITS, TableBank
 from intact.errors import CorruptDataError
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Int32, Int64, UInt16
+
+    Part = tuple[Int32[np.ndarray, " n"], Int[np.ndarray, " n"], TableBank]
+    """Symbols, the table index of each, and the bank these index."""
 
 LOWER = 1 << 16
 """Least state of a lane, and its first state in the encoder."""
@@ -23,9 +29,6 @@ WORD_BITS = 16
 MAX_LANES_LOG2 = 10
 ESCAPE_BITS = 34
 """An escape's number is below 2**34: more bits cannot name a 32-bit symbol."""
-
-Part = tuple[Int32[np.ndarray, " n"], Int[np.ndarray, " n"], TableBank]
-"""Symbols, the table index of each, and the bank these index."""
 
 
 def encode(parts: Sequence[Part], lanes: int | None = None) -> bytes:

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64, UInt16, UInt32
 
 from intact.errors import ModelError
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Int32, Int64, UInt16, UInt32
 
 TOTAL_BITS = 14
 TOTAL = 1 << TOTAL_BITS
@@ -152,7 +155,7 @@ class TableBank:
 
     @cached_property
     def row_steps(self) -> UInt32[np.ndarray, " slots"]:
-        """``freq << 14 | slot - cum`` of every slot, 0 at escapes: a step of `fast`'s rows.
+        """``freq << 14 | slot - cum`` of every slot, 0 at escapes: a step of `fallback`'s rows.
 
         No other step leads to state 0, so one count of zeros finds a row's escapes.
         """
@@ -218,8 +221,8 @@ class TableBank:
         """Per table: where its entries end, to bisect in, and (freq, cum) of each entry.
 
         Python lists, because a scalar loop reads them several times as fast as arrays. An escape
-        is (0, TOTAL): the step of `fast`'s scalar loop then leads below 0, which it notices in a
-        branch that it has anyway.
+        is (0, TOTAL): the step of `fallback`'s scalar loop then leads below 0, which it notices
+        in a branch that it has anyway.
         """
         rows: list[tuple[list[int], list[tuple[int, int]]]] = []
         for start, size in zip(self.starts.tolist(), self.sizes.tolist(), strict=True):

@@ -90,11 +90,24 @@ def describe(error: BaseException) -> tuple[Code, str | None, str]:
             raise error
 
 
+def printable(text: str) -> str:
+    """One line of text that is safe to print: what is no printable character is escaped.
+
+    Names of files and models come from others. As they are they could move the cursor, forge a
+    line, or hold bytes that no encoding has.
+    """
+    if text.isprintable():
+        return text
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(escaped)
+
+
 def complain(message: str, name: str | None = None) -> None:
     """Write one line to stderr: ``intact: FILE: message``."""
     place = f"{name}: " if name else ""
+    line = printable(f"{place}{' '.join(message.split())}")
     with contextlib.suppress(OSError):  # stderr may be closed; the exit code still tells
-        print(f"intact: {place}{' '.join(message.split())}", file=sys.stderr, flush=True)
+        print(f"intact: {line}", file=sys.stderr, flush=True)
 
 
 def report(error: BaseException, name: str | None = None) -> tuple[Code, str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from intact.cli.errors import Code, UsageError
+from intact.cli.errors import Code, UsageError, printable
 from intact.cli.io import show_json, write
 from intact.cli.models import describe
 from intact.cli.options import Json, Quiet
@@ -44,5 +44,6 @@ def freeze(
     if as_json:
         show_json(describe(model, Path(output)))
     elif not quiet:
-        print(f"{run} -> {output}  {model.name}  {model.id.hex()}  {len(data):,} bytes")
+        line = f"{run} -> {output}  {model.name}  {model.id.hex()}  {len(data):,} bytes"
+        print(printable(line))
     return Code.OK

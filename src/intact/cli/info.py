@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from intact.cli.errors import printable
 from intact.cli.io import read
 from intact.cli.options import Json, ModelName, each
 
@@ -23,7 +24,7 @@ def info(
     def one(source: str, _name: str, _bar: Bar) -> tuple[dict[str, Any], str]:
         facts = describe(read(source), model)
         lines = [source, *(f"  {k.replace('_', ' '):10}  {_text(v)}" for k, v in facts.items())]
-        return {"input": source, **facts}, "\n".join(lines)
+        return {"input": source, **facts}, "\n".join(map(printable, lines))
 
     pairs = [(name, "") for name in files]
     return each(pairs, one, label="reading", as_json=as_json, quiet=False)
@@ -33,23 +34,22 @@ def describe(data: bytes, override: str | None = None) -> dict[str, Any]:
     """The facts of one file.
 
     Raises:
-        CorruptDataError: it is damaged.
+        CorruptDataError: it is damaged, or the model in it.
         UnsupportedError: it is of a later version.
         ModelError: ``override`` is not its model. A missing model is no error here.
     """
-    from intact.codec.store import find_model
+    from intact.codec.image import model_of
     from intact.container.image_file import MAJOR, unpack_image
     from intact.errors import ModelError
 
     file = unpack_image(data, max_pixels=1 << 64)
     header = file.header
     try:
-        model = find_model(header.model_id, override)
+        model = model_of(file, override)
     except ModelError:
         if override is not None:
             raise
         model = None
-    top = len(model.levels) - 1 if model else 0
     rows, columns = header.tile_shape
     return {
         "width": header.width,
@@ -61,13 +61,25 @@ def describe(data: bytes, override: str | None = None) -> dict[str, Any]:
         "model": model.name if model else None,
         "model_id": header.model_id.hex(),
         "level": header.level,
-        "quality": round(100 * header.level / top, 1) if model and top > 0 else None,
+        "quality": least_quality(header.level, len(model.levels)) if model else None,
         "tiles": [rows, columns],
         "tile_px": 16 << header.tile_log2,
         "payload_bytes": sum(map(len, file.tiles)),
         "pixel_crc": f"{header.pixel_crc:08x}",
         "chunks": {chunk.type: len(chunk.data) for chunk in file.chunks},
     }
+
+
+def least_quality(level: int, num_levels: int) -> float | None:
+    """The least quality, in tenths, that gives a level again; None if the model has no such level.
+
+    Args:
+        level: 0 ..
+        num_levels: of the model; see `intact.codec.model.Levels.of_quality`.
+    """
+    if level >= num_levels:
+        return None
+    return -(-1000 * level // max(num_levels - 1, 1)) / 10
 
 
 def _text(value: Any) -> str:

@@ -159,5 +159,5 @@ def _same(left: str, right: str) -> bool:
 
 
 def show_json(value: Any) -> None:
-    """Print a result for machines: one JSON document on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Print a result for machines: one JSON document on stdout, ASCII only (see `printable`)."""
+    print(json.dumps(value, indent=2, default=str))

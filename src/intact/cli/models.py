@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from intact.cli.errors import Code, complain, report
+from intact.cli.errors import Code, complain, printable, report
 from intact.cli.io import show_json
 from intact.cli.options import Json
 
@@ -71,16 +71,18 @@ def _certificate(model: Model, *, as_json: bool) -> None:
     if as_json:
         show_json({"model": model.name, "programs": [c.to_dict() for c in proofs.values()]})
         return
-    print(f"{model.name} {model.id.hex()}\n")
-    print("\n".join(proof.text() for proof in proofs.values()), end="")
+    print(f"{printable(model.name)} {model.id.hex()}\n")
+    text = "\n".join(proof.text() for proof in proofs.values())
+    print("\n".join(map(printable, text.split("\n"))), end="")
 
 
 def describe(model: Model, path: Path) -> dict[str, Any]:
-    """The facts of a model."""
+    """The facts of a model: ``name`` is what ``--model`` takes, ``title`` what it calls itself."""
     programs = model.programs
     macs = sum(macs_per_pixel(programs[name], side) for name, side in DECODER.items())
     return {
-        "name": model.name,
+        "name": path.stem,
+        "title": model.name,
         "id": model.id.hex(),
         "path": str(path),
         "bytes": path.stat().st_size,
@@ -124,12 +126,13 @@ def macs_per_pixel(program: Program, side_px: int) -> Fraction:
 
 
 def _text(facts: dict[str, Any]) -> str:
+    title = "" if facts["title"] == facts["name"] else f"  ({facts['title']})"
     lines = [
-        f"{facts['name']}  {facts['id']}",
+        f"{facts['name']}{title}  {facts['id']}",
         f"  {facts['path']}  {facts['bytes']:,} bytes",
         f"  {facts['levels']} levels, {facts['parameters']:,} parameters, decoder "
         f"{facts['decoder_macs_per_pixel'] / 1000:.1f} kMAC per pixel, "
         f"{facts['room_bits']} bits of room in 32-bit sums",
         *(f"  {key}: {value}" for key, value in facts["info"].items()),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

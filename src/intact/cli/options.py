@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from intact.cli.errors import Code, report
+from intact.cli.errors import Code, printable, report
 from intact.cli.io import show_json
 from intact.cli.progress import Bar
 
@@ -35,7 +35,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors."
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 
 Work = Callable[[str, str, Bar], tuple[dict[str, Any], str]]
-"""From input, output and the bar to a result for machines and a line for people."""
+"""From input, output and the bar to a result for machines and a line or more for people."""
 
 
 def each(
@@ -60,7 +60,7 @@ def each(
                 result, line = {"input": source, "error": message, "code": int(code)}, ""
             results.append(result)
             if line and not silent:
-                print(line, flush=True)
+                print("\n".join(map(printable, line.split("\n"))), flush=True)
             bar.advance()
     if as_json:
         show_json({"files": results})

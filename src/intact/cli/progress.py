@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
+from intact.cli.errors import printable
+
 
 class Bar:
     """Progress over ``total`` steps.
@@ -28,11 +30,11 @@ class Bar:
         console = Console(stderr=True)
         self.visible = console.is_terminal and not quiet
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),  # a name may hold [brackets]
             console=console,
             transient=True,
             disable=not self.visible,
@@ -63,4 +65,4 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Say what is being done right now."""
-        self._progress.update(self._task, note=text)
+        self._progress.update(self._task, note=printable(text))

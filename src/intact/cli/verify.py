@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from intact.cli.errors import Code, complain, report
+from intact.cli.errors import Code, complain, printable, report
 from intact.cli.io import read, show_json
 from intact.cli.options import Backend, BackendName, Json, ModelName, Quiet, Threads
 from intact.cli.progress import Bar
@@ -55,7 +55,7 @@ def verify(
             results.append(result)
             worst = max(worst, code)
             if result["intact"] and not as_json and not quiet:
-                print(f"{name}  intact with {', '.join(chosen)}")
+                print(f"{printable(name)}  intact with {', '.join(chosen)}")
             bar.advance()
     if as_json:
         show_json({"backends": backends, "files": results})
@@ -109,14 +109,13 @@ def _decode(data: bytes, override: str | None, backend: str, threads: int) -> np
         NotExactError: the file is intact, but not thanks to this backend.
     """
     from intact.cli.errors import NotExactError
-    from intact.codec.image import decode
-    from intact.codec.store import find_model
-    from intact.container.image_file import peek
+    from intact.codec.image import decode, model_of
+    from intact.container.image_file import unpack_image
     from intact.intnet.backends import choose
 
     decoded = decode(data, model=override, backend=backend, threads=threads)
     if backend != "auto":
-        model = find_model(peek(data).model_id, override)
+        model = model_of(unpack_image(data), override)
         for program in model.programs.values():
             proof = choose.prove(cast("Name", backend), program)
             if not proof.ok:

@@ -3,7 +3,8 @@
     image --analyze--> latents --code--> payloads --pack--> file
 
 The encoder runs the decoder's half too: the file carries a checksum of the pixels that it decodes
-to. A decoder that comes to other pixels says so; it never returns them.
+to. A decoder that comes to other pixels says so; it never returns them. A part of an image
+cannot be tested against the checksum, which is over the whole.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ from intact.intnet.backends import choose
 log = logging.getLogger(__name__)
 
 DEFAULT_QUALITY = 50.0
+REFERENCE_PIXELS = 1 << 20
+"""Larger images are not decoded by the reference where no second backend disagrees with the first:
+it takes fifty times as long, and eight bytes for each integer."""
 _CHUNKS = {"exif": chunks.EXIF, "icc_profile": chunks.ICC, "xmp": chunks.XMP}
 
 
@@ -87,7 +91,7 @@ class Runtime:
 
     Attributes:
         backend: "auto", "native", "numpy", "torch" or "reference".
-        threads: 0 takes all cores.
+        threads: 0 takes all cores that this process may use.
     """
 
     backend: str = "auto"
@@ -95,7 +99,14 @@ class Runtime:
 
     def networks(self, model: Model, num_pixels: int) -> Networks:
         """A model's programs, ready to run."""
-        return Networks(model, num_pixels, self.backend, self.threads or os.cpu_count() or 1)
+        return Networks(model, num_pixels, self.backend, self.threads or _num_cores())
+
+
+def _num_cores() -> int:
+    """Cores that this process may use: containers and batch systems grant fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Encoder:
@@ -125,7 +136,7 @@ class Encoder:
             raise ValueError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
         self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
         given = {k: v for k, v in (metadata or {}).items() if v is not None}
-        self.metadata = {k: v for k, v in {**self.source.metadata, **given}.items() if v}
+        self.metadata = px.bare({**self.source.metadata, **given})
 
     def encode(self, level: int) -> Encoded:
         """Encode at a level (an index into the model's levels)."""
@@ -219,7 +230,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
 
 
 def decode(
-    data: bytes,
+    data: bytes | bytearray | memoryview,
     *,
     region: tuple[int, int, int, int] | None = None,
     model: str | Model | None = None,
@@ -231,7 +242,8 @@ def decode(
 
     Args:
         data: a whole file.
-        region: (x, y, width, height) in pixels: only that, equal to the same cut of the whole.
+        region: (x, y, width, height) in pixels: only that, equal to the same cut of the whole. The
+            pixels' checksum is tested only where the region is the whole.
         model: overrides the search by id; must be the model of the file all the same.
         backend: see `encode`.
         threads: see `encode`.
@@ -243,16 +255,21 @@ def decode(
         ModelError: the file's model is not here.
         ValueError: the region leaves the image.
     """
+    if not isinstance(data, bytes):
+        data = bytes(memoryview(data))
     file = unpack_image(data, max_pixels=max_pixels)
-    chosen = _model_of(file, model)
+    chosen = model_of(file, model)
     if file.header.level >= len(chosen.levels):
         raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
     window = _pixel_window(file.header, region)
     runtime = Runtime(backend, threads)
     networks = runtime.networks(chosen, window.shape[0] * window.shape[1])
-    check = file.header.pixel_crc if region is None else None
+    whole = window.shape == (file.header.height, file.header.width)
+    check = file.header.pixel_crc if whole else None
     first = _attempt(file, networks, window, check)
-    pixels = first.pixels if first.error is None else _second_opinion(file, networks, first, window)
+    pixels = first.pixels
+    if first.error is not None:
+        pixels = _second_opinion(file, networks, first, window, check)
     if file.header.mode is Mode.L:
         pixels = pixels[:, :, 0]
     found = {k: file.chunk(v) or b"" for k, v in _CHUNKS.items()}
@@ -267,8 +284,14 @@ def decode(
     )
 
 
-def _model_of(file: ImageFile, override: str | Model | None) -> Model:
-    """The model of a file: given, found by id, or carried in the file itself."""
+def model_of(file: ImageFile, override: str | Model | None = None) -> Model:
+    """The model of a file: given, found by id, or carried in the file itself.
+
+    Raises:
+        ModelError: the override is another model, or the file's is neither here nor in the file.
+        CorruptDataError: the model in the file is damaged, or not the file's.
+        UnsupportedError: the model in the file is of a later version.
+    """
     wanted, embedded = file.header.model_id, file.chunk(chunks.MODEL)
     try:
         return find_model(wanted, override)
@@ -316,28 +339,25 @@ def _attempt(file: ImageFile, networks: Networks, window: Window, check: int | N
 
 
 def _second_opinion(
-    file: ImageFile, networks: Networks, first: _Attempt, window: Window
+    file: ImageFile, networks: Networks, first: _Attempt, window: Window, check: int | None
 ) -> np.ndarray:
     """Decode again where pixels were wrong although the bytes' checksums were right.
 
     That is the backend's fault or the file's. NumPy is asked first: if it comes to the very same
     pixels, two independent programs agree, and the file is at fault. Else the reference decides; it
-    is fifty times slower, so that a hostile file must not reach it for nothing.
+    is fifty times slower, so that a hostile file must not reach it for nothing. Where NumPy was the
+    first there is nobody between it and the reference, which then is asked about small images only.
     """
-    used, check = networks.backend.name, file.header.pixel_crc
-    whole = window.shape == (file.header.height, file.header.width)
+    used = networks.backend.name
+    small = window.shape[0] * window.shape[1] <= REFERENCE_PIXELS
     assert first.error is not None
     for name in ("numpy", "reference"):
-        if used in (name, "reference"):
+        if used in (name, "reference") or (used == "numpy" and not small):
             continue
         log.warning("backend %s: %s; decoding again with %s", used, first.error, name)
         runtime = Runtime(name, networks.threads)
-        other = _attempt(
-            file,
-            runtime.networks(networks.model, file.header.num_pixels),
-            window,
-            check if whole else None,
-        )
+        others = runtime.networks(networks.model, file.header.num_pixels)
+        other = _attempt(file, others, window, check)
         if other.error is None:
             choose.refuse(used, f"came to other pixels than {name}")
             return other.pixels

@@ -14,17 +14,20 @@ An index below the model's ``skip`` codes nothing: the symbol is 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
+from math import ceil
 from typing import Any
 
 import numpy as np
 
 from intact.bits.tables import TableBank
+from intact.container import limits
 from intact.container.model_file import pack_model, peek_model, unpack_model
 from intact.container.tree import model_id
 from intact.errors import ModelError
 from intact.intnet.certificate import Certificate, prove
-from intact.intnet.program import Add, Info, Program
+from intact.intnet.program import Add, Conv, Info, Program, sources
 
 NUM_SCALES = 64
 THETA_SHIFT = 2
@@ -52,6 +55,16 @@ _OUTPUTS = {
     "prior_a": ("mean", "theta"),
     "prior_b": ("mean", "theta"),
     "synthesis": ("pixels",),
+}
+
+# Pixels on a side of the square that one position of a program's input stands for.
+_DOWNSCALE = {
+    "analysis": 1,
+    "hyper_analysis": LATENT_PX,
+    "hyper_synthesis": LATENT_PX * HYPER_RATIO,
+    "prior_a": LATENT_PX,
+    "prior_b": LATENT_PX,
+    "synthesis": LATENT_PX,
 }
 
 # How outputs' sizes follow from inputs' (`Info.steps`); "half" rounds up.
@@ -82,12 +95,12 @@ class Levels:
     offsets: np.ndarray
 
     def __post_init__(self) -> None:
-        limits = {"steps": (1, 32767), "shifts": (-255, 255), "parameters": (-127, 127)}
+        legal = {"steps": (1, 32767), "shifts": (-255, 255), "parameters": (-127, 127)}
         for name in ("steps", "shifts", "parameters", "offsets"):
             array = np.array(getattr(self, name))
             if array.dtype.kind not in "iu" or array.ndim != 1:
                 raise ModelError(f"levels: {name} is not a row of integers")
-            low, high = limits.get(name, (0, 32767))
+            low, high = legal.get(name, (0, 32767))
             if not 1 <= array.size <= MAX_LEVELS or array.min() < low or array.max() > high:
                 raise ModelError(f"levels: {name} has not 1..{MAX_LEVELS} values in {low}..{high}")
             array = array.astype(np.int32)
@@ -164,6 +177,7 @@ class Model:
                     )
         self._check_sizes()
         self._check_ranges()
+        self._check_costs()
         for name in PROGRAMS:
             prove(self.programs[name])
 
@@ -217,13 +231,40 @@ class Model:
             for value in self.programs[name].inputs:
                 if (value.channels, value.low, value.high) != values[value.name]:
                     raise ModelError(f"model: {name}: input {value.name} is {value}")
-        limits = {"theta": (0, 255), "mean": int16, "z": (-128, 127), "y": int16, "f": int16}
-        limits["pixels"] = (-128, 127)
+        legal = {"theta": (0, 255), "mean": int16, "z": (-128, 127), "y": int16, "f": int16}
+        legal["pixels"] = (-128, 127)
         for name in PROGRAMS:
             for output in self.programs[name].outputs:
-                info, (low, high) = self.values(name)[output], limits[output]
+                info, (low, high) = self.values(name)[output], legal[output]
                 if info.low < low or info.high > high:
                     raise ModelError(f"model: {name}.{output} reaches {info.low}..{info.high}")
+
+    def _check_costs(self) -> None:
+        """No program needs more memory or time than `intact.container.limits` allow."""
+        macs, weights = Fraction(0), 0
+        for name, program in self.programs.items():
+            values, what = self.values(name), f"model: {name}"
+            scale = Fraction(1, _DOWNSCALE[name])  # of its input, relative to the image
+            area = {v: (info.resolution * scale) ** 2 for v, info in values.items()}
+            size = {v: 2 * info.channels * area[v] for v, info in values.items()}
+            touched = [(op.target, *sources(op)) for op in program.ops]
+            channels = sum(values[v].channels for names in touched for v in names)
+            _at_most(len(program.ops), limits.MAX_PROGRAM_OPS, f"{what}: operations")
+            _at_most(channels, limits.MAX_PROGRAM_CHANNELS, f"{what}: channels in all operations")
+            last = {v: index for index, names in enumerate(touched) for v in names}
+            last |= dict.fromkeys(program.outputs, len(touched))
+            live = sum((size[value.name] for value in program.inputs), Fraction(0))
+            most = live
+            for index, (op, names) in enumerate(zip(program.ops, touched, strict=True)):
+                live += size[op.target]
+                most = max(most, live)
+                live -= sum(size[v] for v in set(names) if last[v] == index)
+                if isinstance(op, Conv):
+                    macs += op.weight.size * area[op.target]
+                    weights += op.weight.size
+            _at_most(most, limits.MAX_PROGRAM_BYTES_PER_PIXEL, f"{what}: bytes per pixel")
+        _at_most(macs, limits.MAX_MODEL_MACS_PER_PIXEL, "model: multiplications per pixel")
+        _at_most(weights, limits.MAX_MODEL_WEIGHTS, "model: weights")
 
     def values(self, program: str) -> dict[str, Info]:
         """What is known of each value of a program."""
@@ -315,6 +356,11 @@ class Model:
         if model.id != peek_model(data).model_id:
             raise ModelError("model: an array is not of the type that this package writes")
         return model
+
+
+def _at_most(number: int | Fraction, limit: int, what: str) -> None:
+    if number > limit:
+        raise ModelError(f"{what}: {ceil(number)}, at most {limit}")
 
 
 def _check_keys(tree: Any, keys: tuple[str, ...], what: str) -> None:

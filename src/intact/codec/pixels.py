@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from intact.container.chunks import EXIF_PREFIX
 from intact.container.image_file import Mode
 from intact.errors import CorruptDataError, UnsupportedError
 
@@ -51,17 +52,19 @@ def from_image(image: Any) -> Source:
         image.load()  # PNG may carry metadata behind the pixels
         metadata = _metadata(image)
         mode = image.mode
+        # A palette may carry alpha itself, without the key; only newer Pillows say so.
+        transparent = getattr(image, "has_transparency_data", "transparency" in image.info)
         if mode in _CONVERTED:
             wanted = _CONVERTED[mode]
-            if mode == "P" and "transparency" in image.info:
-                wanted = "RGBA"
+            if transparent:
+                wanted = {"P": "RGBA", "1": "LA"}.get(mode, wanted)
             image = image.convert(wanted)
             note = f"converted from {mode} to {wanted}"
         elif mode not in _DIRECT:
             raise UnsupportedError(
                 f"image mode {mode}: only 8-bit gray, RGB and alpha are coded; convert it first"
             )
-        elif "transparency" in image.info and mode in ("L", "RGB"):
+        elif transparent and mode in ("L", "RGB"):
             wanted = "LA" if mode == "L" else "RGBA"
             image = image.convert(wanted)
             note = f"converted from {mode} with a transparent color to {wanted}"
@@ -85,10 +88,13 @@ def _metadata(image: Any) -> dict[str, bytes]:
             value = value.encode("utf-8")
         if isinstance(value, bytes) and value:
             found[key] = value
-    exif = found.get("exif", b"")
-    if exif.startswith(b"Exif\0\0"):  # JPEG's prefix, not part of the TIFF structure
-        found["exif"] = exif[6:]
-    return {k: v for k, v in found.items() if v}
+    return bare(found)
+
+
+def bare(metadata: dict[str, bytes]) -> dict[str, bytes]:
+    """Metadata as files hold it: EXIF from its TIFF structure on, nothing empty."""
+    exif = metadata.get("exif", b"").removeprefix(EXIF_PREFIX)
+    return {k: v for k, v in {**metadata, "exif": exif}.items() if v}
 
 
 def to_network(color: np.ndarray, multiple: int) -> np.ndarray:

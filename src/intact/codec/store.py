@@ -1,25 +1,39 @@
 """Where models are found: those that ship with the package, then a search path.
 
-Files name their model by id, people by name or path. Shipped models are never removed.
+Files name their model by id, people by the file's name without its suffix, or by path. Shipped
+models are never removed.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 from functools import lru_cache
 from pathlib import Path
 
 from intact import models
 from intact.codec.model import Model
 from intact.container.model_file import peek_model
-from intact.errors import CorruptDataError, ModelError, UnsupportedError
+from intact.errors import IntactError, ModelError
+
+log = logging.getLogger(__name__)
 
 SUFFIX = ".intactm"
 DEFAULT = "photo"
 
 
 def search_path() -> list[Path]:
-    """Folders with models: the package's, the user's."""
-    return [models.FOLDER, Path.home() / ".local" / "share" / "intact" / "models"]
+    """Folders with models: the package's, the user's.
+
+    The user's is in ``$XDG_DATA_HOME``, else in ``~/.local/share``; a user without a home has none.
+    """
+    data = os.environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(data):  # as its specification demands
+        try:
+            data = Path.home() / ".local" / "share"
+        except RuntimeError:
+            return [models.FOLDER]
+    return [models.FOLDER, Path(data) / "intact" / "models"]
 
 
 def model_files() -> list[Path]:
@@ -73,7 +87,7 @@ def find_model(wanted: bytes, override: str | Path | Model | None = None) -> Mod
         override: a model, name or path to take; its id must be the wanted one.
 
     Raises:
-        ModelError: the override is another model, or none on the search path has the id.
+        ModelError: the override is another model, or no sound one on the search path has the id.
     """
     if override is not None:
         model = override if isinstance(override, Model) else load_model(override)
@@ -82,15 +96,20 @@ def find_model(wanted: bytes, override: str | Path | Model | None = None) -> Mod
                 f"the file was made with model {wanted.hex()}, {model.name!r} is {model.id.hex()}"
             )
         return model
+    damaged = ""
     for path in model_files():
         try:
             with path.open("rb") as file:
                 if peek_model(file.read(64)).model_id != wanted:
                     continue
-        except (OSError, CorruptDataError, UnsupportedError):
+        except (OSError, IntactError):
             continue  # a stray file in the user's folder must not hide the right one
-        return read_model(path)
+        try:
+            return read_model(path)
+        except (OSError, IntactError) as error:  # nor must a damaged copy
+            log.warning("model %s cannot be used: %s", path, error)
+            damaged = f" ({path} cannot be used: {error})"
     raise ModelError(
-        f"the file was made with model {wanted.hex()}, which is not installed; "
+        f"the file was made with model {wanted.hex()}, which is not installed{damaged}; "
         f"looked in {', '.join(map(str, search_path()))}"
     )

@@ -29,7 +29,9 @@ from intact.errors import UnsupportedError
 ALPHA: Final = "ALPH"
 """The coded alpha plane; critical: without it the picture is another one."""
 EXIF: Final = "exif"
-"""EXIF, starting at its TIFF header (II or MM), without a leading ``Exif`` and two zeros."""
+"""EXIF, starting at its TIFF header (II or MM), without a leading `EXIF_PREFIX`."""
+EXIF_PREFIX: Final = b"Exif\0\0"
+"""What JPEG has before it, and Pillow with it; not part of the TIFF structure."""
 ICC: Final = "iccp"
 """An ICC profile, not compressed."""
 MODEL: Final = "modl"
@@ -119,7 +121,8 @@ def read_chunks(cursor: Cursor) -> tuple[Chunk, ...]:
     tool that changes one piece of metadata loses none of the rest.
 
     Raises:
-        CorruptDataError: a chunk is cut short, damaged, too large, repeated or out of order.
+        CorruptDataError: a chunk is cut short, damaged, too large (whatever its type), repeated or
+            out of order.
         UnsupportedError: a critical chunk is unknown.
     """
     chunks: list[Chunk] = []

@@ -120,22 +120,6 @@ class ImageHeader:
         rows, columns = self.tile_shape
         return rows * columns
 
-    def tile_box(self, tile: int) -> tuple[int, int, int, int]:
-        """Latents of one tile, clipped at the image's edge: top, left, bottom, right.
-
-        Bottom and right are one past the last.
-
-        Raises:
-            ValueError: there is no such tile.
-        """
-        if not 0 <= tile < self.num_tiles:
-            raise ValueError(f"tile is {tile}, must be 0 .. {self.num_tiles - 1}")
-        rows, columns = self.latent_shape
-        row, column = divmod(tile, self.tile_shape[1])
-        side = 1 << self.tile_log2
-        top, left = row * side, column * side
-        return top, left, min(top + side, rows), min(left + side, columns)
-
 
 @dataclass(frozen=True)
 class ImageFile:

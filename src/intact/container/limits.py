@@ -69,3 +69,21 @@ MAX_TABLE_SPAN: Final = 4096
 
 MAX_TABLES: Final = 16
 """Frequency tables of one packed array. Format."""
+
+# --- programs of a model ------------------------------------------------------------------------
+# A model may travel inside an image file, and a small file may hold a huge model of zeros. The
+# shipped models need about a tenth of each.
+MAX_PROGRAM_OPS: Final = 512
+"""Operations of one program."""
+
+MAX_PROGRAM_CHANNELS: Final = 1 << 17
+"""Channels that the operations of one program read and make, added up: the size of its proof."""
+
+MAX_PROGRAM_BYTES_PER_PIXEL: Final = 256
+"""Values of one program alive at a time, two bytes per element, per pixel of the image."""
+
+MAX_MODEL_MACS_PER_PIXEL: Final = 1 << 18
+"""Multiplications of all programs per pixel of the image."""
+
+MAX_MODEL_WEIGHTS: Final = 1 << 25
+"""Weights of all convolutions: proofs multiply each some sixty times."""

@@ -223,10 +223,22 @@ def run(
     """
     infos = program.ranges()
     check_inputs(program, inputs, level)
-    values = {name: np.asarray(array, dtype=np.int64) for name, array in inputs.items()}
-    for op in program.ops:
-        values[op.target] = apply(op, [values[name] for name in sources(op)], int(level))
-    return {
-        name: values[name].astype(dtype_of(infos[name].low, infos[name].high))
-        for name in program.outputs
-    }
+    last: dict[str, int] = {}  # the operation after which a value is dead
+    for index, op in enumerate(program.ops):
+        last.update(dict.fromkeys((op.target, *sources(op)), index))
+    values = dict(inputs)
+    outputs: dict[str, np.ndarray] = {}
+    for name in program.outputs:
+        if name in values:
+            outputs[name] = values[name].astype(dtype_of(infos[name].low, infos[name].high))
+    for index, op in enumerate(program.ops):
+        operands = [np.asarray(values[name], dtype=np.int64) for name in sources(op)]
+        result = values[op.target] = apply(op, operands, int(level))
+        if op.target in program.outputs:
+            info = infos[op.target]
+            outputs[op.target] = result.astype(dtype_of(info.low, info.high))
+        for name in {op.target, *sources(op)}:
+            if last[name] == index:
+                del values[name]
+        del operands, result  # or they would live on beside the next operation's
+    return {name: outputs[name] for name in program.outputs}

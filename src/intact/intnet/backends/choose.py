@@ -28,8 +28,11 @@ NAMES: tuple[Name, ...] = ("native", "torch", "numpy", "reference")
 TORCH_PIXELS = 4_000_000  # importing torch takes 1.3 s: only larger images repay it
 
 _LOG = logging.getLogger(__name__)
-# The only state: backends found wrong at run time (see `refuse`), for the life of the process.
+# All state there is, for the life of the process: backends found wrong at run time (see `refuse`),
+# and what has been said.
 _REFUSED: dict[str, str] = {}
+_SAID: set[tuple[str, str]] = set()  # failures that the log has, so that it has each once
+_SAID_MAX = 1000
 _LOCK = threading.Lock()
 
 
@@ -162,8 +165,17 @@ def choose(
         )
         if failed is None:
             return Chosen(candidate)
-        _LOG.warning("backend %s is not used: %s", candidate, failed.reason)
+        _say_once(candidate, failed.reason)
     raise AssertionError("the reference backend always proves itself")
+
+
+def _say_once(name: Name, reason: str) -> None:
+    """Log why a backend is not used; `choose` runs for every image, and the reason stays."""
+    if (name, reason) in _SAID or name in _REFUSED:  # `refuse` has said it
+        return
+    if len(_SAID) < _SAID_MAX:
+        _SAID.add((name, reason))
+        _LOG.warning("backend %s is not used: %s", name, reason)
 
 
 def _torch_pays(present: tuple[Name, ...], pixels: int) -> bool:

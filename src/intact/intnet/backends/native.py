@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import threading
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -170,6 +171,7 @@ class NativeRunner:
         read = {name for op in program.ops for name in sources(op)}
         read |= {value.name for value in program.inputs}
         self._spare: dict[int, list[np.ndarray]] = {}
+        self._spare_lock = threading.Lock()
         self._direct = {
             name for name in program.outputs
             if name not in read and self._slots[name].bytes == self.dtype(name).itemsize
@@ -197,8 +199,19 @@ class NativeRunner:
             if pool is not None:
                 pool.shutdown()
         results = {name: run.result(name) for name in self.program.outputs}
-        self._spare = run.leftovers()
+        self.put_spare(run.leftovers())
         return results
+
+    def take_spare(self) -> dict[int, list[np.ndarray]]:
+        """The buffers of earlier runs; they are the caller's now."""
+        with self._spare_lock:
+            spare, self._spare = self._spare, {}
+        return spare
+
+    def put_spare(self, spare: dict[int, list[np.ndarray]]) -> None:
+        """Keep buffers for the next run, in place of those of a run beside this one."""
+        with self._spare_lock:
+            self._spare = spare
 
     def call(self, structs: object, slots: object, part: _Packed, span: tuple[int, ...]) -> None:
         """Run a segment on ``span``: width of the grid, first pixel, end."""
@@ -219,7 +232,7 @@ class _Run:
         self.level = level
         self.outer: dict[str, np.ndarray] = {}  # the caller's arrays
         self.values: dict[str, np.ndarray] = {}
-        self.spare, runner._spare = runner._spare, {}
+        self.spare = runner.take_spare()
 
     def size(self, name: str) -> int:
         """Bytes of a value at full size."""

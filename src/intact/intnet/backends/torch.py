@@ -8,13 +8,17 @@ Everything else is a float32 or float64 product, as in the NumPy backend.
 
 Whether oneDNN's own sums are exact depends on the machine: without VNNI it adds pairs of products
 in 16 bits and saturates them unless |weight| <= 64. This module does not ask; `choose` proves.
+What the caller's torch is set to (autocast, reduced precision, default dtype) is put aside.
 torch is imported here and nowhere else below the line: import this module only to use it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +44,70 @@ from intact.intnet.program import (
 )
 
 BAND_ELEMENTS = 1 << 19  # larger bands than NumPy's: a call costs more here
-_DTYPES = {np.dtype(kind): getattr(torch, kind) for kind in ("uint8", "int8", "int16", "int32")}
+
+
+class _FullPrecision:
+    """While anybody is inside, float32 products are float32 products, in the whole process.
+
+    The caller may have allowed bfloat16 or TF32 for speed. That setting belongs to the process, so
+    threads share one saved value: the first one in saves it, the last one out puts it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._restore: list[Callable[[], object]] = []
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._restore = list(_set_full_precision())
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                for restore in self._restore:
+                    restore()
+                self._restore = []
+
+
+def _set_full_precision() -> Iterator[Callable[[], object]]:
+    """Set what is not at full precision, and give what undoes it."""
+    mkldnn = torch.backends.mkldnn
+    settings: list[Any] = [getattr(mkldnn, name, None) for name in ("matmul", "conv")]
+    if not all(hasattr(setting, "fp32_precision") for setting in settings):  # before torch 2.9
+        before = torch.get_float32_matmul_precision()
+        if before != "highest":
+            torch.set_float32_matmul_precision("highest")
+            yield lambda: torch.set_float32_matmul_precision(before)
+        return
+    for setting in settings:
+        if setting.fp32_precision not in ("none", "ieee"):
+            yield _replaced(setting, setting.fp32_precision)
+
+
+def _replaced(setting: Any, before: str) -> Callable[[], None]:
+    setting.fp32_precision = "ieee"
+
+    def restore() -> None:
+        # "none" inherits a wider setting: where that gives the old value, nothing was set here.
+        setting.fp32_precision = "none"
+        if setting.fp32_precision != before:
+            setting.fp32_precision = before
+
+    return restore
+
+
+_FULL_PRECISION = _FullPrecision()
+
+
+@contextmanager
+def _exact() -> Iterator[None]:
+    """Torch as the proof assumes it, whatever modes the caller is in."""
+    with torch.autocast("cpu", enabled=False), torch.inference_mode(), _FULL_PRECISION:
+        yield
 
 
 @dataclass(eq=False)
@@ -101,7 +168,8 @@ class _Accumulate:
         self.biases: dict[int, torch.Tensor] = {}
         outputs, inputs, taps, _ = op.weight.shape
         weight = torch.from_numpy(op.weight.astype(np.int32))
-        self.ones, self.zeros = torch.ones(outputs), torch.zeros(outputs, dtype=torch.int64)
+        self.ones = torch.from_numpy(np.ones(outputs, np.float32))
+        self.zeros = torch.from_numpy(np.zeros(outputs, np.int64))
         if self.bytes and gathers(op):
             self.weight = torch.ops.onednn.qconv_prepack(
                 weight.to(torch.int8),
@@ -224,7 +292,7 @@ def _conv(op: Conv, source: Info) -> _Kernel:
 
 def _elementwise(op: Requantize | Scale | Add) -> _Kernel:
     low, high = INT16_LOW, INT16_HIGH
-    factor = torch.ones(1)
+    factor = torch.from_numpy(np.ones(1, np.float32))
     if isinstance(op, Requantize):
         low, high = op.low, op.high
         # Rule 1 holds for every legal Requantize (bounds.requantize_reciprocal).
@@ -290,7 +358,7 @@ class _TorchRunner:
         before = torch.get_num_threads()
         torch.set_num_threads(max(1, threads))
         try:
-            with torch.inference_mode():
+            with _exact():
                 return self._run(inputs, sizes, int(level))
         finally:
             torch.set_num_threads(before)
@@ -309,7 +377,7 @@ class _TorchRunner:
             for name in segment.stores:
                 info = infos[name]
                 shape = (*sizes[name], info.channels)
-                stored[name] = torch.empty(shape, dtype=_DTYPES[dtype_of(info.low, info.high)])
+                stored[name] = torch.from_numpy(np.empty(shape, dtype_of(info.low, info.high)))
             height, band.width = sizes[segment.grid]
             lines = segment.band_rows(band.width, BAND_ELEMENTS)
             for first in range(0, height, lines):
@@ -333,7 +401,8 @@ def prepare(program: Program) -> Runner:
     """
     prove(program)
     infos = program.ranges()
-    segments = tuple(
-        (segment, tuple(_kernel(op, infos) for op in segment.ops)) for segment in plan(program)
-    )
+    with _exact():
+        segments = tuple(
+            (segment, tuple(_kernel(op, infos) for op in segment.ops)) for segment in plan(program)
+        )
     return _TorchRunner(program, segments)
