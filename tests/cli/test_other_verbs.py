@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import intact as package
 from intact.cli.errors import MEANINGS, Code
+from intact.cli.info import least_quality
 from intact.codec import store
+from intact.codec.model import Levels
 from intact.intnet.backends import choose
 from tiny_model import tiny_model
 
@@ -93,6 +96,7 @@ def test_info_of_damaged_and_missing_files(intact, file, tmp_path):
 def test_models(intact, installed, tiny, tiny_path):
     [facts] = intact("models", "--json").json["models"]
     assert (facts["name"], facts["id"], facts["levels"]) == ("tiny", tiny.id.hex(), 16)
+    assert facts["title"] == "tiny"
     assert facts["path"] == str(tiny_path)
     assert facts["parameters"] == sum(
         getattr(op, name).size
@@ -105,6 +109,74 @@ def test_models(intact, installed, tiny, tiny_path):
     synthesis = 8 * 768 / 256 + 192 * 9 / 64
     assert synthesis < facts["decoder_macs_per_pixel"] < synthesis + 10
     assert "trained: not at all" in intact("models", "tiny").out.decode()
+
+
+@pytest.mark.parametrize("num_levels", range(1, 65))
+def test_the_quality_that_info_prints_gives_the_level_again(num_levels):
+    row = np.full(num_levels, 7)
+    levels = Levels(row, 0 * row, 0 * row, 0 * row)
+    for level in range(num_levels):
+        quality = least_quality(level, num_levels)
+        assert quality is not None
+        assert levels.of_quality(quality) == level
+        assert level == 0 or levels.of_quality(quality - 0.1) == level - 1
+    assert least_quality(num_levels, num_levels) is None
+
+
+def test_a_models_name_is_that_of_its_file(intact, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "search_path", lambda: [tmp_path])
+    (tmp_path / "bird.intactm").write_bytes(tiny_model(name="own").to_bytes())
+    assert intact("models").out.decode().startswith("bird  (own)  ")
+    [facts] = intact("models", "bird", "--json").json["models"]
+    assert (facts["name"], facts["title"]) == ("bird", "own")
+    assert intact("verify", "--model", facts["name"], "--quiet").code == Code.OK
+
+
+EVIL = "\x1b]0;owned\x07\x9b2J\u202e\nforged"
+
+
+def test_names_cannot_steer_the_terminal(intact, tmp_path, monkeypatch):
+    model, name = tmp_path / "bird.intactm", tmp_path / "a\x1b[2J.intact"
+    model.write_bytes(tiny_model(name=EVIL).to_bytes())
+    assert intact("encode", "-", "-o", name, "--model", model, stdin=ppm()).code == 0
+    done = [
+        intact("models", model),
+        intact("models", "--certificate", model),
+        intact("info", name, "--model", model),
+        intact("verify", name, "--model", model),
+        intact("decode", name, "--model", model),
+        intact("info", tmp_path / EVIL),
+        intact("models", tmp_path / EVIL),
+    ]
+    for result in done:
+        text = result.out.decode() + result.err
+        assert all(c == "\n" or c.isprintable() for c in text), text
+        assert "\nforged" not in text
+    assert all("x1b" in result.out.decode() + result.err for result in done)
+    assert r"\u202e" in done[0].out.decode()
+    found = intact("info", name, "--model", model, "--json")
+    assert found.out.isascii()
+    assert found.json["files"][0]["model"] == EVIL
+
+
+def test_the_bar_takes_names_as_they_are(monkeypatch):
+    import io
+
+    from intact.cli.progress import Bar
+
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    for key, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "200"}.items():
+        monkeypatch.setenv(key, value)
+    with Bar("[b]label", 3) as bar:
+        assert bar.visible
+        bar.note("[bold]a[/wrong].png \x1b[2J")
+    assert "[b]label" in stream.getvalue()
+    assert r"[bold]a[/wrong].png \x1b[2J" in stream.getvalue()
+
+
+def ppm():
+    return b"P6 4 4 255\n" + bytes(range(48))
 
 
 def test_models_names_the_bad_one(intact, tiny_path, tmp_path):
@@ -135,6 +207,17 @@ def test_verify(intact, file, tiny_path, monkeypatch):
     text = intact("verify", file, "--model", tiny_path, "--all-backends").out.decode()
     assert "intact with" in text
     assert "numpy" in text
+
+
+def test_verify_and_info_know_an_embedded_model(intact, photo, tiny, tiny_path, tmp_path):
+    file = tmp_path / "with.intact"
+    arguments = ("encode", photo, "--model", tiny_path, "--embed-model", "-o", file)
+    assert intact(*arguments).code == 0
+    for options in (["--backend", "numpy"], ["--backend", "reference"], []):
+        done = intact("verify", file, *options, "--json")
+        assert done.json["files"][0]["intact"], done.err
+    [facts] = intact("info", file, "--json").json["files"]
+    assert (facts["model"], facts["quality"]) == ("tiny", 46.7)
 
 
 def test_verify_says_which_backend_is_wrong(intact, tiny_path, monkeypatch):

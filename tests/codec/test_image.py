@@ -1,3 +1,6 @@
+import os
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
@@ -7,7 +10,7 @@ from intact.codec import image as codec
 from intact.codec.image import Encoder, Runtime, decode, encode, search_level
 from intact.codec.model import Model
 from intact.codec.networks import Networks
-from intact.container.image_file import unpack_image
+from intact.container.image_file import pack_image, unpack_image
 from intact.intnet.backends import choose
 from tiny_model import NUM_LEVELS, picture, tiny_model
 
@@ -72,6 +75,38 @@ def test_a_region_equals_the_same_cut_of_the_whole(tiny, monkeypatch, region, ti
     x, y, w, h = region
     cut = decode(data, model=tiny).pixels[y : y + h, x : x + w]
     np.testing.assert_array_equal(decode(data, model=tiny, region=region).pixels, cut)
+
+
+def with_wrong_crc(data):
+    image = unpack_image(data)
+    crc = image.header.pixel_crc ^ 1
+    return pack_image(replace(image, header=replace(image.header, pixel_crc=crc)))
+
+
+def test_a_region_that_is_the_whole_is_tested_against_the_checksum(tiny):
+    data = with_wrong_crc(encode(picture(40, 30), model=tiny))
+    with pytest.raises(CorruptDataError, match="checksum"):
+        decode(data, model=tiny, region=(0, 0, 30, 40))
+    assert decode(data, model=tiny, region=(0, 0, 30, 39)).pixels.shape == (39, 30, 3)
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_any_bytes_like_file_is_decoded(tiny, kind):
+    data = encode(picture(20, 30), model=tiny)
+    pixels = decode(data, model=tiny).pixels
+    np.testing.assert_array_equal(decode(kind(data), model=tiny).pixels, pixels)
+    strided = memoryview(b"".join(bytes([b, 0]) for b in data))[::2]
+    np.testing.assert_array_equal(decode(strided, model=tiny).pixels, pixels)
+    with pytest.raises(TypeError):
+        decode(100, model=tiny)  # type: ignore[arg-type]
+
+
+def test_all_cores_are_those_that_this_process_may_use(tiny, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
+    assert Runtime().networks(tiny, 1).threads == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 9)
+    assert Runtime().networks(tiny, 1).threads == 9
 
 
 def test_tiles_change_nothing_but_the_file(tiny, monkeypatch):
@@ -149,6 +184,36 @@ def test_metadata_behind_the_pixels_of_a_png_is_found(tiny, tmp_path):
     loaded = Image.Exif()
     loaded.load(decoded.exif)
     assert loaded[0x010E] == "description"
+
+
+def test_exif_is_stored_without_the_prefix_of_jpeg(tiny):
+    tiff = METADATA["exif"]
+    data = encode(picture(8, 8), model=tiny, metadata={"exif": b"Exif\0\0" + tiff})
+    assert unpack_image(data).chunk("exif") == tiff
+    data = encode(picture(8, 8), model=tiny, metadata={"exif": b"Exif\0\0"})
+    assert unpack_image(data).chunk("exif") is None
+
+
+def test_a_palette_that_holds_alpha_keeps_it(tiny):
+    image = Image.fromarray(picture(8, 8)[:, :, 0] % 2, "L")
+    image = Image.frombytes("P", (8, 8), image.tobytes())
+    image.putpalette([10, 20, 30, 77, 40, 50, 60, 255], "RGBA")
+    assert "transparency" not in image.info
+    encoder = Encoder(image, tiny)
+    decoded = decode(encoder.encode(5).data, model=tiny)
+    assert decoded.mode == "RGBA"
+    np.testing.assert_array_equal(decoded.pixels[:, :, 3], np.where(np.asarray(image), 255, 77))
+    assert "P to RGBA" in encoder.source.note
+
+
+def test_a_transparent_color_of_a_bilevel_image_is_kept(tiny, tmp_path):
+    image = Image.fromarray(picture(8, 8)[:, :, 0] > 128)
+    image.save(tmp_path / "a.png", transparency=0)
+    with Image.open(tmp_path / "a.png") as opened:
+        assert opened.mode == "1"
+        decoded = decode(encode(opened, model=tiny), model=tiny)
+    assert decoded.mode == "LA"
+    np.testing.assert_array_equal(decoded.pixels[:, :, 1], np.where(np.asarray(image), 255, 0))
 
 
 def test_xmp_as_text_is_kept(tiny, tmp_path):
@@ -232,36 +297,44 @@ def test_a_backend_that_errs_is_replaced_by_the_reference(tiny, monkeypatch, cap
 
 
 def test_pixels_that_no_backend_confirms_are_not_returned(tiny):
-    image = unpack_image(encode(picture(40, 40), model=tiny))
-    from dataclasses import replace
-
-    from intact.container.image_file import pack_image
-
-    wrong = replace(image, header=replace(image.header, pixel_crc=image.header.pixel_crc ^ 1))
     with pytest.raises(CorruptDataError, match="checksum"):
-        decode(pack_image(wrong), model=tiny)
+        decode(with_wrong_crc(encode(picture(40, 40), model=tiny)), model=tiny)
 
 
-@pytest.mark.skipif("native" not in choose.available(), reason="the extension is not built")
-def test_two_backends_that_agree_put_the_blame_on_the_file(tiny, monkeypatch):
-    """A file with a wrong checksum must not buy fifty times the work of a right one."""
-    from dataclasses import replace
-
-    from intact.container.image_file import pack_image
-
-    image = unpack_image(encode(picture(40, 40), model=tiny))
-    wrong = replace(image, header=replace(image.header, pixel_crc=image.header.pixel_crc ^ 1))
-    asked = []
+@pytest.fixture
+def asked(monkeypatch):
+    """The backends that are asked for, in order."""
+    names = []
     true_init = Networks.__init__
 
     def noted(self, model, pixels, backend, threads):
-        asked.append(backend)
+        names.append(backend)
         true_init(self, model, pixels, backend, threads)
 
     monkeypatch.setattr(Networks, "__init__", noted)
+    return names
+
+
+@pytest.mark.skipif("native" not in choose.available(), reason="the extension is not built")
+def test_two_backends_that_agree_put_the_blame_on_the_file(tiny, asked):
+    """A file with a wrong checksum must not buy fifty times the work of a right one."""
+    wrong = with_wrong_crc(encode(picture(40, 40), model=tiny))
+    asked.clear()
     with pytest.raises(CorruptDataError, match="checksum"):
-        decode(pack_image(wrong), model=tiny, backend="native")
+        decode(wrong, model=tiny, backend="native")
     assert asked == ["native", "numpy"]
+
+
+@pytest.mark.parametrize(("limit", "second"), [(1600, ["reference"]), (1599, [])])
+def test_numpy_alone_asks_the_reference_about_small_images_only(
+    tiny, asked, monkeypatch, limit, second
+):
+    monkeypatch.setattr(codec, "REFERENCE_PIXELS", limit)
+    wrong = with_wrong_crc(encode(picture(40, 40), model=tiny))
+    asked.clear()
+    with pytest.raises(CorruptDataError, match="checksum"):
+        decode(wrong, model=tiny, backend="numpy")
+    assert asked == ["numpy", *second]
 
 
 @pytest.mark.parametrize("highest", range(-1, 8))
@@ -290,10 +363,7 @@ def test_a_file_with_its_model_inside_needs_no_other(tiny):
 
 
 def test_an_embedded_model_of_another_id_is_refused(tiny):
-    from dataclasses import replace
-
     from intact.container.chunks import Chunk
-    from intact.container.image_file import pack_image
 
     image = unpack_image(encode(picture(9, 9), model=tiny))
     other = Chunk("modl", tiny_model(2).to_bytes())

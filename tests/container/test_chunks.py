@@ -94,6 +94,12 @@ def test_a_length_beyond_the_file_or_the_limit_is_refused():
         read(raw_chunk(b"exif", b"II", size=limits.MAX_METADATA_BYTES + 1) + b"\x00")
 
 
+@pytest.mark.parametrize("letters", [b"Newx", b"newx"])
+def test_unknown_chunks_have_a_limit_too(letters):
+    with pytest.raises(CorruptDataError, match="length of chunk"):
+        read(raw_chunk(letters, size=(1 << 24) + 1) + b"\x00")
+
+
 @pytest.mark.parametrize("name", ["exi", "exif5", "ex1f", "éxif", "", "ABCD"])
 def test_wrong_types_are_value_errors(name):
     with pytest.raises(ValueError, match="chunk"):

@@ -15,6 +15,7 @@ from fuzz import check, mutate
 from fuzz.fuzz_files import Fuzzer
 from fuzz.reach import Reach
 from fuzz.seeds import image_seeds, micro_model, micro_programs, payload_seeds
+from intact.codec import image as codec
 from intact.codec.model import Model
 from intact.container.model_file import unpack_model
 from intact.errors import CorruptDataError, IntactError, ModelError
@@ -71,13 +72,13 @@ def test_a_decoder_that_returns_a_wrong_picture_is_caught():
     assert "a wrong picture was returned" in _failures(decode=decode)
 
 
-def test_a_decoder_that_does_not_check_is_caught():
-    """Decoding the whole image as a region skips the checksum of the pixels."""
+def test_a_decoder_that_does_not_check_is_caught(monkeypatch):
+    attempt = codec._attempt
 
-    def decode(data, *, region=None, **options):
-        header = intact.container.image_file.peek(data)
-        whole = (0, 0, header.width, header.height)
-        return intact.decode(data, region=region or whole, **options)
+    def decode(data, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr(codec, "_attempt", lambda f, n, w, _: attempt(f, n, w, None))
+            return intact.decode(data, **options)
 
     assert "Broken" in _failures(decode=decode)
 
