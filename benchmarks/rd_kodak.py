@@ -151,7 +151,11 @@ def main() -> None:
     published = SHARED / "anchors" / "rd" / "kodak_main.csv"
     if published.exists():
         anchors["published hyperprior"] = read_points(published)[HYPERPRIOR]
-    report(read_points(args.o), anchors)
+    ours = read_points(args.o)
+    report(ours, anchors)
+    if args.twin:
+        print("integers against their float twin:")
+        report({"intact": ours["intact"]}, {"float twin": ours["float twin"]})
 
 
 if __name__ == "__main__":
