@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -48,7 +48,5 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {k: file.get_tensor(k) for k in file.keys()}, state  # noqa: SIM118
     except (KeyError, ValueError) as error:
         raise CorruptDataError(f"{path} is not a checkpoint: {error}") from error
-    except Exception as error:
-        if type(error).__name__ == "SafetensorError":
-            raise CorruptDataError(f"{path} is damaged: {error}") from error
-        raise
+    except SafetensorError as error:
+        raise CorruptDataError(f"{path} is damaged: {error}") from error
