@@ -69,7 +69,7 @@ class Twin:
             z = nets["hyper_analysis"]({"y": y}, t)["z"].round().clamp(-128, 127)
             f = nets["hyper_synthesis"]({"z": z}, t)["f"]
             layout = Layout((y.shape[1], y.shape[2]), 6)
-            mask = pass_a_mask(layout.whole, model.latent_channels)
+            mask = pass_a_mask(layout.whole, model.latent_channels, model.predicted)
             tm = torch.from_numpy(mask)
 
             def code(p: dict) -> tuple:

@@ -183,6 +183,7 @@ def tiny_model(seed: int = 1, name: str = "tiny") -> Model:
         levels=tiny_levels(),
         info={"trained": "not at all"},
         skip=1,
+        predicted=3,
     )
 
 

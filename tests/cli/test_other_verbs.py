@@ -324,7 +324,9 @@ def test_train(intact, training, tmp_path):
     done = intact("train", config, "--resume", "--json", "--device", "cpu")
     assert done.json["steps"] == 10
     intact("train", config, "--init", "m.intactm", "--quiet", "--device", "cpu")
-    assert calls[2][2] == {"resume": False, "init": Path("m.intactm")}
+    assert calls[2][2] == {"resume": False, "init": Path("m.intactm"), "larger": False}
+    intact("train", config, "--init", "m.intactm", "--grow", "--quiet", "--device", "cpu")
+    assert calls[3][2]["larger"]
 
 
 def test_train_does_not_overwrite_a_run(intact, training, tmp_path):
@@ -342,6 +344,7 @@ def test_train_does_not_overwrite_a_run(intact, training, tmp_path):
         ("--set", "optimizer.step=1"),
         ("--device", "abacus"),
         ("--resume", "--init", "m.intactm"),
+        ("--grow",),
     ],
 )
 def test_train_refuses_wrong_settings(intact, training, options):

@@ -46,8 +46,10 @@ def run(settings, **kwargs):
     trainer.run(lambda step, scalars: None, **kwargs)
 
 
-def test_resumed_training_gives_the_same_weights(settings, tmp_path):
+@pytest.mark.parametrize("method", ["soap", "adam"])
+def test_resumed_training_gives_the_same_weights(settings, tmp_path, method):
     torch.set_num_threads(1)
+    settings = [*settings, f"optimizer.method={method}"]
     run(settings)
     expected, _ = weights(tmp_path / "run")
     other = [s.replace("/run", "/other") for s in settings]
@@ -88,7 +90,7 @@ def test_killed_training_resumes_to_the_same_weights(settings, tmp_path):
 
 
 def test_unknown_key_lists_the_legal_ones():
-    with pytest.raises(ValueError, match=r"optimizer\.speed; legal: steps, learning_rate"):
+    with pytest.raises(ValueError, match=r"optimizer\.speed; legal: method, steps, learning_rate"):
         configuration.load(None, ["optimizer.speed=3"])
 
 

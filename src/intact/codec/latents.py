@@ -4,9 +4,10 @@
     pass A (y + x + channel even): mean, theta = prior_a(f)
     pass B (odd):                  mean, theta = prior_b(f, latents of pass A)
 
-A tile's message holds its z, then its pass A, then its pass B. A symbol's table follows from theta
-and the level; a table below the model's ``skip`` means the symbol is 0 and is not sent. Normative:
-docs/spec/image.md.
+The means of the leading channels, the colors, are corrected by their neighbors
+(`intact.codec.lattice`). A tile's message holds its z, then its pass A, then its pass B. A symbol's
+table follows from theta and the level; a table below the model's ``skip`` means the symbol is 0 and
+is not sent. Normative: docs/spec/image.md.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from intact.bits.fast import Decoder, encode
+from intact.codec.lattice import correct_pass_a, correct_pass_b
 from intact.codec.model import HYPER_RATIO, NUM_SCALES, THETA_SHIFT, Model
 from intact.codec.networks import Networks
 from intact.codec.windows import Window, reach
@@ -67,11 +69,19 @@ class Layout:
         ]
 
 
-def pass_a_mask(window: Window, channels: int) -> np.ndarray:
-    """Bool [h, w, c]: the latents of pass A; the parity is that of the whole image's grid."""
+def pass_a_mask(window: Window, channels: int, predicted: int = 0) -> np.ndarray:
+    """Bool [h, w, c]: the latents of pass A; the parity is that of the whole image's grid.
+
+    Args:
+        window: of latents.
+        channels: of latents.
+        predicted: that many leading ones are all even (`intact.codec.lattice`).
+    """
     rows = np.arange(window.top, window.bottom)[:, None, None]
     columns = np.arange(window.left, window.right)[None, :, None]
-    return ((rows + columns + np.arange(channels)) & 1) == 0
+    parity = np.arange(channels)
+    parity[:predicted] = 0
+    return ((rows + columns + parity) & 1) == 0
 
 
 def table_indexes(theta: np.ndarray, shift: int) -> np.ndarray:
@@ -137,24 +147,32 @@ def plan_latents(networks: Networks, y: np.ndarray, level: int, layout: Layout) 
     levels = model.levels
     step, shift, offset = (int(a[level]) for a in (levels.steps, levels.shifts, levels.offsets))
     z = networks.run("hyper_analysis", {"y": y}, level)["z"]
-    whole = layout.whole
+    whole, k = layout.whole, model.predicted
     f = features(networks, z, level, whole)
-    mask = pass_a_mask(whole, model.latent_channels)
+    mask = pass_a_mask(whole, model.latent_channels, k)
 
-    def code(params: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        index = table_indexes(params["theta"], shift)
-        symbols = quantize(y.astype(np.int32) - params["mean"], step, offset)
+    def decide(mean: np.ndarray, y: np.ndarray, index: np.ndarray) -> np.ndarray:
+        symbols = quantize(y.astype(np.int32) - mean, step, offset)
         symbols[index < model.skip] = 0
-        return symbols, index, dequantize(params["mean"], symbols, step)
+        return symbols
 
-    symbols_a, index_a, y_a = code(networks.run("prior_a", {"f": f}, level))
-    y_a *= mask
-    symbols_b, index_b, y_b = code(networks.run("prior_b", {"f": f, "y": y_a}, level))
+    def code(mean: np.ndarray, y: np.ndarray, index: np.ndarray) -> np.ndarray:
+        return dequantize(mean, decide(mean, y, index), step)
+
+    params = networks.run("prior_a", {"f": f}, level)
+    mean, index_a = params["mean"], table_indexes(params["theta"], shift)
+    mean[..., :k] = correct_pass_a(mean[..., :k], code, y[..., :k], index_a[..., :k])
+    symbols_a = decide(mean, y, index_a)
+    y_a = dequantize(mean, symbols_a, step) * mask
+    params = networks.run("prior_b", {"f": f, "y": y_a}, level)
+    mean, index_b = params["mean"], table_indexes(params["theta"], shift)
+    mean[..., :k] = correct_pass_b(mean[..., :k], y_a[..., :k])
+    symbols_b = decide(mean, y, index_b)
     return Plan(
         z,
         np.where(mask, symbols_a, symbols_b),
         np.where(mask, index_a, index_b),
-        np.where(mask, y_a, y_b),
+        np.where(mask, y_a, dequantize(mean, symbols_b, step)),
         mask,
     )
 
@@ -205,19 +223,38 @@ class _Tiles:
             z[cells.within(outer)] = np.clip(symbols, -128, 127).reshape(*cells.shape, -1)
         return z
 
-    def latents(
-        self, outer: Window, params: dict[str, np.ndarray], mask: np.ndarray, level: int
-    ) -> np.ndarray:
-        """int16 [h, w, m]: decode one pass of a window that consists of whole tiles."""
-        levels = self.model.levels
-        index = table_indexes(params["theta"], int(levels.shifts[level]))
+    def symbols(self, outer: Window, index: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """int32 [h, w, m]: decode one pass of a window that consists of whole tiles."""
         symbols = np.zeros(index.shape, np.int32)
         for number in self.layout.tiles(outer):
             place = self.layout.tile(number).within(outer)
             sent = mask[place] & (index[place] >= self.model.skip)
             values = self.decoders[number].decode(index[place][sent], self.model.tables_y)
             symbols[place][sent] = values
-        return dequantize(params["mean"], symbols, int(levels.steps[level])) * mask
+        return symbols
+
+    def pass_a(self, outer: Window, params: dict[str, np.ndarray], level: int) -> np.ndarray:
+        """int16 [h, w, m]: decode the latents of pass A; 0 elsewhere."""
+        model, mean, k = self.model, params["mean"], self.model.predicted
+        step = int(model.levels.steps[level])
+        mask = pass_a_mask(outer, model.latent_channels, k)
+        index = table_indexes(params["theta"], int(model.levels.shifts[level]))
+        symbols = self.symbols(outer, index, mask)
+        mean[..., :k] = correct_pass_a(
+            mean[..., :k], lambda m, s: dequantize(m, s, step), symbols[..., :k]
+        )
+        return dequantize(mean, symbols, step) * mask
+
+    def pass_b(
+        self, outer: Window, params: dict[str, np.ndarray], y_a: np.ndarray, level: int
+    ) -> np.ndarray:
+        """int16 [h, w, m]: decode the latents of pass B and join them to those of pass A."""
+        model, mean, k = self.model, params["mean"], self.model.predicted
+        mask = pass_a_mask(outer, model.latent_channels, k)
+        index = table_indexes(params["theta"], int(model.levels.shifts[level]))
+        symbols = self.symbols(outer, index, ~mask)
+        mean[..., :k] = correct_pass_b(mean[..., :k], y_a[..., :k])
+        return np.where(mask, y_a, dequantize(mean, symbols, int(model.levels.steps[level])))
 
     def finish(self, window: Window) -> None:
         """Check that the messages of the tiles in a window ended as they began."""
@@ -257,12 +294,11 @@ def decode_latents(
     f = np.ascontiguousarray(f[fed.within(outer)])
     place = middle.within(fed)
     params = {k: v[place] for k, v in networks.run("prior_a", {"f": f}, level).items()}
-    mask = pass_a_mask(middle, model.latent_channels)
-    y_a = tiles.latents(middle, params, mask, level)
+    y_a = tiles.pass_a(middle, params, level)
     f = np.ascontiguousarray(f[place])
     params = networks.run("prior_b", {"f": f, "y": y_a}, level)
     place = inner.within(middle)
     params = {k: v[place] for k, v in params.items()}
-    y = y_a[place] + tiles.latents(inner, params, ~mask[place], level)
+    y = tiles.pass_b(inner, params, y_a[place], level)
     tiles.finish(inner)
     return np.ascontiguousarray(y), inner

@@ -39,6 +39,9 @@ MAX_HYPER_CHANNELS = 256
 """A hyper-latent's table is its channel's number in 8 bits."""
 PROGRAMS = ("analysis", "hyper_analysis", "hyper_synthesis", "prior_a", "prior_b", "synthesis")
 FORMAT = "image codec 1"
+_KEYS = (
+    "format", "name", "info", "programs", "tables_y", "tables_z", "levels", "skip", "predicted",
+)  # fmt: skip
 
 _INPUTS = {
     "analysis": ("pixels",),
@@ -139,6 +142,8 @@ class Model:
         info: how it was made (plain text by key), shown by ``intact models``.
         skip: latents whose table index is below it are not sent, 0..63; their symbol is 0. So small
             a scale hardly ever gives another, and a coder without C is slow.
+        predicted: that many leading channels of y are predicted from neighbors
+            (`intact.codec.lattice`), 0..M.
 
     Raises:
         ModelError: the parts do not fit, or a bound cannot be proven.
@@ -151,6 +156,7 @@ class Model:
     levels: Levels
     info: dict[str, str] = field(default_factory=dict)
     skip: int = 0
+    predicted: int = 0
 
     def __post_init__(self) -> None:
         if set(self.programs) != set(PROGRAMS):
@@ -175,6 +181,8 @@ class Model:
                         f"model: {program}.{output} has {info.channels} channels, "
                         f"wanted {channels[output]}"
                     )
+        if not 0 <= self.predicted <= m:
+            raise ModelError(f"model: predicted is {self.predicted}, must be in 0..{m}")
         self._check_sizes()
         self._check_ranges()
         self._check_costs()
@@ -297,6 +305,7 @@ class Model:
             "tables_z": _bank_tree(self.tables_z),
             "levels": levels,
             "skip": self.skip,
+            "predicted": self.predicted,
         }
 
     @cached_property
@@ -316,15 +325,15 @@ class Model:
         Raises:
             ModelError: anything is missing, too much, or of the wrong kind.
         """
-        keys = ("format", "name", "info", "programs", "tables_y", "tables_z", "levels", "skip")
-        _check_keys(tree, keys, "model")
+        _check_keys(tree, _KEYS, "model")
         # Any value may stand there, an array too: compare texts only.
         if not isinstance(tree["format"], str) or tree["format"] != FORMAT:
             raise ModelError(f"model: format {tree['format']!r}, this package reads {FORMAT!r}")
         if not isinstance(tree["name"], str) or not isinstance(tree["info"], dict):
             raise ModelError("model: name or info has the wrong kind")
-        if not isinstance(tree["skip"], int):
-            raise ModelError("model: skip is not a number")
+        for key in ("skip", "predicted"):
+            if not isinstance(tree[key], int):
+                raise ModelError(f"model: {key} is not a number")
         if not all(isinstance(v, str) for v in tree["info"].values()):
             raise ModelError("model: info holds something other than text")
         _check_keys(tree["programs"], PROGRAMS, "programs")
@@ -336,6 +345,7 @@ class Model:
             tables_z=_bank_from_tree(tree["tables_z"], "tables_z"),
             levels=Levels(**tree["levels"]),
             skip=tree["skip"],
+            predicted=tree["predicted"],
             info=dict(tree["info"]),
         )
 

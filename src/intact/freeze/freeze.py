@@ -101,7 +101,9 @@ def freeze(
 
     def build(counts: tuple[np.ndarray, np.ndarray] | tuple[None, None]) -> Model:
         tables_y, tables_z = scale_tables(counts[0]), hyper_tables(net.prior_z, counts[1])
-        return Model(name, programs, tables_y, tables_z, levels, info or {}, SKIP)
+        return Model(
+            name, programs, tables_y, tables_z, levels, info or {}, SKIP, net.config.predicted
+        )
 
     model = build((None, None))
     if not images:

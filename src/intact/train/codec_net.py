@@ -11,12 +11,15 @@ Rate: one network serves all levels. Level t in [-1, 1] has the quantization ste
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from intact.codec.latents import pass_a_mask
+from intact.codec.windows import Window
 from intact.train.entropy import (
     SCALE_MIN,
     THETA_MAX,
@@ -26,6 +29,7 @@ from intact.train.entropy import (
 )
 from intact.train.graph import Conv
 from intact.train.integer import IntegerNetwork
+from intact.train.lattice import correct_means_a, correct_means_b
 from intact.train.layers import round_through
 from intact.train.network import Network, unshuffle
 from intact.train.transforms import BUILDERS, PIXEL_UNIT, THETA_UNIT, TransformConfig
@@ -54,10 +58,16 @@ class RateConfig:
         return torch.exp((low + high) / 2 + (high - low) / 2 * t)
 
 
-def pass_mask(h: int, w: int, c: int, device: torch.device | None = None) -> Tensor:
-    """[h, w, c] bool: latents of pass A, where y + x + channel is even."""
-    y, x, k = (torch.arange(n, device=device) for n in (h, w, c))
-    return (y[:, None, None] + x[None, :, None] + k[None, None, :]) % 2 == 0
+def pass_mask(shape: torch.Size, predicted: int, device: torch.device | None = None) -> Tensor:
+    """[h, w, c] bool: latents of pass A; see `intact.codec.latents.pass_a_mask`."""
+    h, w, c = shape
+    mask = pass_a_mask(Window(0, 0, h, w), c, predicted)
+    return torch.from_numpy(mask).to(device)
+
+
+def _leading(x: Tensor, k: int, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Change the first k channels of x [..., c]."""
+    return torch.cat([change(x[..., :k]), x[..., k:]], -1) if k else x
 
 
 @dataclass
@@ -130,12 +140,15 @@ class CodecNet(nn.Module):
         z_hat = round_through(z)
         bits_z = self.prior_z.bits(z_hat if hard else z + self._noise(z, generator))
         f = nets["hyper_synthesis"]({"z": z_hat}, t)["f"]
-        mask = pass_mask(*y.shape[1:], device=y.device)
+        k = self.config.predicted
+        mask = pass_mask(y.shape[1:], k, y.device)
 
         a = nets["prior_a"]({"f": f}, t)
-        y_a = (a["mean"] + step * round_through((y - a["mean"]) / step)) * mask
+        mean_a = _leading(a["mean"], k, lambda m: correct_means_a(m, y[..., :k], step))
+        y_a = (mean_a + step * round_through((y - mean_a) / step)) * mask
         b = nets["prior_b"]({"f": f, "y": y_a}, t)
-        mean = torch.where(mask, a["mean"], b["mean"])
+        mean_b = _leading(b["mean"], k, lambda m: correct_means_b(m, y_a[..., :k]))
+        mean = torch.where(mask, mean_a, mean_b)
         theta = torch.where(mask, a["theta"], b["theta"])
         # A plain clamp would have no gradient below 0, and a channel could never come back.
         theta = lower_bound(theta, 0.0).clamp(max=THETA_MAX * THETA_UNIT)
@@ -162,10 +175,17 @@ class CodecNet(nn.Module):
         noise = torch.rand(like.shape, generator=generator, device=like.device)
         return noise - 0.5
 
-    def loss(self, result: Result, t: Tensor) -> Tensor:
-        """Mean over the batch of ``step * (bpp + rd_weight / step^2 * mse)``."""
+    def loss(self, result: Result, t: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Mean over the batch of ``weight * step * (bpp + rd_weight / step^2 * mse)``.
+
+        Args:
+            result: of a forward pass.
+            t: level per image [b].
+            weight: of each image [b]; all 1 by default.
+        """
         step = self.rates.step(t)
-        return (step * result.bpp + self.rates.rd_weight / step * result.mse).mean()
+        loss = step * result.bpp + self.rates.rd_weight / step * result.mse
+        return (loss if weight is None else weight * loss).mean()
 
     def slow_parameters(self) -> list[nn.Parameter]:
         """Weights that write into pixels or latents directly.
@@ -192,8 +212,15 @@ class CodecNet(nn.Module):
         s = unshuffle((patches.float() - 128) * PIXEL_UNIT, 8)  # [n, 2, 2, 192]
         vectors = s.reshape(len(s), -1).double()
         values, basis = torch.linalg.eigh(vectors.t() @ vectors / len(vectors))
-        basis = basis.flip(1)[:, :m].t().reshape(m, 2, 2, -1).float()  # [m, dy, dx, c]
-        std = (values.flip(0)[:m].clamp(min=1e-12).sqrt() * LATENT_GAIN).float()
+        basis, variance = basis.flip(1)[:, :m], values.flip(0)[:m]
+        # The mean colors lead: vectors with the most constant part within a patch.
+        constant = basis.reshape(4, 3, 64, m).sum((0, 2)).square().sum(0)
+        leading = constant.topk(self.config.predicted).indices.sort().values
+        others = torch.ones(m, dtype=torch.bool).index_fill(0, leading, value=False)
+        order = torch.cat([leading, others.nonzero()[:, 0]])
+        basis, variance = basis[:, order], variance[order]
+        basis = basis.t().reshape(m, 2, 2, -1).float()  # [m, dy, dx, c]
+        std = (variance.clamp(min=1e-12).sqrt() * LATENT_GAIN).float()
 
         weight = self.network("analysis").get("y", "weight")
         weight.zero_()

@@ -25,12 +25,15 @@ class DataConfig:
         crop: side of the training crops; a multiple of 64. Below 192 the hyperprior learns borders.
         batch: crops per step.
         flat: share of crops that lose their contrast, so that plain areas are known too.
+        flat_weight: of crops without any contrast in the loss. They cost so few bits that otherwise
+            nothing would be done about them.
     """
 
     folders: tuple[str, ...] = ()
     crop: int = 192
     batch: int = 4
     flat: float = 0.06
+    flat_weight: float = 20.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,9 @@ class OptimizerConfig:
     """How to train.
 
     Attributes:
+        method: "soap" (`intact.train.soap`) or "adam".
         steps: in total.
-        learning_rate: Adam's, at its height.
+        learning_rate: at its height.
         slow_factor: times that, for weights that write into pixels or latents directly.
         warmup: steps of linear rise.
         decay_from: fraction of the steps after which the rate falls as a cosine.
@@ -50,6 +54,7 @@ class OptimizerConfig:
         seed: of weights, crops and noise.
     """
 
+    method: str = "soap"
     steps: int = 20000
     learning_rate: float = 1e-3
     slow_factor: float = 0.1
@@ -123,6 +128,8 @@ def from_dict(tree: dict[str, Any]) -> Config:
         raise ValueError(f"data.crop = {config.data.crop} is not a positive multiple of 64")
     if config.optimizer.precision not in ("auto", "float32", "bfloat16"):
         raise ValueError("optimizer.precision is one of auto, float32, bfloat16")
+    if config.optimizer.method not in ("soap", "adam"):
+        raise ValueError("optimizer.method is one of soap, adam")
     return config
 
 

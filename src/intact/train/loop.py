@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +26,8 @@ from intact.train.codec_net import CodecNet
 from intact.train.config import Config, OptimizerConfig, from_dict
 from intact.train.convert import convert_codec, observation
 from intact.train.data import ImageFolder
+from intact.train.grow import grow
+from intact.train.soap import Soap
 from intact.train.thaw import thaw
 from intact.train.transforms import TransformConfig
 
@@ -70,8 +72,16 @@ def measure_precision(device: torch.device, seconds: float = 0.5) -> torch.dtype
 def transform_code_patches(data: ImageFolder, crop: int, seed: int) -> np.ndarray:
     """uint8 [n, 16, 16, 3]: patches of 256 random crops, for the start as a transform code."""
     k = crop // 16
-    crops = data.crops(256, crop, seed, -1 % 2**31)
+    crops = data.crops(256, crop, seed, 2**31 - 1)
     return crops.reshape(-1, k, 16, k, 16, 3).transpose(0, 1, 3, 2, 4, 5).reshape(-1, 16, 16, 3)
+
+
+def growth_crops(data: ImageFolder, config: Config, batches: int = 40) -> Iterator[Tensor]:
+    """Crops for `grow`: enough patches to tell thousands of features from noise."""
+    for i in range(batches):
+        yield torch.from_numpy(
+            data.crops(8, config.data.crop, config.optimizer.seed, 2**31 - 2 - i)
+        )
 
 
 class Trainer:
@@ -105,7 +115,11 @@ class Trainer:
             {"params": [p for p in net.parameters() if id(p) not in ids], "factor": 1.0},
             {"params": slow, "factor": config.optimizer.slow_factor},
         ]
-        self.optimizer = torch.optim.Adam(groups, config.optimizer.learning_rate, fused=True)
+        self.optimizer: torch.optim.Optimizer
+        if config.optimizer.method == "soap":
+            self.optimizer = Soap(groups, config.optimizer.learning_rate)
+        else:
+            self.optimizer = torch.optim.Adam(groups, config.optimizer.learning_rate, fused=True)
         self.average = {k: v.detach().clone() for k, v in net.state_dict().items()}
         self.step = 0
 
@@ -141,7 +155,9 @@ class Trainer:
         image = torch.from_numpy(crops).to(self.device)
         t = torch.rand(len(crops), generator=generator, device=self.device) * 2 - 1
         result = self.net(image, t, generator)
-        loss = self.net.loss(result, t)
+        flat = image.flatten(1, 2).amax(1).eq(image.flatten(1, 2).amin(1)).all(1)
+        weight = torch.where(flat, self.config.data.flat_weight, 1.0)
+        loss = self.net.loss(result, t, weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), config.clip_norm)
@@ -173,7 +189,7 @@ class Trainer:
         tensors: dict[str, Tensor] = {f"net/{k}": v for k, v in self.net.state_dict().items()}
         tensors |= {f"average/{k}": v for k, v in self.average.items()}
         for i, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam/{i}/{k}": v for k, v in state.items()}
+            tensors |= {f"moments/{i}/{k}": v for k, v in state.items()}
         state: dict[str, Any] = {
             "step": self.step,
             "precision": str(self.precision).removeprefix("torch."),
@@ -188,7 +204,7 @@ class Trainer:
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             kind, _, rest = name.partition("/")
-            if kind == "adam":
+            if kind == "moments":
                 index, _, key = rest.partition("/")
                 moments.setdefault(int(index), {})[key] = tensor.clone()
             else:
@@ -204,7 +220,12 @@ class Trainer:
 
 
 def start(
-    config: Config, device: torch.device, *, resume: bool = False, init: Path | None = None
+    config: Config,
+    device: torch.device,
+    *,
+    resume: bool = False,
+    init: Path | None = None,
+    larger: bool = False,
 ) -> Trainer:
     """A trainer for a new run, or for the one whose checkpoint lies in the output folder.
 
@@ -214,6 +235,7 @@ def start(
         resume: continue from the checkpoint in ``config.output.folder``.
         init: a frozen model (.intactm) or the folder of another run to start from, instead of the
             transform code. A float run that starts an integer one is the warm start.
+        larger: with ``init``, grow the model to the configuration's sizes (`intact.train.grow`).
 
     Raises:
         ValueError: no folder of images, or ``resume`` with other sizes than the checkpoint's.
@@ -225,7 +247,7 @@ def start(
     folder = Path(config.output.folder)
     if resume:
         return _resume(config, data, device)
-    net, config = _initial(config, data, init)
+    net, config = _initial(config, data, init, larger=larger)
     if config.optimizer.integer and not net.is_integer:
         net = convert_codec(net, observation(data, config.data.crop))
     folder.mkdir(parents=True, exist_ok=True)
@@ -250,17 +272,22 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
     return trainer
 
 
-def _initial(config: Config, data: ImageFolder, init: Path | None) -> tuple[CodecNet, Config]:
+def _initial(
+    config: Config, data: ImageFolder, init: Path | None, *, larger: bool
+) -> tuple[CodecNet, Config]:
     """The weights that a new run starts from, and the configuration with their sizes."""
     if init is None:
         net = CodecNet(config.transform, config.rate, config.optimizer.seed)
         patches = transform_code_patches(data, config.data.crop, config.optimizer.seed)
         net.start_as_transform_code(torch.from_numpy(patches))
-    elif init.is_dir():
+        return net, config
+    if init.is_dir():
         net = codec_of(*checkpoint.read(init))
         net.rates = config.rate
     else:
         net = thaw(Model.from_bytes(init.read_bytes()), config.rate)
+    if larger:
+        net = grow(net, config.transform, growth_crops(data, config))
     return net, dataclasses.replace(config, transform=net.config)
 
 

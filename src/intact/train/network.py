@@ -61,6 +61,7 @@ class Network(nn.Module):
         super().__init__()
         self.graph = graph
         self.compute_dtype = torch.float32
+        self._ones: dict[str, tuple[tuple[int, int], bool]] = {}
         for node in graph.nodes:
             match node:
                 case Conv():
@@ -115,7 +116,12 @@ class Network(nn.Module):
                 case Conv():
                     values[node.target] = self._conv(node, values[node.source], level)
                 case Requantize():
-                    values[node.target] = values[node.source] * self.get(node.target, "gain")
+                    gain = self.get(node.target, "gain")
+                    # Most are 1, and elementwise passes are a third of a training step.
+                    if not self._is_one(node.target, gain):
+                        values[node.target] = values[node.source] * gain
+                    else:
+                        values[node.target] = values[node.source]
                 case Scale():
                     values[node.target] = values[node.source]
                 case Add():
@@ -124,6 +130,14 @@ class Network(nn.Module):
                     f = unshuffle if node.inverse else shuffle
                     values[node.target] = f(values[node.source], node.factor)
         return {name: values[name].float() for name in self.graph.outputs}
+
+    def _is_one(self, target: str, gain: Tensor) -> bool:
+        """Whether a gain is 1 everywhere; found out again only after it was written to."""
+        state = id(gain), gain._version
+        known = self._ones.get(target)
+        if known is None or known[0] != state:
+            known = self._ones[target] = state, bool((gain == 1).all())
+        return known[1]
 
     def _conv(self, node: Conv, x: Tensor, level: Tensor) -> Tensor:
         weight, bias, slope = (self.get(node.target, k) for k in ("weight", "bias", "slope"))

@@ -6,6 +6,8 @@ follow from the formula anyway, and the densities of the hyper-latents are fitte
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,8 +22,9 @@ from intact.train.integer import LEVEL_SCALE
 from intact.train.network import Network
 from intact.train.transforms import THETA_UNIT, TransformConfig
 
-RELU_UNIT = 1 / 64
-"""Real value of a ReLU step: free, since the next filter undoes it."""
+ROW_NORM = {"relu": math.sqrt(2), "linear": 1.0}
+"""Norm of the filters of 8-bit layers. Their unit is free, since the next filter undoes it; but an
+optimizer moves all weights by the same amount, so they must be as large as training starts with."""
 FIT_STEPS = 400
 
 
@@ -43,6 +46,7 @@ def config_of(model: Model) -> TransformConfig:
         hyper_latents=model.hyper_channels,
         features=model.values("hyper_synthesis")["f"].channels,
         blocks_context=blocks("prior_b"),
+        predicted=model.predicted,
     )
 
 
@@ -58,23 +62,21 @@ def _fill(network: Network, program: ir.Program) -> None:
         op = ops[node.target]
         match node, op:
             case Conv(), ir.Conv():
-                out = _unit_of(node, graph)
                 source = units[node.source]
                 shape = (-1, 1, 1, 1) if node.depthwise else (1, -1, 1, 1)
-                per_input = source.reshape(shape)
-                divisor = torch.from_numpy(op.divisor.copy()).double()
-                scale = out / divisor
+                divisor = torch.from_numpy(op.divisor.astype(np.float64))[:, None, None, None]
                 weight = torch.from_numpy(op.weight.astype(np.float64))
-                network.get(node.target, "weight").copy_(
-                    weight * scale[:, None, None, None] / per_input
-                )
+                weight = weight / divisor / source.reshape(shape)
+                out = _units_of(node, graph, weight)
+                scale = out / divisor.flatten()
+                network.get(node.target, "weight").copy_(weight * out[:, None, None, None])
                 for name, array, factor in (
                     ("bias", op.bias, 1.0),
                     ("slope", op.slope, float(LEVEL_SCALE)),
                 ):
                     values = torch.from_numpy(array.astype(np.float64))
                     network.get(node.target, name).copy_(values * scale * factor)
-                units[node.target] = torch.full((node.c_out,), out).double()
+                units[node.target] = out
             case Requantize(), ir.Requantize():
                 divisor = torch.from_numpy(op.divisor.astype(np.float64))
                 units[node.target] = units[node.source] * divisor
@@ -89,14 +91,23 @@ def _fill(network: Network, program: ir.Program) -> None:
                 raise ValueError(f"program {program.name}: {node.target} is another operation")
 
 
-def _unit_of(node: Conv, graph: Graph) -> float:
+def _units_of(node: Conv, graph: Graph, weight: Tensor) -> Tensor:
+    """[o]: the real value of one step of a convolution's output, given for all but 8-bit layers.
+
+    Args:
+        node: the convolution.
+        graph: of its network.
+        weight: [o, i, k, k], from real inputs to integer outputs.
+    """
     given = {
         "stream": graph.stream_unit,
         "latent": graph.latent_unit,
         "symbol": 1.0,
         "index": THETA_UNIT,
     }
-    return given.get(node.activation, RELU_UNIT)
+    if node.activation in given:
+        return torch.full((node.c_out,), given[node.activation], dtype=torch.float64)
+    return ROW_NORM[node.activation] / weight.flatten(1).norm(dim=1).clamp(min=1e-6)
 
 
 def _pmf(bank: TableBank) -> Tensor:

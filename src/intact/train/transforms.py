@@ -44,14 +44,17 @@ class TransformConfig:
         hyper_latents: channels N of z.
         features: channels of the prior networks.
         blocks_context: residual blocks of the second pass's prior.
+        predicted: leading latents, the mean colors, that are predicted from their neighbors
+            (`intact.codec.lattice`).
     """
 
     blocks_analysis: int = 4
     blocks_synthesis: int = 4
-    latents: int = 256
+    latents: int = 320
     hyper_latents: int = 128
     features: int = 192
     blocks_context: int = 2
+    predicted: int = 3
 
 
 STREAM_CHANNELS = 192

@@ -1,0 +1,123 @@
+"""SOAP: Adam in the eigenbasis of Shampoo's preconditioner. Vyas et al. 2024, arXiv:2409.11321v2.
+
+A filter bank [o, i, k, k] is a matrix, with the gradient G [o, i k k]. Running averages of
+``G G^T`` and ``G^T G`` have the eigenvectors Q_L, Q_R; Adam runs on ``Q_L^T G Q_R``, and its step
+is rotated back. The bases follow their averages by one step of power iteration and a QR
+decomposition every few steps (Algorithm 3). Vectors, depthwise filters and small matrices get plain
+Adam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+SIDES = ("left", "right")
+
+
+class Soap(torch.optim.Optimizer):
+    """The optimizer.
+
+    Args:
+        groups: parameters, or groups of them.
+        lr: learning rate, as Adam's.
+        betas: decay of the first and second moments.
+        decay: of the averages whose eigenvectors are the bases.
+        epsilon: added to the root of the second moment.
+        refresh: steps between updates of the bases.
+        max_side: sides longer than this are not rotated: their basis would cost more than the rest.
+        min_side: matrices with a side up to this get plain Adam.
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords with defaults
+        self,
+        groups: Iterable[Any],
+        lr: float,
+        *,
+        betas: tuple[float, float] = (0.95, 0.95),
+        decay: float = 0.95,
+        epsilon: float = 1e-8,
+        refresh: int = 10,
+        max_side: int = 1024,
+        min_side: int = 16,
+    ) -> None:
+        super().__init__(groups, {"lr": lr})
+        self.betas, self.decay, self.epsilon = betas, decay, epsilon
+        self.refresh, self.max_side, self.min_side = refresh, max_side, min_side
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """Update all parameters that have gradients."""
+        if closure is not None:
+            raise ValueError("a closure is not supported")
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, group["lr"])
+
+    def _update(self, parameter: nn.Parameter, rate: float) -> None:
+        gradient = cast(Tensor, parameter.grad).float()
+        gradient = gradient.reshape(len(gradient), -1) if gradient.dim() == 4 else gradient
+        state = self.state[parameter]
+        if not state:
+            self._start(state, gradient, is_matrix=parameter.dim() == 4)
+            if "left" in state or "right" in state:
+                return  # the first gradient makes the bases only, as in the authors' code
+        state["step"] += 1
+        number = int(state["step"])
+        rotated = _rotate(gradient, state)
+        first, second = self.betas
+        state["moment"].lerp_(rotated, 1 - first)
+        state["square"].mul_(second).addcmul_(rotated, rotated, value=1 - second)
+        correction = (1 - second**number) ** 0.5 / (1 - first**number)
+        step = state["moment"] / (state["square"].sqrt() + self.epsilon)
+        step = _rotate(step, state, back=True)
+        parameter.add_(step.reshape(parameter.shape), alpha=-rate * correction)
+        for side in SIDES:
+            if side in state:
+                state[side].lerp_(_gram(gradient, side), 1 - self.decay)
+        if number % self.refresh == 0:
+            _follow(state)
+
+    def _start(self, state: dict[str, Tensor], gradient: Tensor, *, is_matrix: bool) -> None:
+        state["step"] = torch.zeros(())
+        state["moment"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
+        if not is_matrix or min(gradient.shape) <= self.min_side:
+            return
+        for side, length in zip(SIDES, gradient.shape, strict=True):
+            if length <= self.max_side:
+                state[side] = _gram(gradient, side)
+                vectors = torch.linalg.eigh(state[side].double())[1]
+                state[f"{side}_basis"] = vectors.flip(1).to(gradient.dtype).contiguous()
+
+
+def _gram(gradient: Tensor, side: str) -> Tensor:
+    return gradient @ gradient.t() if side == "left" else gradient.t() @ gradient
+
+
+def _rotate(x: Tensor, state: dict[str, Tensor], *, back: bool = False) -> Tensor:
+    """Into the eigenbases, or back."""
+    if "left" in state:
+        basis = state["left_basis"]
+        x = (basis if back else basis.t()) @ x
+    if "right" in state:
+        basis = state["right_basis"]
+        x = x @ (basis.t() if back else basis)
+    return x
+
+
+def _follow(state: dict[str, Tensor]) -> None:
+    """Let the bases follow their averages, and the moments the bases."""
+    moment = _rotate(state["moment"], state, back=True)
+    for axis, side in enumerate(SIDES):
+        if side not in state:
+            continue
+        average, basis = state[side], state[f"{side}_basis"]
+        product = average @ basis
+        order = (basis * product).sum(0).argsort(descending=True)
+        state[f"{side}_basis"] = torch.linalg.qr(product[:, order])[0].contiguous()
+        state["square"] = state["square"].index_select(axis, order)
+    state["moment"] = _rotate(moment, state)
