@@ -54,10 +54,13 @@ class Twin:
 
     def __call__(self, image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
         """File size in bytes and decoded pixels."""
-        torch, levels = self.torch, model.levels
+        from intact.train.lattice import correct_means_a, correct_means_b
+
+        torch, levels, k = self.torch, model.levels, model.predicted
         level = levels.of_quality(quality)
         step = float(levels.steps[level]) / 64
-        dead_zone = float(levels.offsets[level]) / float(levels.steps[level])
+        # The encoder rounds residuals to integers first: half of one more leads to the next symbol.
+        dead_zone = (float(levels.offsets[level]) + 0.5) / float(levels.steps[level])
         shift = int(levels.shifts[level])
         nets = self.net.networks
         h, w = image.shape[:2]
@@ -80,9 +83,14 @@ class Twin:
                 s = s * torch.from_numpy(index >= model.skip)
                 return s, index, p["mean"] + s * step
 
-            sa, ia, ya = code(nets["prior_a"]({"f": f}, t))
+            a = nets["prior_a"]({"f": f}, t)
+            steps = torch.full((1, 1, 1, 1), step)
+            a["mean"][..., :k] = correct_means_a(a["mean"][..., :k], y[..., :k], steps)
+            sa, ia, ya = code(a)
             ya = ya * tm
-            sb, ib, yb = code(nets["prior_b"]({"f": f, "y": ya}, t))
+            b = nets["prior_b"]({"f": f, "y": ya}, t)
+            b["mean"][..., :k] = correct_means_b(b["mean"][..., :k], ya[..., :k])
+            sb, ib, yb = code(b)
             symbols = torch.where(tm, sa, sb)[0].numpy().astype(np.int32)
             y_hat = torch.where(tm, ya, yb)
             out = nets["synthesis"]({"y": y_hat}, t)["pixels"][0].numpy() * 64 + 128

@@ -2,7 +2,8 @@
 
 A value's *unit* is the real number that one integer step stands for, per channel. Streams, latents
 and indexes have given units; 8-bit values get the one that fits their observed range; filters then
-map integers to integers. Nothing is trained here.
+map integers to integers, and are rounded together (`intact.train.rounding`). Nothing is trained
+here.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from intact.train.data import ImageFolder
 from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
 from intact.train.integer import IntegerNetwork, odd_floor
 from intact.train.network import Network
+from intact.train.rounding import Moments, round_together
 from intact.train.transforms import THETA_UNIT
 
 QUANTILE = 0.9999
@@ -26,9 +28,15 @@ MAX_SAMPLES = 1 << 16
 
 @dataclass
 class Ranges:
-    """Observed size of values: the largest ``QUANTILE`` of |x| per channel over some batches."""
+    """What a network's values are like on some batches.
+
+    Attributes:
+        largest: of each value the ``QUANTILE`` of |x| per channel.
+        moments: of the inputs of each convolution that is not depthwise, by its target.
+    """
 
     largest: dict[str, Tensor] = field(default_factory=dict)
+    moments: dict[str, Moments] = field(default_factory=dict)
 
     def observe(self, name: str, x: Tensor) -> None:
         """Take in a batch [b, h, w, c]."""
@@ -47,6 +55,8 @@ def observe(network: Network, ranges: Ranges) -> None:
     def conv(node: Conv, x: Tensor, level: Tensor) -> Tensor:
         # Requantized values are seen here, as inputs; ReLU and linear ones as outputs.
         ranges.observe(node.source, x)
+        if not node.depthwise:
+            ranges.moments.setdefault(node.target, Moments()).observe(node, x)
         out = original(node, x, level)
         if node.activation in ("relu", "linear"):
             ranges.observe(node.target, out)
@@ -142,9 +152,24 @@ def _convert_conv(
         # A channel that hardly ever speaks must not ask for weights beyond their bits.
         least = mapped.abs().reshape(node.c_out, -1).amax(1) / 2 ** (integer.bits - 1)
         out = torch.maximum(out, least).clamp(min=1e-12)
-    integer.get(node.target, "weight").copy_(mapped / out[:, None, None, None])
-    for name in ("bias", "slope"):
-        integer.get(node.target, name).copy_(network.get(node.target, name).double() / out)
+    mapped = mapped / out[:, None, None, None]
+    bias = network.get(node.target, "bias").double() / out
+    if node.target in ranges.moments:
+        moments = ranges.moments[node.target]
+        unit = source.repeat_interleave(node.kernel**2)
+        divisor = integer.divisors(node, mapped)
+        wanted = (mapped * divisor[:, None, None, None]).flatten(1)
+        limit = wanted.abs().amax(1).ceil().clamp(min=integer.largest_weight(node))
+        covariance = moments.covariance / torch.outer(unit, unit)
+        rounded = round_together(wanted, covariance, limit)
+        # Rounding must not move the mean of the outputs.
+        bias = bias + (wanted - rounded) @ (moments.mean / unit) / divisor
+        mapped = (rounded / divisor[:, None]).reshape(mapped.shape)
+        integer.get(node.target, "cap").copy_(divisor)
+    integer.get(node.target, "weight").copy_(mapped)
+    integer.get(node.target, "bias").copy_(bias)
+    slope = network.get(node.target, "slope").double() / out
+    integer.get(node.target, "slope").copy_(slope)
     return out
 
 
@@ -170,7 +195,7 @@ def convert_codec(net: CodecNet, batches: list[tuple[Tensor, Tensor]]) -> CodecN
     return result
 
 
-OBSERVED_BATCHES = 4
+OBSERVED_BATCHES = 12
 
 
 def observation(data: ImageFolder, side: int, seed: int = 1) -> list[tuple[Tensor, Tensor]]:

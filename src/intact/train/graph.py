@@ -34,7 +34,10 @@ class Input:
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with zero padding, optionally depthwise; its bias is affine in the level."""
+    """A convolution with zero padding, optionally depthwise; its bias is affine in the level.
+
+    ``fine`` layers have weights of more bits: those whose rounding would show in the picture.
+    """
 
     source: str
     target: str
@@ -44,6 +47,7 @@ class Conv:
     stride: int
     depthwise: bool
     activation: Activation
+    fine: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,10 +130,11 @@ class Graph:
         kernel: int = 1,
         stride: int = 1,
         depthwise: bool = False,
+        fine: bool = False,
     ) -> str:
         """Append a convolution."""
         c_in = self.channels[source]
-        node = Conv(source, target, c_in, c_out, kernel, stride, depthwise, activation)
+        node = Conv(source, target, c_in, c_out, kernel, stride, depthwise, activation, fine)
         return self._append(node, c_out)
 
     def requantize(self, source: str, target: str) -> str:

@@ -12,11 +12,13 @@ integers, and the divisor is the largest odd c for which ``h' * c`` fits the wei
 
 with s of Eq. 9. Residual branches need it: their output is added to a stream of a fixed unit. Where
 even c = 1 leaves the weights' bits (hyper-latents, whose one step moves the features far), the
-weights are wider; such a layer is small, and backends run it in wider arithmetic.
+weights are wider; such a layer is small, and backends run it in wider arithmetic. A conversion that
+has rounded filters for a certain c (`intact.train.rounding`) keeps it as the filter's cap.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +29,12 @@ from intact.train.layers import qrelu, round_through, saturate
 from intact.train.network import Network, convolve, shuffle, unshuffle
 
 WEIGHT_BITS = 7
+FINE_BITS = 10
+"""Of the weights of fine layers. With 16-bit inputs they cost nothing, since such a layer runs in
+16-bit products or in float64 anyway; docs/decisions/0007 has what they win."""
+FLOAT32_ROOM, INT32_ROOM = 0.9 * 2**24, 0.9 * 2**31
+"""What the products of a filter may add up to: with inputs of 8 bits so that float32 is exact, with
+inputs of 16 so that int32 is. A tenth is left for the bias."""
 LEVEL_SCALE = 127
 """Level t in [-1, 1] becomes the integer parameter round(127 t)."""
 MAX_DIVISOR = 16383
@@ -71,6 +79,8 @@ class IntegerNetwork(nn.Module):
                     self.register_parameter(
                         Network.key(node.target, name), nn.Parameter(torch.zeros(node.c_out))
                     )
+                cap = torch.full((node.c_out,), float(MAX_DIVISOR))
+                self.register_buffer(Network.key(node.target, "cap"), cap)
             elif isinstance(node, Requantize):
                 c = graph.channels[node.source]
                 self.register_buffer(Network.key(node.target, "divisor"), torch.ones(c))
@@ -78,18 +88,27 @@ class IntegerNetwork(nn.Module):
         self.compute_dtype = torch.float32
 
     def get(self, target: str, what: str) -> Tensor:
-        """A node's ``weight``, ``bias``, ``slope`` or ``divisor``."""
+        """A node's ``weight``, ``bias``, ``slope``, ``cap`` or ``divisor``."""
         return getattr(self, Network.key(target, what))
+
+    def largest_weight(self, node: Conv) -> int:
+        """What a convolution's weights may reach: 64 by rule 2, more in fine layers."""
+        return 2 ** ((FINE_BITS if node.fine else self.bits) - 1)
+
+    def divisors(self, node: Conv, weight: Tensor) -> Tensor:
+        """[o]: the largest odd c for which filters [o, i, k, k] fit their bits and accumulators."""
+        high = self.largest_weight(node)  # -high..high: the symmetric form of Eq. 9
+        flat = weight.flatten(1).abs()
+        largest = flat.amax(1).clamp(min=high / MAX_DIVISOR)
+        room = (INT32_ROOM if self._is_wide(node) else FLOAT32_ROOM) / self._reach(node)
+        c = torch.minimum(high / largest, room / flat.sum(1).clamp(min=1e-9))
+        return odd_floor(c).clamp(max=MAX_DIVISOR)
 
     def parameters_of(self, node: Conv) -> Parameters:
         """Derive the integers of a convolution, differentiably."""
-        high = 2 ** (self.bits - 1)
         weight = self.get(node.target, "weight")
         with torch.no_grad():
-            flat = weight.reshape(node.c_out, -1)
-            # Rule 2 allows -64..64: the symmetric form of Eq. 9.
-            largest = flat.abs().amax(1).clamp(min=high / MAX_DIVISOR)
-            divisor = odd_floor(high / largest).clamp(max=MAX_DIVISOR)
+            divisor = torch.minimum(self.divisors(node, weight), self.get(node.target, "cap"))
         scale = divisor[:, None, None, None]
         return Parameters(
             round_through(weight * scale),
@@ -139,8 +158,10 @@ class IntegerNetwork(nn.Module):
 
     def _conv(self, node: Conv, x: Tensor, level: Tensor) -> Tensor:
         p = self.parameters_of(node)
-        # Float32 is exact below 2**24; 16-bit inputs and wide weights leave it, float64 never.
-        wide = self._is_wide(node) or float(p.weight.detach().abs().max()) > 2 ** (self.bits - 1)
+        # Float32 is exact below 2**24; 16-bit inputs and weights beyond their bits may leave it,
+        # float64 never.
+        largest = self.largest_weight(node)
+        wide = self._is_wide(node) or float(p.weight.detach().abs().max()) > largest
         dtype = torch.float64 if wide else torch.float32
         acc = convolve(x.to(dtype), p.weight.to(dtype), node)
         acc = acc + (p.bias + p.slope * level).to(dtype)
@@ -153,5 +174,20 @@ class IntegerNetwork(nn.Module):
             case _:
                 return saturate(v, -32768, 32767)
 
+    def _reach(self, node: Conv) -> int:
+        """The largest magnitude of a convolution's inputs."""
+        made = next((n for n in self.graph.nodes if n.target == node.source), None)
+        match made:
+            case None:
+                return max(-i.low for i in self.graph.inputs if i.target == node.source)
+            case Conv(activation="relu" | "index"):
+                return 255
+            case Conv(activation="linear" | "symbol") | Requantize():
+                return 128
+            case Shuffle():
+                return self._reach(dataclasses.replace(node, source=made.source))
+            case _:
+                return 32768
+
     def _is_wide(self, node: Conv) -> bool:
-        return any(i.target == node.source and i.high > 255 for i in self.graph.inputs)
+        return self._reach(node) > 255

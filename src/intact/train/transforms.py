@@ -67,11 +67,12 @@ def analysis(config: TransformConfig) -> Graph:
     p = g.input("pixels", 3, -128, 127, PIXEL_UNIT)
     u = g.unshuffle(p, "patches", 8)
     s = g.scale(u, "s0")
-    s = g.add(s, g.conv(u, "ends", STREAM_CHANNELS, "stream"), "s1")
+    s = g.add(s, g.conv(u, "ends", STREAM_CHANNELS, "stream", fine=True), "s1")
     for i in range(config.blocks_analysis):
         s = g.block(s, f"b{i}")
     a = g.requantize(s, "last")
-    g.output(g.conv(a, "y", config.latents, "latent", kernel=3, stride=2), LATENT_UNIT)
+    y = g.conv(a, "y", config.latents, "latent", kernel=3, stride=2, fine=True)
+    g.output(y, LATENT_UNIT)
     return g
 
 
@@ -79,10 +80,11 @@ def synthesis(config: TransformConfig) -> Graph:
     """Latents to pixels: the mirror of `analysis`."""
     g = Graph("synthesis", STREAM_UNIT, LATENT_UNIT)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
-    s = g.shuffle(g.conv(y, "first", 4 * STREAM_CHANNELS, "stream"), "s0", 2)
+    s = g.shuffle(g.conv(y, "first", 4 * STREAM_CHANNELS, "stream", fine=True), "s0", 2)
     for i in range(config.blocks_synthesis):
         s = g.block(s, f"b{i}")
-    s = g.add(s, g.conv(g.requantize(s, "last"), "ends", STREAM_CHANNELS, "stream"), "s1")
+    # The stream itself, not 8 bits of it: what is lost here is seen.
+    s = g.add(s, g.conv(s, "ends", STREAM_CHANNELS, "stream", fine=True), "s1")
     g.output(g.shuffle(g.requantize(s, "patches"), "pixels", 8), PIXEL_UNIT)
     return g
 
