@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from intact.intnet import ops, program as ir  # noqa: E402
 from intact.train import layers  # noqa: E402
+from intact.train.entropy import FactorizedPrior  # noqa: E402
 
 
 def test_kernel_rescaling_hits_one_bound_and_keeps_zero():
@@ -109,6 +110,52 @@ def test_represent_folds_the_offset_as_in_equation_20():
     # Eq. 19 rounds the real quotient, Eq. 20 folds a rounded offset: they differ by the rounding.
     assert (layer.represent(u) - torch.round(real)).abs().max() <= 1
     assert (layer.represent(u) != torch.round(real)).float().mean() < 0.05
+
+
+def test_plain_integer_layers_learn_a_code():
+    """Trained with the noise of Eq. 17-18, evaluated in integers by Eq. 19-20: the rate holds."""
+    random = torch.Generator().manual_seed(5)
+    mix = torch.rand((6, 2), generator=random)
+
+    def batch() -> torch.Tensor:
+        hidden = torch.rand((1, 2, 16, 16), generator=random)
+        return torch.round(255 * torch.einsum("oi,bihw->bohw", mix, hidden) / mix.sum(1).max())
+
+    encoder = torch.nn.Sequential(
+        layers.IntegerConv2d(6, 16, kernel=1, generator=random),
+        layers.IntegerConv2d(16, 2, kernel=1, activation="none", generator=random),
+    )
+    decoder = torch.nn.Conv2d(2, 6, 1)
+    prior = FactorizedPrior(2)
+    parameters = [*encoder.parameters(), *decoder.parameters(), *prior.parameters()]
+    optimizer = torch.optim.Adam([p for p in parameters if p.requires_grad], 0.02)
+
+    def cost(u, y):
+        bits = prior.bits(y.permute(0, 2, 3, 1)).sum() / 256
+        return bits, (255 * decoder(y / 16) - u).square().mean()
+
+    history = []
+    for _ in range(400):
+        u = batch()
+        y = encoder(u)
+        noisy = y + torch.rand(y.shape, generator=random) - 0.5
+        rate, distortion = cost(u, noisy)
+        optimizer.zero_grad()
+        (rate + 0.01 * distortion).backward()
+        optimizer.step()
+        history.append((rate.item(), distortion.item()))
+    last = np.mean(history[-50:], 0)
+    assert last[1] < 0.2 * history[0][1]
+    first, final = encoder[0], encoder[1]
+    final.center(prior)
+    offset = final.offset.reshape(1, -1, 1, 1)
+    with torch.no_grad():
+        u = batch()
+        symbols = final.represent(first(u))
+        assert torch.equal(symbols, symbols.round())
+        rate, distortion = cost(u, symbols + offset)
+    assert rate.item() == pytest.approx(last[0], rel=0.1)
+    assert distortion.item() < 1.3 * last[1]
 
 
 def test_divisor_above_its_cap_still_learns_downwards():

@@ -176,12 +176,15 @@ def _convert_conv(
 def convert_codec(net: CodecNet, batches: list[tuple[Tensor, Tensor]]) -> CodecNet:
     """Replace a float codec's networks by integer ones, in a new codec; the warm start.
 
+    Hyper-latents are centered first (`CodecNet.center_hyper_latents`).
+
     Args:
         net: the float codec; left as it was.
         batches: (uint8 images [b, h, w, 3], levels [b] in [-1, 1]) to observe ranges on.
     """
     observed = CodecNet(net.config, net.rates)
     observed.load_state_dict(net.state_dict())
+    observed.center_hyper_latents()
     seen = {name: Ranges() for name in observed.networks}
     for name in observed.networks:
         observe(observed.network(name), seen[name])
@@ -190,8 +193,8 @@ def convert_codec(net: CodecNet, batches: list[tuple[Tensor, Tensor]]) -> CodecN
             observed(image, t, None, hard=True)
     result = CodecNet(net.config, net.rates)
     for name in net.networks:
-        result.networks[name] = convert(net.network(name), seen[name])
-    result.prior_z.load_state_dict(net.prior_z.state_dict())
+        result.networks[name] = convert(observed.network(name), seen[name])
+    result.prior_z.load_state_dict(observed.prior_z.state_dict())
     return result
 
 

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from intact.train.entropy import FactorizedPrior
+
 
 def round_through(x: Tensor) -> Tensor:
     """Q(x) with the identity as gradient; Ballé 2019, §3."""
@@ -241,6 +243,11 @@ class IntegerConv2d(nn.Module):
         if self.activation == "qtanh":
             return qtanh(v, self.activation_bits)
         return qrelu(v, self.activation_bits)
+
+    @torch.no_grad()
+    def center(self, prior: FactorizedPrior) -> None:
+        """Take o of Eq. 19 from the density [o] that the outputs were trained with."""
+        self.offset.copy_(prior.offsets())
 
     def represent(self, u: Tensor) -> Tensor:
         """Return y = (H u + b - Q(o c)) / c rounded, the last layer in integers; Eq. 19-20."""

@@ -117,7 +117,8 @@ class Trainer:
         ]
         self.optimizer: torch.optim.Optimizer
         if config.optimizer.method == "soap":
-            self.optimizer = Soap(groups, config.optimizer.learning_rate)
+            rate = config.optimizer.learning_rate
+            self.optimizer = Soap(groups, rate, precision=self.precision)
         else:
             self.optimizer = torch.optim.Adam(groups, config.optimizer.learning_rate, fused=True)
         self.average = {k: v.detach().clone() for k, v in net.state_dict().items()}

@@ -30,6 +30,8 @@ class Soap(torch.optim.Optimizer):
         refresh: steps between updates of the bases.
         max_side: sides longer than this are not rotated: their basis would cost more than the rest.
         min_side: matrices with a side up to this get plain Adam.
+        precision: of the rotations of a step; bfloat16 where that is faster. Averages and bases are
+            float32 all the same.
     """
 
     def __init__(  # noqa: PLR0913 - keywords with defaults
@@ -40,13 +42,15 @@ class Soap(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.95, 0.95),
         decay: float = 0.95,
         epsilon: float = 1e-8,
-        refresh: int = 10,
+        refresh: int = 20,
         max_side: int = 1024,
         min_side: int = 16,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(groups, {"lr": lr})
         self.betas, self.decay, self.epsilon = betas, decay, epsilon
         self.refresh, self.max_side, self.min_side = refresh, max_side, min_side
+        self.precision = precision
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
@@ -68,16 +72,17 @@ class Soap(torch.optim.Optimizer):
                 return  # the first gradient makes the bases only, as in the authors' code
         state["step"] += 1
         number = int(state["step"])
-        rotated = _rotate(gradient, state)
+        rotated = _rotate(gradient, state, self.precision)
         first, second = self.betas
         state["moment"].lerp_(rotated, 1 - first)
         state["square"].mul_(second).addcmul_(rotated, rotated, value=1 - second)
         correction = (1 - second**number) ** 0.5 / (1 - first**number)
         step = state["moment"] / (state["square"].sqrt() + self.epsilon)
-        step = _rotate(step, state, back=True)
+        step = _rotate(step, state, self.precision, back=True)
         parameter.add_(step.reshape(parameter.shape), alpha=-rate * correction)
         for side in SIDES:
             if side in state:
+                # In float32: small eigenvalues drown in the rounding of large ones otherwise.
                 state[side].lerp_(_gram(gradient, side), 1 - self.decay)
         if number % self.refresh == 0:
             _follow(state)
@@ -98,20 +103,22 @@ def _gram(gradient: Tensor, side: str) -> Tensor:
     return gradient @ gradient.t() if side == "left" else gradient.t() @ gradient
 
 
-def _rotate(x: Tensor, state: dict[str, Tensor], *, back: bool = False) -> Tensor:
-    """Into the eigenbases, or back."""
+def _rotate(
+    x: Tensor, state: dict[str, Tensor], precision: torch.dtype, *, back: bool = False
+) -> Tensor:
+    """Into the eigenbases, or back; float32 in and out."""
     if "left" in state:
-        basis = state["left_basis"]
-        x = (basis if back else basis.t()) @ x
+        basis = state["left_basis"].to(precision)
+        x = (basis if back else basis.t()) @ x.to(precision)
     if "right" in state:
-        basis = state["right_basis"]
-        x = x @ (basis.t() if back else basis)
-    return x
+        basis = state["right_basis"].to(precision)
+        x = x.to(precision) @ (basis.t() if back else basis)
+    return x.float()
 
 
 def _follow(state: dict[str, Tensor]) -> None:
     """Let the bases follow their averages, and the moments the bases."""
-    moment = _rotate(state["moment"], state, back=True)
+    moment = _rotate(state["moment"], state, torch.float32, back=True)
     for axis, side in enumerate(SIDES):
         if side not in state:
             continue
@@ -120,4 +127,4 @@ def _follow(state: dict[str, Tensor]) -> None:
         order = (basis * product).sum(0).argsort(descending=True)
         state[f"{side}_basis"] = torch.linalg.qr(product[:, order])[0].contiguous()
         state["square"] = state["square"].index_select(axis, order)
-    state["moment"] = _rotate(moment, state)
+    state["moment"] = _rotate(moment, state, torch.float32)
