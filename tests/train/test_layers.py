@@ -117,7 +117,7 @@ def test_plain_integer_layers_learn_a_code():
     random = torch.Generator().manual_seed(5)
     mix = torch.rand((6, 2), generator=random)
 
-    def batch() -> torch.Tensor:
+    def batch():
         hidden = torch.rand((1, 2, 16, 16), generator=random)
         return torch.round(255 * torch.einsum("oi,bihw->bohw", mix, hidden) / mix.sum(1).max())
 
