@@ -191,8 +191,8 @@ class CodecNet(nn.Module):
     def center_hyper_latents(self) -> None:
         """Shift hyper-latents so that the mode of each density is an integer; Ballé 2019, Eq. 19.
 
-        ``z = Q(g(y) - o)`` and a reader of ``z + o`` become ``Q(g(y))`` and a reader of z: o is folded
-        into the biases on both sides (Eq. 20), and into the densities.
+        ``z = Q(g(y) - o)`` and a reader of ``z + o`` become ``Q(g(y))`` and a reader of z: o is
+        folded into the biases on both sides (Eq. 20), and into the densities.
         """
         offsets = self.prior_z.offsets()
         self.network("hyper_analysis").get("z", "bias").sub_(offsets)
