@@ -307,9 +307,9 @@ def asked(monkeypatch):
     names = []
     true_init = Networks.__init__
 
-    def noted(self, model, pixels, backend, threads):
+    def noted(self, model, pixels, backend, threads, roles):
         names.append(backend)
-        true_init(self, model, pixels, backend, threads)
+        true_init(self, model, pixels, backend, threads, roles)
 
     monkeypatch.setattr(Networks, "__init__", noted)
     return names

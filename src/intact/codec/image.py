@@ -20,7 +20,7 @@ import numpy as np
 
 from intact.codec import pixels as px
 from intact.codec.latents import Layout, decode_latents, encode_latents, plan_latents
-from intact.codec.model import LATENT_PX, Model
+from intact.codec.model import DECODING, LATENT_PX, PROGRAMS, Model
 from intact.codec.networks import Networks
 from intact.codec.store import find_model, load_model
 from intact.codec.windows import Window, reach
@@ -97,9 +97,11 @@ class Runtime:
     backend: str = "auto"
     threads: int = 0
 
-    def networks(self, model: Model, num_pixels: int) -> Networks:
-        """A model's programs, ready to run."""
-        return Networks(model, num_pixels, self.backend, self.threads or _num_cores())
+    def networks(
+        self, model: Model, num_pixels: int, roles: tuple[str, ...] = PROGRAMS
+    ) -> Networks:
+        """A model's programs of these roles, ready to run."""
+        return Networks(model, num_pixels, self.backend, self.threads or _num_cores(), roles)
 
 
 def _num_cores() -> int:
@@ -263,7 +265,7 @@ def decode(
         raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
     window = _pixel_window(file.header, region)
     runtime = Runtime(backend, threads)
-    networks = runtime.networks(chosen, window.shape[0] * window.shape[1])
+    networks = runtime.networks(chosen, window.shape[0] * window.shape[1], DECODING)
     whole = window.shape == (file.header.height, file.header.width)
     check = file.header.pixel_crc if whole else None
     first = _attempt(file, networks, window, check)
@@ -356,7 +358,7 @@ def _second_opinion(
             continue
         log.warning("backend %s: %s; decoding again with %s", used, first.error, name)
         runtime = Runtime(name, networks.threads)
-        others = runtime.networks(networks.model, file.header.num_pixels)
+        others = runtime.networks(networks.model, file.header.num_pixels, DECODING)
         other = _attempt(file, others, window, check)
         if other.error is None:
             choose.refuse(used, f"came to other pixels than {name}")

@@ -38,6 +38,8 @@ MAX_LEVELS = 64
 MAX_HYPER_CHANNELS = 256
 """A hyper-latent's table is its channel's number in 8 bits."""
 PROGRAMS = ("analysis", "hyper_analysis", "hyper_synthesis", "prior_a", "prior_b", "synthesis")
+DECODING = PROGRAMS[2:]
+"""The programs of a decoder; an encoder runs them all."""
 FORMAT = "image codec 1"
 _KEYS = (
     "format", "name", "info", "programs", "tables_y", "tables_z", "levels", "skip", "predicted",

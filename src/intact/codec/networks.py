@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 import numpy as np
 
-from intact.codec.model import Model
+from intact.codec.model import PROGRAMS, Model
 from intact.intnet.backends import choose
 
 
@@ -18,15 +18,23 @@ class Networks:
         pixels: of the image at hand; "auto" chooses by it.
         backend: "auto" or a name; see `intact.intnet.backends.choose`.
         threads: results do not depend on it.
+        roles: the programs that will run; only these are proven, which takes time.
 
     Raises:
         ValueError: the backend is unknown, or not available here.
     """
 
-    def __init__(self, model: Model, pixels: int, backend: str, threads: int) -> None:
+    def __init__(  # noqa: PLR0913 - four of them say how to compute
+        self,
+        model: Model,
+        pixels: int,
+        backend: str,
+        threads: int,
+        roles: tuple[str, ...] = PROGRAMS,
+    ) -> None:
         self.model, self.threads = model, threads
         name = cast(choose.Name | Literal["auto"], backend)  # `choose` refuses anything else
-        self.backend = choose.choose(list(model.programs.values()), pixels, name)
+        self.backend = choose.choose([model.programs[role] for role in roles], pixels, name)
 
     def run(self, name: str, inputs: dict[str, np.ndarray], level: int) -> dict[str, np.ndarray]:
         """Run a program at a level (an index into the model's levels)."""

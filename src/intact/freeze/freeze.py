@@ -23,8 +23,8 @@ NUM_LEVELS = 64
 DEAD_ZONE = 0.5
 """Rounding offset as a share of the step: 0.5 rounds to the nearest. Less makes zeros cheaper, and
 was measured to cost more than it saves (docs/decisions/0004)."""
-SKIP = 5
-"""Tables below it (sigma under 0.17 of a step) are not sent; docs/decisions/0004."""
+SKIP = 7
+"""Tables below it (sigma under 0.22 of a step) are not sent; docs/decisions/0004."""
 RADIUS = 600
 """Symbols beyond it are not counted; they are escapes anyway."""
 

@@ -122,8 +122,20 @@ def prove(name: Name, program: Program) -> Proof:
         except (ImportError, OSError, RuntimeError) as error:
             program.cache[key] = Proof(name, ok=False, reason=f"cannot be loaded: {error}")
         else:
-            program.cache[key] = prove_prepare(name, prepare, program)
+            program.cache[key] = prove_prepare(name, _keeping(name, prepare, program), program)
     return cast(Proof, program.cache[key])
+
+
+def _keeping(name: Name, prepare: Prepare, program: Program) -> Prepare:
+    """``prepare`` that leaves the program's own runner where `Chosen` looks for it."""
+
+    def keep(todo: Program) -> Runner:
+        runner = prepare(todo)
+        if todo is program:
+            program.cache.setdefault(f"runner {name}", runner)
+        return runner
+
+    return keep
 
 
 def refuse(name: Name, reason: str) -> None:
