@@ -24,7 +24,7 @@ class Networks:
         ValueError: the backend is unknown, or not available here.
     """
 
-    def __init__(  # noqa: PLR0913 - four of them say how to compute
+    def __init__(
         self,
         model: Model,
         pixels: int,

@@ -42,7 +42,9 @@ class Cursor:
             CorruptDataError: fewer remain.
         """
         if size > self.remaining:
-            raise self.corrupt(f"{what} needs {size} bytes, {self.remaining} remain")
+            raise self.corrupt(
+                f"{what} needs {size} bytes, {self.remaining} remain: it is cut short"
+            )
 
     def take(self, size: int, what: str) -> bytes:
         """Read ``size`` >= 0 bytes.
@@ -95,7 +97,9 @@ class Cursor:
         computed = zlib.crc32(memoryview(self.data)[start : self.position])
         stored = self.u32(f"CRC-32 of {what}")
         if stored != computed:
-            raise self.corrupt(f"CRC-32 of {what} is {computed:08x}, the file says {stored:08x}")
+            raise self.corrupt(
+                f"damaged: CRC-32 of {what} is {computed:08x}, the file says {stored:08x}"
+            )
 
     def finish(self) -> None:
         """Check that nothing is left.

@@ -20,6 +20,7 @@ from intact.container.limits import (
     LATENT_PX,
     MAX_PIXELS,
     MAX_SIDE_PX,
+    MAX_TILE_BYTES,
     MAX_TILE_LOG2,
     MIN_TILE_BYTES,
     MIN_TILE_LOG2,
@@ -174,7 +175,9 @@ def read_magic(cursor: Cursor, magic: bytes, major: int) -> None:
     if found != magic:
         if found[:4] == magic[:4]:
             raise CorruptDataError(f"{cursor.name}: line ends were changed, as in a text transfer")
-        raise CorruptDataError(f"{cursor.name}: starts with {found!r}, must start with {magic!r}")
+        raise CorruptDataError(
+            f"not an Intact {cursor.name}: starts with {found!r}, must start with {magic!r}"
+        )
     version = cursor.u8("version")
     if version >> 4 != major:
         raise UnsupportedError(
@@ -256,8 +259,8 @@ def unpack_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     cursor.need(header.num_tiles * (1 + MIN_TILE_BYTES), f"{header.num_tiles} tiles")
     lengths: list[int] = []
     for _ in range(header.num_tiles):
-        lengths.append(cursor.varint(MIN_TILE_BYTES, cursor.remaining, "length of a tile"))
-    cursor.need(sum(lengths), "the tiles")
+        lengths.append(cursor.varint(MIN_TILE_BYTES, MAX_TILE_BYTES, "length of a tile"))
+    cursor.need(sum(lengths), "the payload")
     tiles = tuple([cursor.take(length, "a tile") for length in lengths])
     cursor.check_crc(0, "header and payload")
     chunks = read_chunks(cursor)
