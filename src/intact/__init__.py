@@ -9,6 +9,7 @@ from intact.errors import (
     CorruptDataError as CorruptDataError,
     IntactError as IntactError,
     ModelError as ModelError,
+    NotExactError as NotExactError,
     UnsupportedError as UnsupportedError,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "CorruptDataError",
     "UnsupportedError",
     "ModelError",
+    "NotExactError",
 ]
 
 # Loaded when first asked for (PEP 562): `intact --version` then needs no NumPy.

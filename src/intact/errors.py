@@ -22,3 +22,7 @@ class UnsupportedError(IntactError):
 
 class ModelError(IntactError):
     """A model (its tables, networks or description) breaks a rule of the specification."""
+
+
+class NotExactError(IntactError):
+    """Two backends of this machine come to different integers: one of them is wrong."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from intact import CorruptDataError, ModelError, UnsupportedError
+from intact import CorruptDataError, ModelError, NotExactError, UnsupportedError
 from intact.codec import image as codec
 from intact.codec.image import Encoder, Runtime, decode, encode, search_level
 from intact.codec.model import Model
@@ -335,6 +335,26 @@ def test_numpy_alone_asks_the_reference_about_small_images_only(
     with pytest.raises(CorruptDataError, match="checksum"):
         decode(wrong, model=tiny, backend="numpy")
     assert asked == ["numpy", *second]
+
+
+@pytest.mark.skipif("native" not in choose.available(), reason="the extension is not built")
+def test_a_second_backend_notices_what_the_encoders_own_cannot(tiny, monkeypatch):
+    """The checksum comes from the backend that made the pixels: alone it never disagrees."""
+    assert encode(picture(40, 40), model=tiny, check=True) == encode(picture(40, 40), model=tiny)
+    true_run = Networks.run
+
+    def broken(self, name, inputs, level):
+        outputs = true_run(self, name, inputs, level)
+        if name == "synthesis" and self.backend.name == "native":
+            outputs["pixels"][3, 4, 1] ^= 1
+        return outputs
+
+    monkeypatch.setattr(Networks, "run", broken)
+    silent = encode(picture(40, 40), model=tiny, backend="native")
+    with pytest.raises(CorruptDataError, match="checksum"):
+        decode(silent, model=tiny, backend="numpy")
+    with pytest.raises(NotExactError, match="native encoded, numpy decodes"):
+        encode(picture(40, 40), model=tiny, backend="native", check=True)
 
 
 @pytest.mark.parametrize("highest", range(-1, 8))

@@ -61,6 +61,10 @@ def encode(
     embed_model: Annotated[
         bool, typer.Option("--embed-model", help="Put the model into the file, megabytes long.")
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Decode with a second backend, too, before writing."),
+    ] = False,
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
     as_json: Json = False,
@@ -95,10 +99,14 @@ def encode(
             encoded = encoder.encode(chosen.levels.of_quality(wanted))
         else:
             encoded = search(encoder, target, bar, source)
+        checked = encoder.check(encoded) if check else None
         write(name, encoded.data)
         if encoded.note and not quiet:
             complain(encoded.note, source)
-        return _result(encoder, encoded, source, name, time.perf_counter() - start)
+        result, line = _result(encoder, encoded, source, name, time.perf_counter() - start)
+        if checked is not None:
+            result["checked_with"] = checked
+        return result, line
 
     return each(pairs, one, label="encoding", as_json=as_json, quiet=quiet)
 

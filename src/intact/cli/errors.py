@@ -12,7 +12,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from intact.errors import CorruptDataError, IntactError, ModelError, UnsupportedError
+from intact.errors import (
+    CorruptDataError,
+    IntactError,
+    ModelError,
+    NotExactError,
+    UnsupportedError,
+)
 
 
 class Code(enum.IntEnum):
@@ -38,7 +44,7 @@ MEANINGS = {
     Code.MODEL: "a model is missing or breaks a rule",
     Code.SYSTEM: "cannot read or write, or no memory",
     Code.UNREACHABLE: "no level meets the target; training diverged",
-    Code.NOT_EXACT: "verify: a backend of this machine is not exact",
+    Code.NOT_EXACT: "a backend of this machine is not exact (verify, encode --check)",
     Code.BUG: "a bug in Intact, with a traceback",
     Code.INTERRUPTED: "interrupted",
 }
@@ -52,10 +58,6 @@ class UnreachableError(Exception):
     """What was asked for cannot be had with this model."""
 
 
-class NotExactError(Exception):
-    """A backend gave other integers than the reference."""
-
-
 def describe(error: BaseException) -> tuple[Code, str | None, str]:
     """Exit code, file name if the error knows one, and message of an exception.
 
@@ -67,6 +69,8 @@ def describe(error: BaseException) -> tuple[Code, str | None, str]:
             return Code.DAMAGED, None, str(error)
         case UnsupportedError():
             return Code.UNSUPPORTED, None, str(error)
+        case NotExactError():
+            return Code.NOT_EXACT, None, str(error)
         case ModelError() | IntactError():
             return Code.MODEL, None, str(error)
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] != "intact":
@@ -80,8 +84,6 @@ def describe(error: BaseException) -> tuple[Code, str | None, str]:
             return Code.SYSTEM, None, "not enough memory"
         case UnreachableError() | FloatingPointError():
             return Code.UNREACHABLE, None, str(error)
-        case NotExactError():
-            return Code.NOT_EXACT, None, str(error)
         case ValueError():
             return Code.USAGE, None, str(error)
         case KeyboardInterrupt():

@@ -108,9 +108,9 @@ def _decode(data: bytes, override: str | None, backend: str, threads: int) -> np
     Raises:
         NotExactError: the file is intact, but not thanks to this backend.
     """
-    from intact.cli.errors import NotExactError
     from intact.codec.image import decode, model_of
     from intact.container.image_file import unpack_image
+    from intact.errors import NotExactError
     from intact.intnet.backends import choose
 
     decoded = decode(data, model=override, backend=backend, threads=threads)

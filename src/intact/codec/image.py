@@ -33,7 +33,7 @@ from intact.container.image_file import (
     unpack_image,
 )
 from intact.container.limits import MAX_PIXELS, MAX_TILE_LOG2
-from intact.errors import CorruptDataError, ModelError
+from intact.errors import CorruptDataError, ModelError, NotExactError
 from intact.intnet.backends import choose
 
 log = logging.getLogger(__name__)
@@ -173,6 +173,32 @@ class Encoder:
         data = pack_image(ImageFile(header, payloads, tuple(extra)))
         return Encoded(data, level, decoded, source.note)
 
+    def check(self, encoded: Encoded) -> str:
+        """Decode a file with another backend than the one that made it, before anybody trusts it.
+
+        The encoder computes the checksum of the pixels with the backend that also makes them: were
+        it wrong in both in the same way, only a decoder elsewhere would notice.
+
+        Returns:
+            The other backend's name.
+
+        Raises:
+            NotExactError: it does not come to the encoder's pixels.
+        """
+        used = self.networks.backend.name
+        others = (name for name in ("numpy", "native", "reference") if name != used)
+        other = next(name for name in others if name in choose.available())
+        try:
+            decoded = decode(
+                encoded.data, model=self.model, backend=other, threads=self.networks.threads
+            )
+            same = np.array_equal(decoded.pixels.reshape(encoded.pixels.shape), encoded.pixels)
+        except CorruptDataError:
+            same = False
+        if not same:
+            raise NotExactError(f"what backend {used} encoded, {other} decodes to other pixels")
+        return other
+
     def psnr(self, encoded: Encoded) -> float:
         """PSNR in dB over the color channels."""
         channels = self.source.mode.color_channels
@@ -197,6 +223,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     model: str | Model | None = None,
     metadata: Mapping[str, bytes | None] | None = None,
     embed_model: bool = False,
+    check: bool = False,
     backend: str = "auto",
     threads: int = 0,
 ) -> bytes:
@@ -208,6 +235,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         model: a `Model`, the name of one, or a path; None takes the default.
         metadata: overrides of "exif", "icc_profile", "xmp"; b"" drops one.
         embed_model: put the model into the file, which then needs nothing else to decode.
+        check: decode with an independent backend, too, before the file is returned; for archives.
         backend: "auto", "native", "numpy", "torch" or "reference": same bytes from each.
         threads: 0 takes all cores; same bytes from any number.
 
@@ -217,6 +245,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     Raises:
         UnsupportedError: 16-bit, floating-point and CMYK images.
         ValueError: quality outside 0..100, an empty or misshapen array.
+        NotExactError: ``check`` failed: a backend of this machine computes wrong.
 
     Example:
         >>> import numpy as np
@@ -228,7 +257,10 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     level = chosen.levels.of_quality(quality)
     runtime = Runtime(backend, threads)
     encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model)
-    return encoder.encode(level).data
+    encoded = encoder.encode(level)
+    if check:
+        encoder.check(encoded)
+    return encoded.data
 
 
 def decode(
