@@ -43,8 +43,8 @@ def test_only_the_first_position_has_no_neighbor(shape):
 
 def test_averages_round_half_up():
     step = lattice.steps(2, 2)[1]  # two positions with two neighbors each
-    assert step.average(np.array([[[0], [9], [9], [1]]])).tolist() == [[[1], [1]]]
-    assert step.average(np.array([[[0], [9], [9], [-1]]])).tolist() == [[[0], [0]]]
+    assert step.blend(np.array([[[0], [9], [9], [1]]])).tolist() == [[[1], [1]]]
+    assert step.blend(np.array([[[0], [9], [9], [-1]]])).tolist() == [[[0], [0]]]
 
 
 @pytest.mark.parametrize("shape", [(16, 32), (6, 10)])

@@ -20,7 +20,10 @@ FILES = [
     if "backends" not in path.relative_to(SOURCE).parts
 ]
 # What of `codec` decides which symbols and pixels there are.
-FILES += [SOURCE / "codec" / name for name in ("latents.py", "model.py", "windows.py")]
+FILES += [
+    SOURCE / "codec" / name
+    for name in ("lattice.py", "latents.py", "model.py", "repeats.py", "windows.py")
+]
 # From the quality a person gives to a level: only the encoder asks, and the file holds the level.
 EXEMPT = {"of_quality"}
 FLOAT_NAMES = {"float", "complex", "float16", "float32", "float64", "f2", "f4", "f8", "double"}

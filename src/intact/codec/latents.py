@@ -5,9 +5,10 @@
     pass B (odd):                  mean, theta = prior_b(f, latents of pass A)
 
 The means of the leading channels, the colors, are corrected by their neighbors
-(`intact.codec.lattice`). A tile's message holds its z, then its pass A, then its pass B. A symbol's
-table follows from theta and the level; a table below the model's ``skip`` means the symbol is 0 and
-is not sent. Normative: docs/spec/image.md.
+(`intact.codec.lattice`). A tile's message holds which hyper-latents repeat
+(`intact.codec.repeats`), its z, then its pass A, then its pass B. A symbol's table follows from theta
+and the level; a table below the model's ``skip`` means the symbol is 0 and is not sent. Normative:
+docs/spec/image.md.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from intact.bits.fast import Decoder, encode
+from intact.codec import repeats
 from intact.codec.lattice import correct_pass_a, correct_pass_b
 from intact.codec.model import HYPER_RATIO, NUM_SCALES, THETA_SHIFT, Model
 from intact.codec.networks import Networks
@@ -104,9 +106,9 @@ def dequantize(mean: np.ndarray, symbols: np.ndarray, step: int) -> np.ndarray:
     return np.clip(value, -32768, 32767).astype(np.int16)
 
 
-def hyper_indexes(window: Window, channels: int) -> np.ndarray:
-    """The table of each hyper-latent of a window: its channel."""
-    return np.tile(np.arange(channels, dtype=np.uint8), window.shape[0] * window.shape[1])
+def hyper_indexes(positions: int, channels: int) -> np.ndarray:
+    """The table of each hyper-latent of some positions: its channel."""
+    return np.tile(np.arange(channels, dtype=np.uint8), positions)
 
 
 def features(networks: Networks, z: np.ndarray, level: int, window: Window) -> np.ndarray:
@@ -182,14 +184,7 @@ def encode_latents(model: Model, plan: Plan, layout: Layout) -> tuple[bytes, ...
     payloads = []
     for number in range(_num_tiles(layout)):
         tile = layout.tile(number)
-        cells = tile.shrink(HYPER_RATIO)
-        parts = [
-            (
-                plan.z[cells.slices].reshape(-1).astype(np.int32),
-                hyper_indexes(cells, model.hyper_channels),
-                model.tables_z,
-            )
-        ]
+        parts = _hyper_parts(model, plan.z[tile.shrink(HYPER_RATIO).slices])
         symbols, index = plan.symbols[tile.slices], plan.index[tile.slices]
         mask = plan.mask[tile.slices]
         for wanted in (mask, ~mask):
@@ -197,6 +192,18 @@ def encode_latents(model: Model, plan: Plan, layout: Layout) -> tuple[bytes, ...
             parts.append((symbols[sent], index[sent], model.tables_y))
         payloads.append(encode(parts))
     return tuple(payloads)
+
+
+def _hyper_parts(model: Model, z: np.ndarray) -> list[repeats.Part]:
+    """The parts of a message that hold the hyper-latents [h, w, n] of a tile."""
+    bank, n = model.tables_z, model.hyper_channels
+    symbols = z.reshape(-1, n).astype(np.int32)
+    entries = bank.entries_of(symbols.ravel(), hyper_indexes(len(symbols), n).astype(np.uint16))
+    costs = bank.encode_costs[entries].reshape(-1, n).sum(axis=1, dtype=np.int64)
+    mode, repeating = repeats.find_repeats(z, costs)
+    sent = symbols[~repeating]
+    hyper = (sent.ravel(), hyper_indexes(len(sent), n), bank)
+    return [*repeats.parts(mode, repeating), hyper]
 
 
 def _num_tiles(layout: Layout) -> int:
@@ -217,10 +224,15 @@ class _Tiles:
         for number in self.layout.tiles(window):
             cells = self.layout.tile(number).shrink(HYPER_RATIO)
             decoder = self.decoders[number] = Decoder(self.payloads[number])
-            indexes = hyper_indexes(cells, self.model.hyper_channels)
+            repeating = repeats.read(decoder.decode, cells.shape[0] * cells.shape[1])
+            indexes = hyper_indexes(int((~repeating).sum()), self.model.hyper_channels)
             symbols = decoder.decode(indexes, self.model.tables_z)
+            part = np.zeros((repeating.size, self.model.hyper_channels), np.int8)
             # A damaged file may hold any symbol; the checksums decide, the network needs int8.
-            z[cells.within(outer)] = np.clip(symbols, -128, 127).reshape(*cells.shape, -1)
+            part[~repeating] = np.clip(symbols, -128, 127).reshape(-1, part.shape[1])
+            part = part.reshape(*cells.shape, -1)
+            repeats.fill(part, repeating)
+            z[cells.within(outer)] = part
         return z
 
     def symbols(self, outer: Window, index: np.ndarray, mask: np.ndarray) -> np.ndarray:

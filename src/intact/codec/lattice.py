@@ -41,7 +41,7 @@ class Step:
     exists: np.ndarray
     count: np.ndarray
 
-    def average(self, values: np.ndarray) -> np.ndarray:
+    def blend(self, values: np.ndarray) -> np.ndarray:
         """int64 [b, n, k]: the neighbors' mean of values [b, h * w, k], rounded half up."""
         found = np.where(self.exists[:, :, None], values[:, self.neighbors], 0)
         total, count = found.sum(axis=1, dtype=np.int64), np.maximum(self.count, 1)[:, None]
@@ -127,7 +127,7 @@ def correct_pass_a(mean: np.ndarray, code: Code, *arrays: np.ndarray) -> np.ndar
         corrected, wrong = flat.copy(), np.zeros(flat.shape, np.int64)
         for step in steps(height, width)[0]:
             here = flat[:, step.positions].astype(np.int64)
-            means = np.clip(here + step.average(wrong), -32768, 32767).astype(np.int16)
+            means = np.clip(here + step.blend(wrong), -32768, 32767).astype(np.int16)
             values = code(means, *(other[:, step.positions] for other in others))
             corrected[:, step.positions] = means
             wrong[:, step.positions] = values - here
@@ -150,7 +150,7 @@ def correct_pass_b(mean: np.ndarray, latents: np.ndarray) -> np.ndarray:
     for rows, columns, height, width in regions(*mean.shape[:2]):
         step = steps(height, width)[1]
         flat = to_blocks(mean[rows, columns], height, width).astype(np.int64)
-        flat[:, step.positions] += step.average(to_blocks(latents[rows, columns], height, width))
+        flat[:, step.positions] += step.blend(to_blocks(latents[rows, columns], height, width))
         flat = np.clip(flat, -32768, 32767).astype(np.int16)
         wide = (columns.stop - columns.start) // width
         result[rows, columns] = from_blocks(flat, height, width, wide)
