@@ -6,8 +6,8 @@
 
 The means of the leading channels, the colors, are corrected by their neighbors
 (`intact.codec.lattice`). A tile's message holds which hyper-latents repeat
-(`intact.codec.repeats`), its z, then its pass A, then its pass B. A symbol's table follows from theta
-and the level; a table below the model's ``skip`` means the symbol is 0 and is not sent. Normative:
+(`intact.codec.repeats`), its z, its pass A, and its pass B. A symbol's table follows from theta and
+the level; a table below the model's ``skip`` means the symbol is 0 and is not sent. Normative:
 docs/spec/image.md.
 """
 
