@@ -1,0 +1,105 @@
+r"""The same files and pixels on processors that are not here: emulated, but whole.
+
+    apt-get install qemu-user-static debootstrap gcc-aarch64-linux-gnu gcc-s390x-linux-gnu \
+        gcc-arm-linux-gnueabihf gcc-powerpc64le-linux-gnu
+    python benchmarks/platforms.py [--arch arm64 s390x armhf ppc64el] [--work /tmp/platforms]
+
+For each architecture: Debian's own Python, NumPy and Pillow for it (debootstrap; nothing is
+configured or run natively), our C compiled for it, and `benchmarks/platform_check.py` under
+qemu-user: all golden images, the demo's photograph decoded and encoded again, with every backend.
+arm64 has NEON, armhf and s390x are 32-bit and big-endian. Emulation says nothing of speed.
+Writes benchmarks/results/platforms.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "platforms.csv"
+MIRROR = "http://deb.debian.org/debian"
+RELEASE = "bookworm"
+PACKAGES = "python3,python3-numpy,python3-pil,libblas3,liblapack3,libgfortran5"
+ARCHITECTURES = {
+    # Debian's name: (qemu's name, compiler's and libraries' triplet)
+    "arm64": ("aarch64", "aarch64-linux-gnu"),
+    "armhf": ("arm", "arm-linux-gnueabihf"),
+    "s390x": ("s390x", "s390x-linux-gnu"),
+    "ppc64el": ("ppc64le", "powerpc64le-linux-gnu"),
+}
+
+
+def install(arch: str, root: Path) -> None:
+    """Unpack Debian's Python for an architecture below ``root``, once."""
+    done = root / ".unpacked"
+    if done.exists():
+        return
+    shutil.rmtree(root, ignore_errors=True)
+    options = ["--foreign", f"--arch={arch}", "--variant=minbase", f"--include={PACKAGES}"]
+    subprocess.run(["debootstrap", *options, RELEASE, str(root), MIRROR], check=True,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+    for package in sorted((root / "var/cache/apt/archives").glob("*.deb")):
+        subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True)
+    done.touch()
+
+
+def build(triplet: str, site: Path) -> None:
+    """Copy the package and compile its C for another processor."""
+    shutil.rmtree(site, ignore_errors=True)
+    shutil.copytree(ROOT / "src" / "intact", site / "intact",
+                    ignore=shutil.ignore_patterns("_native*", "__pycache__"))  # fmt: skip
+    sources = sorted(str(p) for p in (ROOT / "native").glob("*.c") if p.name != "module.c")
+    flags = ["-O3", "-g0", "-std=c11", "-fPIC", "-shared", f"-I{ROOT / 'native'}"]
+    target = str(site / "intact" / "_native.abi3.so")
+    subprocess.run([f"{triplet}-gcc", *flags, *sources, "-o", target], check=True)
+
+
+def check(qemu: str, triplet: str, root: Path, site: Path) -> list[dict[str, str]]:
+    """Run the check under emulation; one row per backend."""
+    libraries = f"/usr/lib/{triplet}"
+    python = next((root / "usr/bin").glob("python3.*[0-9]"))
+    environment = {
+        **os.environ,
+        "QEMU_LD_PREFIX": str(root),
+        "QEMU_SET_ENV": f"LD_LIBRARY_PATH={libraries}/blas:{libraries}/lapack",
+        "PYTHONHOME": str(root / "usr"),
+        "PYTHONPATH": f"{site}:{root / 'usr/lib/python3/dist-packages'}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    environment.pop("LD_LIBRARY_PATH", None)
+    script = str(ROOT / "benchmarks" / "platform_check.py")
+    command = [f"qemu-{qemu}-static", str(python), script]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def main() -> None:
+    """Check and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--arch", nargs="+", default=list(ARCHITECTURES), choices=ARCHITECTURES)
+    parser.add_argument("--work", type=Path, default=Path("/tmp/platforms"))
+    args = parser.parse_args()
+    rows: list[dict[str, str]] = []
+    for arch in args.arch:
+        qemu, triplet = ARCHITECTURES[arch]
+        root, site = args.work / arch / "root", args.work / arch / "site"
+        root.parent.mkdir(parents=True, exist_ok=True)
+        install(arch, root)
+        build(triplet, site)
+        for row in check(qemu, triplet, root, site):
+            rows.append({"architecture": arch, **row})
+            print(*rows[-1].values(), sep="  ", flush=True)
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
