@@ -62,7 +62,7 @@ def build(triplet: str, site: Path) -> None:
 
 def check(qemu: str, triplet: str, root: Path, site: Path) -> list[dict[str, str]]:
     """Run the check under emulation; one row per backend."""
-    libraries = f"/usr/lib/{triplet}"
+    libraries = root / "usr/lib" / triplet
     python = next((root / "usr/bin").glob("python3.*[0-9]"))
     environment = {
         **os.environ,
@@ -75,7 +75,7 @@ def check(qemu: str, triplet: str, root: Path, site: Path) -> list[dict[str, str
     environment.pop("LD_LIBRARY_PATH", None)
     script = str(ROOT / "benchmarks" / "platform_check.py")
     command = [f"qemu-{qemu}-static", str(python), script]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 

@@ -110,16 +110,21 @@ class TableBank:
         return self.sizes.size
 
     @cached_property
+    def _counts(self) -> np.ndarray:
+        """`sizes` as intp[t], which is what NumPy repeats by: on 32-bit machines not int64."""
+        return self.sizes.astype(np.intp)
+
+    @cached_property
     def cums(self) -> Int32[np.ndarray, " e"]:
         """First slot of each entry, counted from its table's slot 0."""
         sums = np.cumsum(self.freqs, dtype=np.int64) - self.freqs
-        return (sums - TOTAL * np.repeat(np.arange(self.num_tables), self.sizes)).astype(np.int32)
+        return (sums - TOTAL * np.repeat(np.arange(self.num_tables), self._counts)).astype(np.int32)
 
     @cached_property
     def values(self) -> Int32[np.ndarray, " e"]:
         """Symbol of each entry; at an escape the first symbol above the table."""
-        within = np.arange(self.freqs.size) - np.repeat(self.starts, self.sizes)
-        return (within + np.repeat(self.minimums, self.sizes)).astype(np.int32)
+        within = np.arange(self.freqs.size) - np.repeat(self.starts, self._counts)
+        return (within + np.repeat(self.minimums, self._counts)).astype(np.int32)
 
     @cached_property
     def costs(self) -> Int64[np.ndarray, " e"]:
@@ -151,7 +156,7 @@ class TableBank:
     @cached_property
     def slot_entries(self) -> UInt32[np.ndarray, " slots"]:
         """Entry of every slot, TOTAL slots a table: the inverse of `cums` by brute force."""
-        return np.repeat(np.arange(self.freqs.size, dtype=np.uint32), self.freqs)
+        return np.repeat(np.arange(self.freqs.size, dtype=np.uint32), self.freqs.astype(np.intp))
 
     @cached_property
     def row_steps(self) -> UInt32[np.ndarray, " slots"]:
@@ -271,7 +276,7 @@ def _check(bank: TableBank) -> None:
         raise ModelError("table bank: a symbol is outside -2**30 .. 2**30")
     if int(bank.freqs.min()) < 1 or int(bank.freqs.max()) >= TOTAL:
         raise ModelError(f"table bank: a frequency is outside 1 .. {TOTAL - 1}")
-    sums = np.add.reduceat(bank.freqs.astype(np.int64), bank.starts)
+    sums = np.add.reduceat(bank.freqs.astype(np.int64), bank.starts.astype(np.intp))
     if np.any(sums != TOTAL):
         table = int(np.argmax(sums != TOTAL))
         raise ModelError(f"table {table}: frequencies sum to {sums[table]}, not {TOTAL}")

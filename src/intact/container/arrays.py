@@ -93,7 +93,7 @@ def _from_varints(data: bytes, count: int, what: str) -> NDArray[np.int64]:
         raise CorruptDataError(f"{what}: {last.size} varints, must be {count}")
     if count == 0:
         return np.zeros(0, np.int64)
-    first = np.concatenate([np.zeros(1, np.int64), last[:-1] + 1])
+    first = np.concatenate([np.zeros(1, np.intp), last[:-1] + 1])
     sizes = last - first + 1
     overflow = (sizes > 10) | ((sizes == 10) & (digits[last] > 1))
     if np.any(overflow | ((sizes > 1) & (digits[last] == 0))):
