@@ -5,8 +5,8 @@
 Every point is a file written by `intact.encode` and pixels that `intact.decode` returned. With
 ``--twin`` the float network of a training run is measured too: its symbols are coded with the same
 tables by the same coder, into the same container, so that the difference is the integers' alone.
-Writes benchmarks/results/rd_kodak.csv (codec, quality, bpp, psnr, ms_ssim, and per image with
---per-image) and prints BD-rates against benchmarks/results/baselines_kodak.csv.
+Writes benchmarks/results/rd_kodak.csv (codec, quality, bpp, psnr, ms_ssim) and
+rd_kodak_per_image.csv, and prints BD-rates against benchmarks/results/baselines_kodak.csv.
 """
 
 from __future__ import annotations
@@ -76,9 +76,12 @@ class Twin:
             mask = pass_a_mask(layout.whole, model.latent_channels, model.predicted)
             tm = torch.from_numpy(mask)
 
-            def code(p: dict) -> tuple:
+            def tables(p: dict) -> np.ndarray:
                 theta = (p["theta"] * 24).round().clamp(0, 255)[0].numpy().astype(np.uint8)
-                index = table_indexes(theta, shift)
+                return table_indexes(theta, shift)
+
+            def code(p: dict) -> tuple:
+                index = tables(p)
                 r = (y - p["mean"]) / step
                 s = torch.sign(r) * torch.floor(r.abs() + dead_zone)
                 s = s * torch.from_numpy(index >= model.skip)
@@ -86,7 +89,8 @@ class Twin:
 
             a = nets["prior_a"]({"f": f}, t)
             steps = torch.full((1, 1, 1, 1), step)
-            a["mean"][..., :k] = correct_means_a(a["mean"][..., :k], y[..., :k], steps)
+            sent = torch.from_numpy(tables(a)[None, ..., :k] >= model.skip)
+            a["mean"][..., :k] = correct_means_a(a["mean"][..., :k], y[..., :k], steps, sent)
             sa, ia, ya = code(a)
             ya = ya * tm
             b = nets["prior_b"]({"f": f, "y": ya}, t)

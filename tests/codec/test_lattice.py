@@ -15,36 +15,36 @@ GRIDS = [*SHAPES, (17, 16), (16, 33), (40, 64)]
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_position_comes_once_and_after_its_neighbors(shape):
-    pass_a, pass_b = lattice.steps(*shape)
+    pass_a, pass_b = lattice.stages(*shape)
     order = np.full(shape[0] * shape[1], -1)
-    for number, step in enumerate((*pass_a, pass_b)):
-        assert (order[step.positions] == -1).all()
-        assert (order[step.neighbors][step.exists] >= 0).all()
-        assert (order[step.neighbors][step.exists] < number).all()
-        order[step.positions] = number
+    for number, stage in enumerate((*pass_a, pass_b)):
+        assert (order[stage.positions] == -1).all()
+        assert (order[stage.neighbors][stage.exists] >= 0).all()
+        assert (order[stage.neighbors][stage.exists] < number).all()
+        order[stage.positions] = number
     assert (order >= 0).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_steps_of_pass_a_are_its_positions(shape):
-    pass_a, pass_b = lattice.steps(*shape)
+def test_the_stages_of_pass_a_are_its_positions(shape):
+    pass_a, pass_b = lattice.stages(*shape)
     mask = pass_a_mask(Window(0, 0, *shape), 1, predicted=1).ravel()
-    positions = np.concatenate([step.positions for step in pass_a])
+    positions = np.concatenate([stage.positions for stage in pass_a])
     assert np.array_equal(np.sort(positions), np.flatnonzero(mask))
     assert np.array_equal(np.sort(pass_b.positions), np.flatnonzero(~mask))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_only_the_first_position_has_no_neighbor(shape):
-    pass_a, pass_b = lattice.steps(*shape)
+    pass_a, pass_b = lattice.stages(*shape)
     alone = [p for s in (*pass_a, pass_b) for p in s.positions[s.count == 0]]
     assert alone == [0]
 
 
 def test_averages_round_half_up():
-    step = lattice.steps(2, 2)[1]  # two positions with two neighbors each
-    assert step.blend(np.array([[[0], [9], [9], [1]]])).tolist() == [[[1], [1]]]
-    assert step.blend(np.array([[[0], [9], [9], [-1]]])).tolist() == [[[0], [0]]]
+    stage = lattice.stages(2, 2)[1]  # two positions with two neighbors each
+    assert stage.blend(np.array([[[0], [9], [9], [1]]])).tolist() == [[[1], [1]]]
+    assert stage.blend(np.array([[[0], [9], [9], [-1]]])).tolist() == [[[0], [0]]]
 
 
 @pytest.mark.parametrize("shape", [(16, 32), (6, 10)])

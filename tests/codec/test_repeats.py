@@ -75,7 +75,7 @@ def test_an_unknown_mode_is_refused(symbol):
 def test_an_unknown_flag_is_refused(flag):
     flags = np.array([0, flag, 1], np.int32)
     parts = [*repeats.parts(2, np.zeros(4, bool))[:1], (flags, np.full(3, 2), repeats.BANK)]
-    with pytest.raises(CorruptDataError, match="neither 0 nor 1"):
+    with pytest.raises(CorruptDataError, match=rf"repeat flag 1 is {flag}, must be 0 or 1"):
         repeats.read(Decoder(encode(parts)).decode, 4)
 
 

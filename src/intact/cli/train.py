@@ -96,7 +96,8 @@ def keep_memory() -> None:
         (trim_threshold, (1 << 31) - 1),
         (top_pad, 1 << 26),
     ):
-        mallopt(option, size)
+        if not mallopt(option, size):  # musl takes none of them
+            return
 
 
 def line(scalars: dict[str, float]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from intact.bits.fast import Backend
 from intact.codec import pixels as px
 from intact.codec.latents import Layout, decode_latents, encode_latents, plan_latents
 from intact.codec.model import DECODING, LATENT_PX, PROGRAMS, Model
@@ -33,7 +34,7 @@ from intact.container.image_file import (
     unpack_image,
 )
 from intact.container.limits import MAX_PIXELS, MAX_TILE_LOG2
-from intact.errors import CorruptDataError, ModelError, NotExactError
+from intact.errors import CorruptDataError, ModelError, NotExactError, UnsupportedError
 from intact.intnet.backends import choose
 
 log = logging.getLogger(__name__)
@@ -177,27 +178,42 @@ class Encoder:
         """Decode a file with another backend than the one that made it, before anybody trusts it.
 
         The encoder computes the checksum of the pixels with the backend that also makes them: were
-        it wrong in both in the same way, only a decoder elsewhere would notice.
+        it wrong in both in the same way, only a decoder elsewhere would notice. What native code
+        has coded is decoded in Python, entropy coder included.
 
         Returns:
             The other backend's name.
 
         Raises:
             NotExactError: it does not come to the encoder's pixels.
+            UnsupportedError: no other backend is exact here, or none that is fast enough.
         """
-        used = self.networks.backend.name
-        others = (name for name in ("numpy", "native", "reference") if name != used)
-        other = next(name for name in others if name in choose.available())
-        try:
-            decoded = decode(
-                encoded.data, model=self.model, backend=other, threads=self.networks.threads
-            )
-            same = np.array_equal(decoded.pixels.reshape(encoded.pixels.shape), encoded.pixels)
-        except CorruptDataError:
-            same = False
-        if not same:
+        used, pixels = self.networks.backend.name, self.height * self.width
+        networks = self._other_networks()
+        if networks is None:
+            raise UnsupportedError(f"no second backend here for {pixels} pixels")
+        other = networks.backend.name
+        # Not `decode`, which asks others where two backends differ: one of them is ours.
+        window = Window(0, 0, self.height, self.width)
+        coder: Backend | None = "python" if used == "native" else None
+        attempt = _attempt(unpack_image(encoded.data), networks, window, None, coder)
+        if attempt.error is not None or not np.array_equal(attempt.pixels, encoded.pixels):
             raise NotExactError(f"what backend {used} encoded, {other} decodes to other pixels")
         return other
+
+    def _other_networks(self) -> Networks | None:
+        """The decoder's programs on another backend than the encoder's, or None."""
+        pixels = self.height * self.width
+        for name in ("numpy", "native", "torch", "reference"):
+            too_slow = name == "reference" and pixels > REFERENCE_PIXELS
+            if name not in choose.available() or too_slow:
+                continue
+            runtime = Runtime(name, self.networks.threads)
+            networks = runtime.networks(self.model, pixels, DECODING)
+            # One that failed its probes gives way to another, which may be the encoder's.
+            if networks.backend.name == name != self.networks.backend.name:
+                return networks
+        return None
 
     def psnr(self, encoded: Encoded) -> float:
         """PSNR in dB over the color channels."""
@@ -360,10 +376,16 @@ class _Attempt:
     error: CorruptDataError | None = None
 
 
-def _attempt(file: ImageFile, networks: Networks, window: Window, check: int | None) -> _Attempt:
+def _attempt(
+    file: ImageFile,
+    networks: Networks,
+    window: Window,
+    check: int | None,
+    coder: Backend | None = None,
+) -> _Attempt:
     """As `_decode_pixels`, compared with a checksum where there is one."""
     try:
-        pixels = _decode_pixels(file, networks, window)
+        pixels = _decode_pixels(file, networks, window, coder)
     except CorruptDataError as error:
         return _Attempt(np.zeros(0, np.uint8), error)
     if check is None or _checksum(pixels) == check:
@@ -400,13 +422,15 @@ def _second_opinion(
     raise first.error
 
 
-def _decode_pixels(file: ImageFile, networks: Networks, window: Window) -> np.ndarray:
-    """uint8 [h, w, c]: the pixels of a window."""
+def _decode_pixels(
+    file: ImageFile, networks: Networks, window: Window, coder: Backend | None = None
+) -> np.ndarray:
+    """uint8 [h, w, c]: the pixels of a window. ``coder`` is the entropy coder's backend."""
     header = file.header
     layout = Layout(header.latent_shape, header.tile_log2)
     margin = reach(networks.model.programs["synthesis"])["y"]
     needed = window.shrink(LATENT_PX).grow(margin, 1, layout.shape)
-    latents, outer = decode_latents(networks, file.tiles, header.level, layout, needed)
+    latents, outer = decode_latents(networks, file.tiles, header.level, layout, needed, coder=coder)
     latents = np.ascontiguousarray(latents[needed.within(outer)])
     out = networks.run("synthesis", {"y": latents}, header.level)["pixels"]
     top, left = needed.top * LATENT_PX, needed.left * LATENT_PX

@@ -4,8 +4,8 @@
     pass A (y + x + channel even): mean, theta = prior_a(f)
     pass B (odd):                  mean, theta = prior_b(f, latents of pass A)
 
-The means of the leading channels, the colors, are corrected by their neighbors
-(`intact.codec.lattice`). A tile's message holds which hyper-latents repeat
+Of the leading channels, the colors, pass A has y + x even, and their means are corrected by their
+neighbors (`intact.codec.lattice`). A tile's message holds which hyper-latents repeat
 (`intact.codec.repeats`), its z, its pass A, and its pass B. A symbol's table follows from theta and
 the level; a table below the model's ``skip`` means the symbol is 0 and is not sent. Normative:
 docs/spec/image.md.
@@ -15,15 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from intact.bits.fast import Decoder, encode
+from intact.bits.fast import Backend, Decoder, encode
 from intact.codec import repeats
 from intact.codec.lattice import correct_pass_a, correct_pass_b
 from intact.codec.model import HYPER_RATIO, NUM_SCALES, THETA_SHIFT, Model
 from intact.codec.networks import Networks
 from intact.codec.windows import Window, reach
+
+if TYPE_CHECKING:
+    from intact.bits.rans import Part
 
 Grid = tuple[int, int]
 
@@ -153,23 +157,23 @@ def plan_latents(networks: Networks, y: np.ndarray, level: int, layout: Layout) 
     f = features(networks, z, level, whole)
     mask = pass_a_mask(whole, model.latent_channels, k)
 
-    def decide(mean: np.ndarray, y: np.ndarray, index: np.ndarray) -> np.ndarray:
+    def choose(mean: np.ndarray, y: np.ndarray, index: np.ndarray) -> np.ndarray:
         symbols = quantize(y.astype(np.int32) - mean, step, offset)
         symbols[index < model.skip] = 0
         return symbols
 
-    def code(mean: np.ndarray, y: np.ndarray, index: np.ndarray) -> np.ndarray:
-        return dequantize(mean, decide(mean, y, index), step)
+    def reconstruct(mean: np.ndarray, y: np.ndarray, index: np.ndarray) -> np.ndarray:
+        return dequantize(mean, choose(mean, y, index), step)
 
     params = networks.run("prior_a", {"f": f}, level)
     mean, index_a = params["mean"], table_indexes(params["theta"], shift)
-    mean[..., :k] = correct_pass_a(mean[..., :k], code, y[..., :k], index_a[..., :k])
-    symbols_a = decide(mean, y, index_a)
+    mean[..., :k] = correct_pass_a(mean[..., :k], reconstruct, y[..., :k], index_a[..., :k])
+    symbols_a = choose(mean, y, index_a)
     y_a = dequantize(mean, symbols_a, step) * mask
     params = networks.run("prior_b", {"f": f, "y": y_a}, level)
     mean, index_b = params["mean"], table_indexes(params["theta"], shift)
     mean[..., :k] = correct_pass_b(mean[..., :k], y_a[..., :k])
-    symbols_b = decide(mean, y, index_b)
+    symbols_b = choose(mean, y, index_b)
     return Plan(
         z,
         np.where(mask, symbols_a, symbols_b),
@@ -182,9 +186,9 @@ def plan_latents(networks: Networks, y: np.ndarray, level: int, layout: Layout) 
 def encode_latents(model: Model, plan: Plan, layout: Layout) -> tuple[bytes, ...]:
     """Code a plan, one payload per tile; inverse of `decode_latents`."""
     payloads = []
-    for number in range(_num_tiles(layout)):
+    for number in layout.tiles(layout.whole):
         tile = layout.tile(number)
-        parts = _hyper_parts(model, plan.z[tile.shrink(HYPER_RATIO).slices])
+        parts = hyper_parts(model, plan.z[tile.shrink(HYPER_RATIO).slices])
         symbols, index = plan.symbols[tile.slices], plan.index[tile.slices]
         mask = plan.mask[tile.slices]
         for wanted in (mask, ~mask):
@@ -194,7 +198,7 @@ def encode_latents(model: Model, plan: Plan, layout: Layout) -> tuple[bytes, ...
     return tuple(payloads)
 
 
-def _hyper_parts(model: Model, z: np.ndarray) -> list[repeats.Part]:
+def hyper_parts(model: Model, z: np.ndarray) -> list[Part]:
     """The parts of a message that hold the hyper-latents [h, w, n] of a tile."""
     bank, n = model.tables_z, model.hyper_channels
     symbols = z.reshape(-1, n).astype(np.int32)
@@ -206,15 +210,14 @@ def _hyper_parts(model: Model, z: np.ndarray) -> list[repeats.Part]:
     return [*repeats.parts(mode, repeating), hyper]
 
 
-def _num_tiles(layout: Layout) -> int:
-    return layout.columns * -(-layout.shape[0] >> layout.tile_log2)
-
-
 class _Tiles:
     """The decoders of the tiles at hand, each somewhere in its message."""
 
-    def __init__(self, model: Model, payloads: Sequence[bytes], layout: Layout) -> None:
+    def __init__(
+        self, model: Model, payloads: Sequence[bytes], layout: Layout, coder: Backend | None
+    ) -> None:
         self.model, self.payloads, self.layout = model, payloads, layout
+        self.coder: Backend | None = coder
         self.decoders: dict[int, Decoder] = {}
 
     def hyper(self, window: Window) -> np.ndarray:
@@ -223,7 +226,7 @@ class _Tiles:
         z = np.zeros((*outer.shape, self.model.hyper_channels), np.int8)
         for number in self.layout.tiles(window):
             cells = self.layout.tile(number).shrink(HYPER_RATIO)
-            decoder = self.decoders[number] = Decoder(self.payloads[number])
+            decoder = self.decoders[number] = Decoder(self.payloads[number], backend=self.coder)
             repeating = repeats.read(decoder.decode, cells.shape[0] * cells.shape[1])
             indexes = hyper_indexes(int((~repeating).sum()), self.model.hyper_channels)
             symbols = decoder.decode(indexes, self.model.tables_z)
@@ -275,7 +278,13 @@ class _Tiles:
 
 
 def decode_latents(
-    networks: Networks, payloads: Sequence[bytes], level: int, layout: Layout, window: Window
+    networks: Networks,
+    payloads: Sequence[bytes],
+    level: int,
+    layout: Layout,
+    window: Window,
+    *,
+    coder: Backend | None = None,
 ) -> tuple[np.ndarray, Window]:
     """Decode the latents of a window; inverse of `encode_latents`.
 
@@ -285,15 +294,17 @@ def decode_latents(
         level: index into the model's levels.
         layout: of the image.
         window: of latents that are needed.
+        coder: of entropy; the fastest one here when None.
 
     Returns:
         int16 [h, w, m] and the window they fill: ``window`` widened to whole tiles.
 
     Raises:
-        CorruptDataError: a payload ends early, has bytes left over, or does not end as it began.
+        CorruptDataError: a payload ends early, has bytes left over, does not end as it began, or
+            holds a repeat mode or flag that does not exist.
     """
     model = networks.model
-    tiles = _Tiles(model, payloads, layout)
+    tiles = _Tiles(model, payloads, layout, coder)
     side = 1 << layout.tile_log2
     look = reach(model.programs["prior_b"])
     inner = window.grow(0, side, layout.shape)

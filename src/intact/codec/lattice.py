@@ -9,8 +9,8 @@ for spacings s = BLOCK / 2, ..., 2, 1
     diagonal   rows and columns that are odd multiples of s, from the up to 4 neighbors (+-s, +-s)
     cross      one even, one odd multiple of s, from the up to 4 neighbors (+-s, 0), (0, +-s)
 
-Each step's positions depend on earlier steps only, so a step is one operation on arrays. The last
-diagonal step ends pass A; the last cross step is pass B. docs/spec/image.md, section 5.
+Each stage's positions depend on earlier stages only, so a stage is one operation on arrays. The
+last diagonal stage ends pass A; the last cross stage is pass B. docs/spec/image.md, section 5.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BLOCK = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Stage:
     """Positions that are predicted at the same time, as flat indexes into a block.
 
     Attributes:
@@ -48,12 +48,12 @@ class Step:
         return (2 * total + count) // (2 * count)
 
 
-def _step(shape: tuple[int, int], positions: np.ndarray, offsets: np.ndarray) -> Step:
+def _stage(shape: tuple[int, int], positions: np.ndarray, offsets: np.ndarray) -> Stage:
     places = positions + offsets[:, None]  # [4, n, 2]
     inside: np.ndarray = (places >= 0) & (places < shape)
     exists = inside[:, :, 0] & inside[:, :, 1]
     places = np.where(exists[:, :, None], places, 0)
-    return Step(
+    return Stage(
         positions[:, 0] * shape[1] + positions[:, 1],
         places[:, :, 0] * shape[1] + places[:, :, 1],
         exists,
@@ -62,21 +62,21 @@ def _step(shape: tuple[int, int], positions: np.ndarray, offsets: np.ndarray) ->
 
 
 @lru_cache(maxsize=BLOCK * BLOCK)
-def steps(height: int, width: int) -> tuple[tuple[Step, ...], Step]:
-    """The steps of pass A in order, and that of pass B, for a block of 1..`BLOCK` on each side."""
+def stages(height: int, width: int) -> tuple[tuple[Stage, ...], Stage]:
+    """The stages of pass A in order, and that of pass B, for a block of 1..`BLOCK` on each side."""
     shape = height, width
     diagonal = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
     cross = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
     grid = np.indices(shape).reshape(2, -1).T
-    found = [_step(shape, grid[:1], diagonal * BLOCK)]
+    found = [_stage(shape, grid[:1], diagonal * BLOCK)]
     spacing = BLOCK // 2
     while spacing:
         on_grid = (grid % spacing == 0).all(axis=1)
         odd = grid // spacing % 2
         for chosen, offsets in ((odd.all(axis=1), diagonal), (odd.sum(axis=1) == 1, cross)):
-            found.append(_step(shape, grid[on_grid & chosen], offsets * spacing))
+            found.append(_stage(shape, grid[on_grid & chosen], offsets * spacing))
         spacing //= 2
-    return tuple(step for step in found[:-1] if step.positions.size), found[-1]
+    return tuple(stage for stage in found[:-1] if stage.positions.size), found[-1]
 
 
 def regions(height: int, width: int) -> Iterator[tuple[slice, slice, int, int]]:
@@ -106,17 +106,17 @@ def from_blocks(blocks: np.ndarray, height: int, width: int, columns: int) -> np
     return array.reshape(rows * height, columns * width, k)
 
 
-Code = Callable[..., np.ndarray]
+Reconstruct = Callable[..., np.ndarray]
 """(means [b, n, k] int16, arrays at the same positions...) -> latents [b, n, k] int16."""
 
 
-def correct_pass_a(mean: np.ndarray, code: Code, *arrays: np.ndarray) -> np.ndarray:
-    """Correct the means of pass A step by step, each by the latents of the steps before.
+def correct_pass_a(mean: np.ndarray, reconstruct: Reconstruct, *arrays: np.ndarray) -> np.ndarray:
+    """Correct the means of pass A stage by stage, each by the latents of the stages before.
 
     Args:
         mean: int16 [h, w, k], from prior_a; a window whose top and left are multiples of `BLOCK`.
-        code: gives the latents of a step: what a decoder reads, or what an encoder chooses.
-        *arrays: [h, w, k], handed on to ``code``.
+        reconstruct: gives the latents of a stage: what a decoder reads, or what an encoder chooses.
+        *arrays: [h, w, k], handed on to ``reconstruct``.
 
     Returns:
         int16 [h, w, k]: the means, corrected at pass A.
@@ -125,12 +125,12 @@ def correct_pass_a(mean: np.ndarray, code: Code, *arrays: np.ndarray) -> np.ndar
     for rows, columns, height, width in regions(*mean.shape[:2]):
         flat, *others = (to_blocks(a[rows, columns], height, width) for a in (mean, *arrays))
         corrected, wrong = flat.copy(), np.zeros(flat.shape, np.int64)
-        for step in steps(height, width)[0]:
-            here = flat[:, step.positions].astype(np.int64)
-            means = np.clip(here + step.blend(wrong), -32768, 32767).astype(np.int16)
-            values = code(means, *(other[:, step.positions] for other in others))
-            corrected[:, step.positions] = means
-            wrong[:, step.positions] = values - here
+        for stage in stages(height, width)[0]:
+            here = flat[:, stage.positions].astype(np.int64)
+            means = np.clip(here + stage.blend(wrong), -32768, 32767).astype(np.int16)
+            values = reconstruct(means, *(other[:, stage.positions] for other in others))
+            corrected[:, stage.positions] = means
+            wrong[:, stage.positions] = values - here
         wide = (columns.stop - columns.start) // width
         result[rows, columns] = from_blocks(corrected, height, width, wide)
     return result
@@ -148,9 +148,9 @@ def correct_pass_b(mean: np.ndarray, latents: np.ndarray) -> np.ndarray:
     """
     result = mean.copy()
     for rows, columns, height, width in regions(*mean.shape[:2]):
-        step = steps(height, width)[1]
+        stage = stages(height, width)[1]
         flat = to_blocks(mean[rows, columns], height, width).astype(np.int64)
-        flat[:, step.positions] += step.blend(to_blocks(latents[rows, columns], height, width))
+        flat[:, stage.positions] += stage.blend(to_blocks(latents[rows, columns], height, width))
         flat = np.clip(flat, -32768, 32767).astype(np.int16)
         wide = (columns.stop - columns.start) // width
         result[rows, columns] = from_blocks(flat, height, width, wide)

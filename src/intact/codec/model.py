@@ -145,7 +145,7 @@ class Model:
         skip: latents whose table index is below it are not sent, 0..63; their symbol is 0. So small
             a scale hardly ever gives another, and a coder without C is slow.
         predicted: that many leading channels of y are predicted from neighbors
-            (`intact.codec.lattice`), 0..M.
+            (`intact.codec.lattice`), 0..min(M, 16).
 
     Raises:
         ModelError: the parts do not fit, or a bound cannot be proven.
@@ -183,8 +183,9 @@ class Model:
                         f"model: {program}.{output} has {info.channels} channels, "
                         f"wanted {channels[output]}"
                     )
-        if not 0 <= self.predicted <= m:
-            raise ModelError(f"model: predicted is {self.predicted}, must be in 0..{m}")
+        most = min(m, limits.MAX_PREDICTED)
+        if not 0 <= self.predicted <= most:
+            raise ModelError(f"model: predicted is {self.predicted}, must be in 0..{most}")
         self._check_sizes()
         self._check_ranges()
         self._check_costs()

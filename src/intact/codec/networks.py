@@ -32,12 +32,18 @@ class Networks:
         threads: int,
         roles: tuple[str, ...] = PROGRAMS,
     ) -> None:
-        self.model, self.threads = model, threads
+        self.model, self.threads, self.roles = model, threads, roles
         name = cast(choose.Name | Literal["auto"], backend)  # `choose` refuses anything else
         self.backend = choose.choose([model.programs[role] for role in roles], pixels, name)
 
     def run(self, name: str, inputs: dict[str, np.ndarray], level: int) -> dict[str, np.ndarray]:
-        """Run a program at a level (an index into the model's levels)."""
+        """Run a program at a level (an index into the model's levels).
+
+        Raises:
+            ValueError: it is not one of the proven ones.
+        """
+        if name not in self.roles:
+            raise ValueError(f"program {name!r} was not proven, only {', '.join(self.roles)}")
         runner = self.backend(self.model.programs[name])
         parameter = int(self.model.levels.parameters[level])
         return runner(inputs, level=parameter, threads=self.threads)

@@ -10,11 +10,15 @@ tables are part of the format, not of a model. docs/spec/image.md, section 3.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from intact.bits.tables import TOTAL, TableBank
 from intact.errors import CorruptDataError
+
+if TYPE_CHECKING:
+    from intact.bits.rans import Part
 
 SHARES = (TOTAL // 16, TOTAL // 3, TOTAL * 63 // 64)
 """How likely a repeat is in modes 1, 2 and 3, of TOTAL."""
@@ -27,8 +31,6 @@ BANK = TableBank.build(
 )
 """Table 0 of modes, table i of the flags in mode i; each with an escape, which is never used."""
 
-Part = tuple[np.ndarray, np.ndarray, TableBank]
-"""Symbols, the table of each, and the bank."""
 Decode = Callable[[np.ndarray, TableBank], np.ndarray]
 """Reads the next part of a message: (tables, bank) to symbols."""
 
@@ -87,8 +89,10 @@ def read(decode: Decode, count: int) -> np.ndarray:
     repeats = np.zeros(count, bool)
     if mode:
         flags = decode(np.full(count - 1, mode, np.uint16), BANK)
-        if ((flags < 0) | (flags > 1)).any():
-            raise CorruptDataError("a repeat flag is neither 0 nor 1")
+        wrong = np.flatnonzero((flags < 0) | (flags > 1))
+        if wrong.size:
+            place = int(wrong[0])
+            raise CorruptDataError(f"repeat flag {place} is {int(flags[place])}, must be 0 or 1")
         repeats[1:] = flags == 1
     return repeats
 

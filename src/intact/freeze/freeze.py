@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from intact.codec import latents as coding
-from intact.codec.model import LATENT_PX, Levels, Model
+from intact.codec.model import HYPER_RATIO, LATENT_PX, Levels, Model
 from intact.codec.networks import Networks
 from intact.codec.pixels import to_network
 from intact.freeze.program import to_program
@@ -65,9 +65,11 @@ def count_symbols(
             flat = plan.index[inside].astype(np.int64) * (2 * RADIUS + 1)
             flat += plan.symbols[inside] + RADIUS
             counts_y += np.bincount(flat, minlength=counts_y.size).reshape(counts_y.shape)
-            z = plan.z.reshape(-1, model.hyper_channels).astype(np.int64) + 128
-            flat = z + 256 * np.arange(model.hyper_channels)
-            counts_z += np.bincount(flat.ravel(), minlength=counts_z.size).reshape(counts_z.shape)
+            for tile in layout.tiles(layout.whole):
+                cells = layout.tile(tile).shrink(HYPER_RATIO)
+                z, channels, _ = coding.hyper_parts(model, plan.z[cells.slices])[-1]
+                flat = z.astype(np.int64) + 128 + 256 * channels.astype(np.int64)
+                counts_z += np.bincount(flat, minlength=counts_z.size).reshape(counts_z.shape)
         if progress:
             progress()
     return counts_y, counts_z

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from intact.container.limits import MAX_PREDICTED
 from intact.train.codec_net import RateConfig
 from intact.train.transforms import TransformConfig
 
@@ -126,6 +127,12 @@ def from_dict(tree: dict[str, Any]) -> Config:
     config = Config(**sections)
     if config.data.crop % 64 or config.data.crop < 64:
         raise ValueError(f"data.crop = {config.data.crop} is not a positive multiple of 64")
+    sizes = config.transform
+    if not 0 <= sizes.predicted <= min(sizes.latents, MAX_PREDICTED):
+        raise ValueError(
+            f"transform.predicted = {sizes.predicted}, must be in "
+            f"0..{min(sizes.latents, MAX_PREDICTED)}"
+        )
     if config.optimizer.precision not in ("auto", "float32", "bfloat16"):
         raise ValueError("optimizer.precision is one of auto, float32, bfloat16")
     if config.optimizer.method not in ("soap", "adam"):

@@ -3,7 +3,7 @@
 A larger network that starts as the smaller one keeps what that has learned. New blocks start near
 zero. New latents carry what the smaller codec cannot say at its finest level: the leading principal
 components of what is left of the pixels, as far as a linear map of the analysis' features predicts
-it. docs/decisions/0006 has the reasons.
+it. docs/decisions/0008 has the reasons.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from torch import Tensor
 from intact.train.codec_net import LATENT_GAIN, CodecNet
 from intact.train.entropy import SCALE_MIN
 from intact.train.graph import Conv
+from intact.train.integer import IntegerNetwork
 from intact.train.network import unshuffle
 from intact.train.transforms import PIXEL_UNIT, STREAM_CHANNELS, TransformConfig
 
 RIDGE = 1e-4
 """Weight of the regression's regularization, relative to the mean power of the features."""
+PATCH_VALUES = 768
+"""Samples that a latent stands for, 16 x 16 x 3: there are no more principal components."""
 LATENT_AXES = {
     "analysis": {"y": 0},
     "hyper_analysis": {"a": 0, "h0": 1},
@@ -42,6 +45,13 @@ def _check(old: TransformConfig, new: TransformConfig) -> None:
                 f"transform.{field.name} = {after}: the model to start from has {before}, and "
                 + ("that cannot change" if fixed else "nothing shrinks")
             )
+    if new.latents > PATCH_VALUES:
+        raise ValueError(f"transform.latents = {new.latents}, at most {PATCH_VALUES} can be grown")
+    if new.predicted != old.predicted and (old.predicted or new.predicted > old.latents):
+        raise ValueError(
+            f"transform.predicted = {new.predicted}: the model to start from has {old.latents} "
+            f"latents, of which {old.predicted} are predicted; from 0 only it can become another"
+        )
 
 
 def color_latents(net: CodecNet, count: int) -> Tensor:
@@ -162,12 +172,13 @@ def grow(net: CodecNet, config: TransformConfig, crops: Iterable[Tensor]) -> Cod
             there are new latents.
 
     Raises:
-        ValueError: ``config`` is smaller somewhere, or changes hyper-latents or features.
+        ValueError: ``net`` is integer already, or ``config`` is smaller somewhere, changes
+            hyper-latents or features, or has more latents than a patch has values.
     """
+    if any(isinstance(network, IntegerNetwork) for network in net.networks.values()):
+        raise ValueError("an integer codec cannot grow: its units would not fit any more")
     _check(net.config, config)
     if config.predicted > net.config.predicted:
-        if net.config.predicted:
-            raise ValueError("transform.predicted: the model to start from has another number")
         net = lead_with_colors(net, config.predicted)
     if config.latents > net.config.latents:
         net = _add_latents(net, config.latents, crops)

@@ -38,8 +38,6 @@ inputs of 16 so that int32 is. A tenth is left for the bias."""
 LEVEL_SCALE = 127
 """Level t in [-1, 1] becomes the integer parameter round(127 t)."""
 MAX_DIVISOR = 16383
-ACC_LIMIT = 2**22
-"""Rule 1 of docs/spec/intnet.md in one line: |acc| + c stays below this."""
 
 
 def odd_floor(x: Tensor) -> Tensor:
@@ -102,7 +100,8 @@ class IntegerNetwork(nn.Module):
         largest = flat.amax(1).clamp(min=high / MAX_DIVISOR)
         room = (INT32_ROOM if self._is_wide(node) else FLOAT32_ROOM) / self._reach(node)
         c = torch.minimum(high / largest, room / flat.sum(1).clamp(min=1e-9))
-        return odd_floor(c).clamp(max=MAX_DIVISOR)
+        # A filter that was rounded for c must give c again: float32 makes of it a little less.
+        return odd_floor(c * (1 + 1e-6)).clamp(max=MAX_DIVISOR)
 
     def parameters_of(self, node: Conv) -> Parameters:
         """Derive the integers of a convolution, differentiably."""

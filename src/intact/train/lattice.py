@@ -1,6 +1,6 @@
 """`intact.codec.lattice` with gradients: the leading latents predicted from their neighbors.
 
-The same steps over the same positions, in real units and with rounding as the training does it. In
+The same stages over the same positions, in real units and with rounding as the training does it. In
 the last digit it differs from the codec: averages are not rounded to integers here.
 """
 
@@ -11,24 +11,24 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from intact.codec.lattice import BLOCK, Step, regions, steps
+from intact.codec.lattice import BLOCK, Stage, regions, stages
 from intact.train.layers import round_through
 
 
 @lru_cache(maxsize=BLOCK * BLOCK)
 def _tensors(height: int, width: int, device: torch.device) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Per step: positions [n], neighbors [4 n] and weights [4, n, 1] that average them."""
+    """Per stage: positions [n], neighbors [4 n] and weights [4, n, 1] that average them."""
 
-    def convert(step: Step) -> tuple[Tensor, Tensor, Tensor]:
-        weights = torch.from_numpy(step.exists / step.count.clip(min=1)).float()
+    def convert(stage: Stage) -> tuple[Tensor, Tensor, Tensor]:
+        weights = torch.from_numpy(stage.exists / stage.count.clip(min=1)).float()
         return (
-            torch.from_numpy(step.positions).to(device),
-            torch.from_numpy(step.neighbors.reshape(-1)).to(device),
+            torch.from_numpy(stage.positions).to(device),
+            torch.from_numpy(stage.neighbors.reshape(-1)).to(device),
             weights[:, :, None].to(device),
         )
 
-    pass_a, pass_b = steps(height, width)
-    return [convert(step) for step in (*pass_a, pass_b)]
+    pass_a, pass_b = stages(height, width)
+    return [convert(stage) for stage in (*pass_a, pass_b)]
 
 
 def _average(values: Tensor, neighbors: Tensor, weights: Tensor) -> Tensor:
@@ -58,13 +58,14 @@ def _join(pieces: list[tuple[slice, slice, Tensor]]) -> Tensor:
     return torch.cat([torch.cat(row, 2) for row in rows.values()], 1)
 
 
-def correct_means_a(mean: Tensor, y: Tensor, step: Tensor) -> Tensor:
+def correct_means_a(mean: Tensor, y: Tensor, step: Tensor, sent: Tensor | None = None) -> Tensor:
     """Means of pass A, corrected by what those of neighbors have been wrong by.
 
     Args:
         mean: [b, h, w, k], from prior_a.
         y: [b, h, w, k], the latents before quantization.
         step: [b, 1, 1, 1], of quantization.
+        sent: [b, h, w, k], 0 where the symbol is not sent; all are sent when None.
 
     Returns:
         [b, h, w, k]; at pass B as it was.
@@ -74,12 +75,14 @@ def correct_means_a(mean: Tensor, y: Tensor, step: Tensor) -> Tensor:
         region = mean[:, rows, columns]
         flat = _to_blocks(region, height, width)
         target = _to_blocks(y[:, rows, columns], height, width)
+        kept = None if sent is None else _to_blocks(sent[:, rows, columns], height, width)
         size = step.reshape(-1, 1, 1).repeat_interleave(len(flat) // len(mean), 0)
         corrected, wrong = flat, torch.zeros_like(flat)
         for positions, neighbors, weights in _tensors(height, width, mean.device)[:-1]:
             here = flat[:, positions]
             means = here + _average(wrong, neighbors, weights)
-            values = means + size * round_through((target[:, positions] - means) / size)
+            symbols = round_through((target[:, positions] - means) / size)
+            values = means + size * (symbols if kept is None else symbols * kept[:, positions])
             corrected = corrected.index_copy(1, positions, means)
             wrong = wrong.index_copy(1, positions, values - here)
         pieces.append((rows, columns, _from_blocks(corrected, region.shape, height, width)))

@@ -215,9 +215,6 @@ class Trainer:
         current = self.optimizer.state_dict()
         current["state"] = moments
         self.optimizer.load_state_dict(current)
-        if self.precision != getattr(torch, state["precision"]) and self.device.type == "cpu":
-            self.precision = getattr(torch, state["precision"])
-            self.net.set_compute_dtype(self.precision)
 
 
 def start(
@@ -262,8 +259,10 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
     sizes = from_dict({"transform": state["config"]["transform"]}).transform
     if config.transform not in (sizes, TransformConfig()):
         raise ValueError(f"the checkpoint's transform is {sizes}, not {config.transform}")
-    if state["config"]["optimizer"]["integer"] != config.optimizer.integer:
-        raise ValueError("optimizer.integer differs from the checkpoint's; use --init instead")
+    for key in ("integer", "method"):
+        before = state["config"]["optimizer"].get(key)
+        if before != getattr(config.optimizer, key):
+            raise ValueError(f"optimizer.{key} was {before!r} in this run; use --init instead")
     config = dataclasses.replace(config, transform=sizes)
     net = CodecNet(config.transform, config.rate, config.optimizer.seed)
     if config.optimizer.integer:

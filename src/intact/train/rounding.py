@@ -30,11 +30,14 @@ class Moments:
 
     Attributes:
         count: of positions seen.
-        total: [i], their sum.
+        center: [i], the mean of the first batch. What is summed is the distance from it: in float32
+            the products of plain images would leave no covariance of their own.
+        total: [i], the sum of the distances.
         products: [i, i], the sum of their outer products.
     """
 
     count: int = 0
+    center: Tensor | None = None
     total: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
     products: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
 
@@ -48,6 +51,9 @@ class Moments:
         else:
             rows = x.flatten(0, 2)
         rows = rows[:: max(1, len(rows) // MAX_SAMPLES)]
+        if self.center is None:
+            self.center = rows.double().mean(0)
+        rows = (rows.double() - self.center).float()
         self.count += len(rows)
         self.total = self.total + rows.double().sum(0)
         self.products = self.products + (rows.t() @ rows).double()
@@ -55,12 +61,14 @@ class Moments:
     @property
     def mean(self) -> Tensor:
         """[i]."""
-        return self.total / self.count
+        assert self.center is not None, "nothing was observed"
+        return self.center + self.total / self.count
 
     @property
     def covariance(self) -> Tensor:
         """[i, i]."""
-        return self.products / self.count - torch.outer(self.mean, self.mean)
+        mean = self.total / self.count
+        return self.products / self.count - torch.outer(mean, mean)
 
 
 def round_together(weight: Tensor, covariance: Tensor, limit: Tensor) -> Tensor:

@@ -144,6 +144,11 @@ def refuse(name: Name, reason: str) -> None:
     _REFUSED[name] = reason
 
 
+def refusals() -> dict[str, str]:
+    """Backends that `refuse` was told of in this process, and why."""
+    return dict(_REFUSED)
+
+
 def choose(
     programs: Sequence[Program], pixels: int, name: Name | Literal["auto"] = "auto"
 ) -> Chosen:
