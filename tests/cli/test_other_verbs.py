@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -291,6 +292,7 @@ class FakeTrainer:
 
     def __init__(self, step):
         self.step = step
+        self.data = SimpleNamespace(notes=["1 of 9 images are left out: a.jpg: torn"])
 
     def run(self, report):
         for _ in range(3):
@@ -304,6 +306,7 @@ def training(monkeypatch, tmp_path):
     calls = []
 
     def start(config, device, **options):
+        options.pop("progress")(1, 2)
         calls.append((config, device, options))
         return FakeTrainer(7 if options.get("resume") else 0)
 
@@ -321,6 +324,7 @@ def test_train(intact, training, tmp_path):
     assert calls[0][0].optimizer.steps == 9
     assert calls[0][2] == {"resume": False}
     assert list((tmp_path / "run").glob("events*"))
+    assert "1 of 9 images are left out: a.jpg: torn" in done.err
     done = intact("train", config, "--resume", "--json", "--device", "cpu")
     assert done.json["steps"] == 10
     intact("train", config, "--init", "m.intactm", "--quiet", "--device", "cpu")

@@ -37,7 +37,12 @@ def freeze(
     extra: dict[str, Any] = {} if dead_zone is None else {"dead_zone": dead_zone}
     with Bar("freezing", images, quiet=quiet) as bar:
         model = freeze_run(
-            Path(run), name or Path(output).stem, images=images, progress=bar.advance, **extra
+            Path(run),
+            name or Path(output).stem,
+            images=images,
+            progress=bar.advance,
+            reading=lambda done, total: bar.note(f"reading images, {done} of {total}"),
+            **extra,
         )
     data = model.to_bytes()
     write(output, data)

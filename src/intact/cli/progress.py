@@ -59,9 +59,9 @@ class Bar:
         """One step is done."""
         self._progress.advance(self._task)
 
-    def reach(self, step: int) -> None:
-        """So many steps are done."""
-        self._progress.update(self._task, completed=step)
+    def reach(self, step: int, total: int | None = None) -> None:
+        """So many steps are done, of ``total`` if that is known now."""
+        self._progress.update(self._task, completed=step, total=total)
 
     def note(self, text: str) -> None:
         """Say what is being done right now."""

@@ -56,7 +56,10 @@ def train(
         raise UsageError(f"device {name!r}: {error}") from error
     extra: dict[str, Any] = {} if init is None else {"init": Path(init), "larger": grow}
     keep_memory()
-    trainer = loop.start(chosen, place, resume=resume, **extra)
+    with Bar("reading images", None, quiet=quiet) as bar:
+        trainer = loop.start(chosen, place, resume=resume, progress=bar.reach, **extra)
+    for note in trainer.data.notes:
+        complain(note)
 
     last: dict[str, float] = {}
     first = trainer.step

@@ -13,8 +13,8 @@ from intact.train import checkpoint
 from intact.train.codec_net import CodecNet
 from intact.train.config import Config, from_dict
 from intact.train.convert import convert_codec, observation
-from intact.train.data import ImageFolder
-from intact.train.loop import codec_of
+from intact.train.data import Progress
+from intact.train.loop import codec_of, image_folder
 
 
 def load_codec(folder: Path, *, average: bool = True) -> tuple[CodecNet, Config, int]:
@@ -40,6 +40,7 @@ def freeze_run(
     images: int = 96,
     dead_zone: float = DEAD_ZONE,
     progress: Callable[[], None] | None = None,
+    reading: Progress | None = None,
 ) -> Model:
     """Convert and freeze the averaged weights of a run.
 
@@ -49,6 +50,7 @@ def freeze_run(
         images: how many training images are coded to count symbols for the tables.
         dead_zone: see `freeze`.
         progress: called after each image.
+        reading: called while the training images are read.
 
     Raises:
         ModelError: a bound cannot be proven.
@@ -56,7 +58,7 @@ def freeze_run(
         ValueError: the run's images are gone.
     """
     net, config, step = load_codec(folder)
-    data = ImageFolder([Path(f) for f in config.data.folders], config.data.crop)
+    data = image_folder(config, reading)
     if not config.optimizer.integer:
         net = convert_codec(net, observation(data, config.data.crop))
     stride = max(1, len(data.images) // max(images, 1))

@@ -14,6 +14,7 @@ from typing import Any
 
 from intact.container.limits import MAX_PREDICTED
 from intact.train.codec_net import RateConfig
+from intact.train.data import MEMORY_GB
 from intact.train.transforms import TransformConfig
 
 
@@ -28,6 +29,7 @@ class DataConfig:
         flat: share of crops that lose their contrast, so that plain areas are known too.
         flat_weight: of crops without any contrast in the loss. They cost so few bits that otherwise
             nothing would be done about them.
+        memory_gb: for the pixels of the images; of larger collections only parts are read.
     """
 
     folders: tuple[str, ...] = ()
@@ -35,6 +37,7 @@ class DataConfig:
     batch: int = 4
     flat: float = 0.06
     flat_weight: float = 20.0
+    memory_gb: float = MEMORY_GB
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ def from_dict(tree: dict[str, Any]) -> Config:
     config = Config(**sections)
     if config.data.crop % 64 or config.data.crop < 64:
         raise ValueError(f"data.crop = {config.data.crop} is not a positive multiple of 64")
+    if not config.data.memory_gb > 0:
+        raise ValueError(f"data.memory_gb = {config.data.memory_gb} is not positive")
     sizes = config.transform
     if not 0 <= sizes.predicted <= min(sizes.latents, MAX_PREDICTED):
         raise ValueError(

@@ -25,7 +25,7 @@ from intact.train import checkpoint
 from intact.train.codec_net import CodecNet
 from intact.train.config import Config, OptimizerConfig, from_dict
 from intact.train.convert import convert_codec, observation
-from intact.train.data import ImageFolder
+from intact.train.data import ImageFolder, Progress
 from intact.train.grow import grow
 from intact.train.soap import Soap
 from intact.train.thaw import thaw
@@ -217,6 +217,19 @@ class Trainer:
         self.optimizer.load_state_dict(current)
 
 
+def image_folder(config: Config, progress: Progress | None = None) -> ImageFolder:
+    """The images of a run.
+
+    Raises:
+        ValueError: no folder is named, or none of its images can be used.
+    """
+    data = config.data
+    if not data.folders:
+        raise ValueError("data.folders is empty: name at least one folder of images")
+    folders = [Path(f) for f in data.folders]
+    return ImageFolder(folders, data.crop, memory_gb=data.memory_gb, progress=progress)
+
+
 def start(
     config: Config,
     device: torch.device,
@@ -224,6 +237,7 @@ def start(
     resume: bool = False,
     init: Path | None = None,
     larger: bool = False,
+    progress: Progress | None = None,
 ) -> Trainer:
     """A trainer for a new run, or for the one whose checkpoint lies in the output folder.
 
@@ -234,14 +248,13 @@ def start(
         init: a frozen model (.intactm) or the folder of another run to start from, instead of the
             transform code. A float run that starts an integer one is the warm start.
         larger: with ``init``, grow the model to the configuration's sizes (`intact.train.grow`).
+        progress: called while the images are read.
 
     Raises:
         ValueError: no folder of images, or ``resume`` with other sizes than the checkpoint's.
         FileNotFoundError: ``resume`` or ``init`` without a checkpoint.
     """
-    if not config.data.folders:
-        raise ValueError("data.folders is empty: name at least one folder of images")
-    data = ImageFolder([Path(f) for f in config.data.folders], config.data.crop)
+    data = image_folder(config, progress)
     folder = Path(config.output.folder)
     if resume:
         return _resume(config, data, device)
