@@ -41,7 +41,7 @@ def freeze(
             name or Path(output).stem,
             images=images,
             progress=bar.advance,
-            reading=lambda done, total: bar.note(f"reading images, {done} of {total}"),
+            note=bar.note,
             **extra,
         )
     data = model.to_bytes()

@@ -13,7 +13,6 @@ from intact.train import checkpoint
 from intact.train.codec_net import CodecNet
 from intact.train.config import Config, from_dict
 from intact.train.convert import convert_codec, observation
-from intact.train.data import Progress
 from intact.train.loop import codec_of, image_folder
 
 
@@ -40,7 +39,7 @@ def freeze_run(
     images: int = 96,
     dead_zone: float = DEAD_ZONE,
     progress: Callable[[], None] | None = None,
-    reading: Progress | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Model:
     """Convert and freeze the averaged weights of a run.
 
@@ -50,7 +49,7 @@ def freeze_run(
         images: how many training images are coded to count symbols for the tables.
         dead_zone: see `freeze`.
         progress: called after each image.
-        reading: called while the training images are read.
+        note: called with what is being done, for people.
 
     Raises:
         ModelError: a bound cannot be proven.
@@ -58,9 +57,11 @@ def freeze_run(
         ValueError: the run's images are gone.
     """
     net, config, step = load_codec(folder)
-    data = image_folder(config, reading)
+    data = image_folder(config, lambda done, all: note(f"reading images, {done} of {all}"))
     if not config.optimizer.integer:
+        note("rounding weights, a minute or two")
         net = convert_codec(net, observation(data, config.data.crop))
+    note("counting symbols")
     stride = max(1, len(data.images) // max(images, 1))
     chosen: list[np.ndarray] = data.images[::stride][:images]
     info = {
