@@ -10,6 +10,7 @@ from PIL import Image
 
 import intact as package
 from intact.cli.errors import Code
+from intact.codec.image import Encoder
 from tiny_model import picture, tiny_model
 
 
@@ -34,6 +35,30 @@ def test_encode_then_decode(intact, photo, tiny_path, tmp_path):
 def test_quiet_prints_nothing(intact, photo, tiny_path):
     done = intact("encode", photo, "--model", tiny_path, "--quiet")
     assert (done.code, done.out, done.err.count("\n")) == (0, b"", done.err.count("backend native"))
+
+
+def test_check_names_the_second_backend(intact, photo, tiny_path, tmp_path):
+    out = tmp_path / "photo.intact"
+    assert intact("encode", photo, "--model", tiny_path, "--check").code == 0
+    unchecked = out.read_bytes()
+    done = intact("encode", photo, "--model", tiny_path, "--check", "--json", "--force")
+    [result] = done.json["files"]
+    assert result["checked_with"] in ("numpy", "native", "torch", "reference")
+    assert out.read_bytes() == unchecked
+
+
+def test_a_file_that_fails_its_check_is_not_written(
+    intact, photo, tiny_path, tmp_path, monkeypatch
+):
+    def fail(self, encoded):
+        raise package.NotExactError("what backend native encoded, numpy decodes to other pixels")
+
+    monkeypatch.setattr(Encoder, "check", fail)
+    done = intact("encode", photo, "--model", tiny_path, "--check")
+    assert done.code == Code.NOT_EXACT
+    assert "photo.png: what backend native encoded" in done.err
+    assert not (tmp_path / "photo.intact").exists()
+    assert left_over(tmp_path) == []
 
 
 def test_json_has_all_numbers(intact, photo, file, tiny_path, tmp_path):

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from intact import CorruptDataError, ModelError, NotExactError, UnsupportedError
-from intact.codec import image as codec
+from intact.codec import image as codec, latents
 from intact.codec.image import Encoder, Runtime, decode, encode, search_level
-from intact.codec.model import Model
+from intact.codec.model import DECODING, Model
 from intact.codec.networks import Networks
 from intact.container.image_file import pack_image, unpack_image
 from intact.intnet.backends import choose
@@ -355,6 +355,82 @@ def test_a_second_backend_notices_what_the_encoders_own_cannot(tiny, monkeypatch
         decode(silent, model=tiny, backend="numpy")
     with pytest.raises(NotExactError, match="native encoded, numpy decodes"):
         encode(picture(40, 40), model=tiny, backend="native", check=True)
+
+
+def checked(tiny, backend="auto"):
+    """The name of the backend that confirms a file."""
+    encoder = Encoder(picture(40, 40), tiny, runtime=Runtime(backend, 1))
+    return encoder.check(encoder.encode(5))
+
+
+def test_a_file_is_checked_by_another_backend(tiny):
+    assert checked(tiny, "numpy") != "numpy"
+    if "native" in choose.available():
+        assert checked(tiny, "native") == "numpy"
+
+
+@pytest.mark.skipif("native" not in choose.available(), reason="the extension is not built")
+def test_a_refused_backend_does_not_check(tiny, monkeypatch):
+    monkeypatch.setattr(choose, "_REFUSED", {"numpy": "made up"})
+    assert checked(tiny, "native") in ("torch", "reference")
+
+
+def test_only_the_small_are_checked_by_the_reference(tiny, monkeypatch):
+    monkeypatch.setattr(choose, "available", lambda: ("numpy", "reference"))
+    assert checked(tiny, "numpy") == "reference"
+    monkeypatch.setattr(codec, "REFERENCE_PIXELS", 40 * 40 - 1)
+    with pytest.raises(UnsupportedError, match="no second backend here for 1600 pixels"):
+        checked(tiny, "numpy")
+
+
+@pytest.mark.skipif("native" not in choose.available(), reason="the extension is not built")
+def test_what_native_code_has_coded_is_checked_in_python(tiny, monkeypatch):
+    coders = []
+
+    class Noted(latents.Decoder):
+        def __init__(self, payload, *, backend=None):
+            coders.append(backend)
+            super().__init__(payload, backend=backend)
+
+    monkeypatch.setattr(latents, "Decoder", Noted)
+    checked(tiny, "native")
+    assert coders == ["python"]
+
+
+def test_a_check_does_not_ask_anybody_else(tiny, monkeypatch):
+    """`decode` would: it would blame the second backend, and return the encoder's wrong pixels."""
+    monkeypatch.setattr(choose, "_REFUSED", {})
+    encoder = Encoder(picture(40, 40), tiny, runtime=Runtime("numpy", 1))
+    encoded = encoder.encode(5)
+    with pytest.raises(NotExactError):
+        encoder.check(replace(encoded, pixels=encoded.pixels ^ 1))
+    with pytest.raises(NotExactError):
+        encoder.check(replace(encoded, data=with_wrong_crc(encoded.data)))
+    assert not choose.refusals()
+
+
+@pytest.mark.parametrize("predicted", [0, 8])
+def test_any_number_of_latents_can_be_predicted(tiny, predicted):
+    model = replace(tiny, predicted=predicted)
+    assert model.id != tiny.id
+    image = picture(300, 290)
+    encoded = Encoder(image, model, runtime=Runtime("numpy", 1)).encode(6)
+    for backend in choose.available():
+        pixels = decode(encoded.data, model=model, backend=backend).pixels
+        np.testing.assert_array_equal(pixels, encoded.pixels)
+    cut = decode(encoded.data, model=model, region=(100, 33, 120, 90)).pixels
+    np.testing.assert_array_equal(cut, encoded.pixels[33:123, 100:220])
+
+
+def test_only_as_many_are_predicted_as_there_are(tiny):
+    with pytest.raises(ModelError, match=r"predicted is 9, must be in 0\.\.8"):
+        replace(tiny, predicted=9)
+
+
+def test_programs_that_were_not_proven_do_not_run(tiny):
+    networks = Runtime().networks(tiny, 1, DECODING)
+    with pytest.raises(ValueError, match="'analysis' was not proven"):
+        networks.run("analysis", {"pixels": np.zeros((16, 16, 3), np.int8)}, 0)
 
 
 @pytest.mark.parametrize("highest", range(-1, 8))

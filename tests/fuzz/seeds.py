@@ -111,6 +111,7 @@ def micro_model() -> Model:
         levels=Levels(*(np.array(row) for row in ([640, 64], [9, 0], [64, -64], [200, 30]))),
         info={"trained": "not at all"},
         skip=1,
+        predicted=1,
     )
 
 
@@ -135,8 +136,13 @@ def _seed(name: str, model: Model, shape: tuple[int, int, int], **options) -> Im
     tile_log2, quality = options.pop("tile_log2", 6), options.pop("quality", 50)
     extra = options.pop("extra", ())
     with mock.patch.object(image, "MAX_TILE_LOG2", tile_log2):  # no encoder makes small tiles
+        pixels = options.pop("pixels", None)
         data = image.encode(
-            picture(*shape), model=model, quality=quality, backend="reference", **options
+            picture(*shape) if pixels is None else pixels,
+            model=model,
+            quality=quality,
+            backend="reference",
+            **options,
         )
     if extra:
         file = unpack_image(data)
@@ -159,6 +165,8 @@ def image_seeds() -> tuple[ImageSeed, ...]:
         found.append(_seed(f"{model.name}-meta", model, (16, 20, 4), metadata=metadata))
         found.append(_seed(f"{model.name}-tiles", model, (9, 530, 3), tile_log2=4))
         found.append(_seed(f"{model.name}-80x70", model, (80, 70, 4), quality=100))
+        plain = np.full((330, 270, 3), 77, np.uint8)  # a whole block, hyper-latents that repeat
+        found.append(_seed(f"{model.name}-plain", model, plain.shape, pixels=plain))
     embedded = (chunks.Chunk(chunks.MODEL, micro.to_bytes()), chunks.Chunk("what", b"?"))
     found.append(_seed("micro-embedded", micro, (15, 8, 3), extra=embedded, metadata=metadata))
     return tuple(found)

@@ -20,6 +20,7 @@ from intact.codec.model import Model
 from intact.container.model_file import unpack_model
 from intact.errors import CorruptDataError, IntactError, ModelError
 from intact.intnet.program import Conv, Shuffle, Unshuffle
+from tiny_model import tiny_model
 
 INVALID = Path(__file__).parents[2] / "vectors" / "invalid"
 
@@ -154,9 +155,23 @@ def test_invalid_model_files_are_here():
     assert [path.name for path in sorted(INVALID.glob("*.intactm"))] == [
         "features-of-half-size.intactm",
         "format-is-an-array.intactm",
+        "more-predicted-than-latents.intactm",
         "second-spelling.intactm",
         "unshuffle-of-latents.intactm",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no-such-repeat-mode", r"repeat mode is 4, must be 0 \.\. 3"),
+        ("no-such-repeat-flag", "repeat flag 1 is 2, must be 0 or 1"),
+    ],
+)
+def test_invalid_image_files_are_refused(name, message):
+    data = (INVALID / f"{name}.intact").read_bytes()
+    with pytest.raises(CorruptDataError, match=message):
+        intact.decode(data, model=tiny_model())
 
 
 def _refused(name: str, ops, match: str, **parts) -> None:

@@ -72,3 +72,24 @@ def test_colors_are_found_and_moved_to_the_front(small, crops):
 def test_what_cannot_grow_is_named(small, change):
     with pytest.raises(ValueError, match=f"transform.{next(iter(change))}"):
         grow(small, dataclasses.replace(SMALL, **change), [])
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "message"),
+    [
+        (0, {"latents": 769}, "at most 768"),
+        (0, {"latents": 24, "predicted": 13}, "has 12 latents"),
+        (2, {"predicted": 3}, "of which 2 are predicted"),
+    ],
+)
+def test_what_cannot_be_predicted_is_named(small, before, change, message):
+    net = lead_with_colors(small, before) if before else small
+    with pytest.raises(ValueError, match=message):
+        grow(net, dataclasses.replace(net.config, **change), [])
+
+
+def test_integers_do_not_grow(small):
+    net = CodecNet(SMALL, RateConfig())
+    net.make_integer()
+    with pytest.raises(ValueError, match="an integer codec cannot grow"):
+        grow(net, dataclasses.replace(SMALL, latents=24), [])

@@ -5,12 +5,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from intact.freeze.freeze import freeze  # noqa: E402
+from intact.freeze.freeze import count_symbols, freeze  # noqa: E402
 from intact.freeze.program import to_program  # noqa: E402
 from intact.intnet import ops  # noqa: E402
+from intact.train import convert  # noqa: E402
 from intact.train.codec_net import CodecNet, RateConfig  # noqa: E402
 from intact.train.convert import convert_codec  # noqa: E402
+from intact.train.graph import Conv  # noqa: E402
 from intact.train.integer import LEVEL_SCALE  # noqa: E402
+from intact.train.rounding import round_together  # noqa: E402
 from intact.train.thaw import thaw  # noqa: E402
 from intact.train.transforms import TransformConfig  # noqa: E402
 
@@ -71,6 +74,35 @@ def test_training_forward_equals_ops(integer_net, name, level):
         )
     for key, value in expected.items():
         assert np.array_equal(got[key][0].numpy(), value), key
+
+
+def test_jointly_rounded_filters_stay_what_they_were(float_net, crops, monkeypatch):
+    """They are stored as fractions in float32; the divisors and integers must come back."""
+    found = []
+
+    def noted(weight, covariance, limit):
+        found.append(round_together(weight, covariance, limit))
+        return found[-1]
+
+    monkeypatch.setattr(convert, "round_together", noted)
+    converted = convert_codec(float_net, [(crops, torch.linspace(-1, 1, 4))])
+    expected = iter(found)
+    for network in converted.networks.values():
+        for node in network.graph.nodes:
+            if isinstance(node, Conv) and not node.depthwise:
+                p = network.parameters_of(node)
+                wanted = next(expected).reshape(p.weight.shape)
+                assert torch.equal(p.weight.detach().double(), wanted), node.target
+    assert not list(expected)
+
+
+def test_a_plain_image_adds_fewer_hyper_latents_to_the_counts(integer_net):
+    model = freeze(integer_net, "small", [])
+    plain = np.full((512, 512, 3), 90, np.uint8)
+    counts_y, counts_z = count_symbols(model, [plain])
+    sent = counts_z.sum() / model.hyper_channels
+    assert 4 <= sent < 4 * 64  # four levels of 8 x 8 positions
+    assert counts_y.sum() == 4 * 32 * 32 * 16
 
 
 def test_conversion_stays_close_to_the_float_twin(float_net, integer_net, crops):

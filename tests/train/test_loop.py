@@ -15,6 +15,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from intact.errors import CorruptDataError  # noqa: E402
+from intact.freeze.run import freeze_run  # noqa: E402
 from intact.train import checkpoint, config as configuration, loop  # noqa: E402
 
 
@@ -58,6 +59,48 @@ def test_resumed_training_gives_the_same_weights(settings, tmp_path, method):
     got, step = weights(tmp_path / "other")
     assert step == 12
     assert all(torch.equal(expected[k], got[k]) for k in expected)
+
+
+def test_training_resumes_across_a_change_of_bases(settings, tmp_path):
+    """SOAP takes new bases every 20 steps: what they are made from must be in the checkpoint."""
+    torch.set_num_threads(1)
+    settings = [*settings, "optimizer.steps=45", "output.checkpoint_every=50"]
+    run(settings)
+    expected, _ = weights(tmp_path / "run")
+    other = [s.replace("/run", "/other") for s in settings]
+    run(other, until=23)
+    run(other, resume=True)
+    got, step = weights(tmp_path / "other")
+    assert step == 45
+    assert all(torch.equal(expected[k], got[k]) for k in expected)
+
+
+def test_a_run_keeps_its_optimizer(settings):
+    run(settings, until=1)
+    with pytest.raises(ValueError, match=r"optimizer\.method was 'soap' in this run; use --init"):
+        run([*settings, "optimizer.method=adam"], resume=True)
+
+
+def test_a_frozen_model_grows(settings, tmp_path):
+    settings = [*settings, "transform.predicted=0"]
+    run(settings, until=1)
+    path = tmp_path / "small.intactm"
+    path.write_bytes(freeze_run(tmp_path / "run", "small", images=1).to_bytes())
+    sizes = ["transform.latents=24", "transform.blocks_synthesis=2", "transform.predicted=3"]
+    config = configuration.load(None, [*settings, *sizes])
+    device = torch.device("cpu")
+    same = loop.start(config, device, init=path)
+    assert same.config.transform.latents == same.net.config.latents == 16
+    larger = loop.start(config, device, init=path, larger=True)
+    assert larger.net.config == config.transform == larger.config.transform
+    larger.run(lambda step, scalars: None, until=1)
+    assert larger.step == 1
+
+
+@pytest.mark.parametrize("predicted", [-1, 17])
+def test_predicted_latents_are_among_the_latents(predicted):
+    with pytest.raises(ValueError, match=r"transform\.predicted = .*, must be in 0\.\.16"):
+        configuration.load(None, [f"transform.predicted={predicted}"])
 
 
 def test_killed_training_resumes_to_the_same_weights(settings, tmp_path):

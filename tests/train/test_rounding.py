@@ -40,6 +40,22 @@ def test_error_on_correlated_inputs_is_a_fraction_of_the_nearest(inputs, weight)
     assert error(rounded) < 0.25 * error(weight.round())
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-3, 0.3])
+def test_plain_images_leave_a_covariance(noise, weight):
+    """Products of values near 200 lose in float32 what little they vary."""
+    random = torch.Generator().manual_seed(6)
+    moments = Moments()
+    for _ in range(3):
+        x = 200 + noise * torch.randn(2, 40, 40, 24, generator=random)
+        moments.observe(pointwise(24), x)
+    covariance = moments.covariance
+    assert torch.allclose(moments.mean, torch.full((24,), 200.0).double(), atol=0.02)
+    assert covariance.diagonal().sqrt().mean().item() == pytest.approx(noise, rel=0.05)
+    assert torch.linalg.eigvalsh(covariance).min() > -1e-6 * max(noise, 1e-9) ** 2
+    rounded = round_together(weight, covariance, torch.full((16,), 127.0))
+    assert torch.equal(rounded, rounded.round())
+
+
 def test_uncorrelated_inputs_are_rounded_to_the_nearest(weight):
     rounded = round_together(
         weight, 50 * torch.eye(24, dtype=torch.float64), torch.full((16,), 99.0)

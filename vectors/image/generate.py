@@ -18,6 +18,8 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parents[1] / "tests"))
 
+import numpy as np
+
 from intact import decode
 from intact.codec.image import Encoder
 from tiny_model import picture, tiny_model
@@ -33,6 +35,8 @@ CASES = {
     "finest": (70, 90, 3, 15),
     "two_tiles_wide": (20, 1030, 3, 6),
     "two_tiles_high": (1030, 20, 1, 6),
+    "whole_block": (290, 290, 3, 3),  # 16 x 16 latents and parts of three more
+    "plain": (400, 300, 3, 6),  # most hyper-latents repeat
 }
 
 
@@ -44,6 +48,8 @@ def main() -> None:
     for name, (height, width, channels, level) in CASES.items():
         image = picture(height, width, channels)
         image = image[:, :, 0] if channels == 1 else image
+        if name == "plain":
+            image = np.broadcast_to(np.array((200, 90, 30), np.uint8), image.shape)
         data = Encoder(image, model).encode(level).data
         (FOLDER / f"{name}.intact").write_bytes(data)
         decoded = decode(data, model=model, backend="reference")

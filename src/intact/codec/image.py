@@ -196,7 +196,8 @@ class Encoder:
         # Not `decode`, which asks others where two backends differ: one of them is ours.
         window = Window(0, 0, self.height, self.width)
         coder: Backend | None = "python" if used == "native" else None
-        attempt = _attempt(unpack_image(encoded.data), networks, window, None, coder)
+        file = unpack_image(encoded.data)
+        attempt = _attempt(file, networks, window, file.header.pixel_crc, coder)
         if attempt.error is not None or not np.array_equal(attempt.pixels, encoded.pixels):
             raise NotExactError(f"what backend {used} encoded, {other} decodes to other pixels")
         return other
