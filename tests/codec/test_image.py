@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from intact import CorruptDataError, ModelError, NotExactError, UnsupportedError
+from intact.bits import fast
 from intact.codec import image as codec, latents
 from intact.codec.image import Encoder, Runtime, decode, encode, search_level
 from intact.codec.model import DECODING, Model
@@ -387,7 +388,7 @@ def test_only_the_small_are_checked_by_the_reference(tiny, monkeypatch):
 def test_what_native_code_has_coded_is_checked_in_python(tiny, monkeypatch):
     coders = []
 
-    class Noted(latents.Decoder):
+    class Noted(fast.Decoder):
         def __init__(self, payload, *, backend=None):
             coders.append(backend)
             super().__init__(payload, backend=backend)

@@ -12,7 +12,7 @@ from intact.train import convert  # noqa: E402
 from intact.train.codec_net import CodecNet, RateConfig  # noqa: E402
 from intact.train.convert import convert_codec  # noqa: E402
 from intact.train.graph import Conv  # noqa: E402
-from intact.train.integer import LEVEL_SCALE  # noqa: E402
+from intact.train.integer import LEVEL_SCALE, IntegerNetwork  # noqa: E402
 from intact.train.rounding import round_together  # noqa: E402
 from intact.train.thaw import thaw  # noqa: E402
 from intact.train.transforms import TransformConfig  # noqa: E402
@@ -87,7 +87,9 @@ def test_jointly_rounded_filters_stay_what_they_were(float_net, crops, monkeypat
     monkeypatch.setattr(convert, "round_together", noted)
     converted = convert_codec(float_net, [(crops, torch.linspace(-1, 1, 4))])
     expected = iter(found)
-    for network in converted.networks.values():
+    for name in converted.networks:
+        network = converted.network(name)
+        assert isinstance(network, IntegerNetwork)
         for node in network.graph.nodes:
             if isinstance(node, Conv) and not node.depthwise:
                 p = network.parameters_of(node)
