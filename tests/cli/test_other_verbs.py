@@ -285,6 +285,8 @@ def test_freeze_writes_a_model_or_nothing(intact, tmp_path, monkeypatch):
     before = out.read_bytes()
     assert intact("freeze", tmp_path, "-o", out).code == Code.MODEL
     assert out.read_bytes() == before
+    done = intact("freeze", tmp_path, "-o", tmp_path / "nowhere" / "bird.intactm")
+    assert (done.code, "its folder does not exist" in done.err) == (Code.USAGE, True)
 
 
 class FakeTrainer:

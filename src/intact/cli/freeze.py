@@ -32,6 +32,8 @@ def freeze(
     """Turn a run's averaged weights into integers, prove their bounds, and write the model."""
     if Path(output).suffix != SUFFIX:
         raise UsageError(f"{output}: a model's name ends in {SUFFIX}")
+    if not Path(output).parent.is_dir():  # said now, not after a minute's work
+        raise UsageError(f"{output}: its folder does not exist")
     from intact.freeze.run import freeze_run
 
     extra: dict[str, Any] = {} if dead_zone is None else {"dead_zone": dead_zone}
