@@ -2,7 +2,8 @@
 
 Quantization while training (`CodecNet.forward`): the rate sees latents with uniform noise
 (Ballé 2019, Eq. 17-18: floating-point division, no rounding), the transforms that follow see
-rounded ones with a straight-through gradient (Eq. 16's variant). At inference both are rounded.
+rounded ones with a straight-through gradient (Eq. 16's variant). At inference both are rounded, and
+so are the colors, which are predicted from their neighbors, in the rate already.
 
 Rate: one network serves all levels. Level t in [-1, 1] has the quantization step
 ``step(t)``; the weight of the distortion goes with 1/step^2.
@@ -157,6 +158,10 @@ class CodecNet(nn.Module):
         residual = (y - mean) / step
         rounded = round_through(residual)
         noisy = rounded if hard else residual + self._noise(residual, generator)
+        if k and not hard:
+            # What a color's first position is off by, its neighbors inherit: a residual that stays
+            # within half a step and costs nothing. With noise it would seem to leave that often.
+            noisy = torch.cat([rounded[..., :k], noisy[..., k:]], 3)
         bits_y = gaussian_bits(noisy, sigma / step)
         out = nets["synthesis"]({"y": mean + step * rounded}, t)["pixels"]
         pixels = out / PIXEL_UNIT + 128
