@@ -51,7 +51,6 @@ class Twin:
 
         self.torch, self.model = torch, model
         self.net = load_codec(run)[0].eval()
-        self.net.center_hyper_latents()  # as freezing does
 
     def __call__(self, image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
         """File size in bytes and decoded pixels."""

@@ -1,6 +1,6 @@
 """Make docs/picture.png: a photograph, its decoded file, and a crop beside JPEG of the same size.
 
-python docs/make_picture.py [--quality 20]
+python docs/make_picture.py [--quality 50]
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def jpeg_of_size(image: Image.Image, size: int) -> tuple[bytes, Image.Image]:
 def main() -> None:
     """Compose and save the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quality", type=float, default=20)
+    parser.add_argument("--quality", type=float, default=50)
     quality = parser.parse_args().quality
     original = Image.open(ROOT / "demo" / "original.png").convert("RGB")
     data = intact.encode(original, quality=quality)

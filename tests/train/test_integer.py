@@ -1,10 +1,15 @@
 """The shipped codec's integer networks: training pass, conversion and program are equal."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from intact.codec.image import Encoder  # noqa: E402
+from intact.codec.store import load_model  # noqa: E402
 from intact.freeze.freeze import count_symbols, freeze  # noqa: E402
 from intact.freeze.program import to_program  # noqa: E402
 from intact.intnet import ops  # noqa: E402
@@ -125,6 +130,22 @@ def test_thawing_a_frozen_model_and_freezing_again_gives_nearly_the_same_codec(
         a, b = integer_net(crops, t, None, hard=True), again(crops, t, None, hard=True)
     assert torch.allclose(a.mse, b.mse, rtol=0.1, atol=1.0)
     assert torch.allclose(a.bpp, b.bpp, rtol=0.15)
+
+
+def test_the_shipped_model_thaws_to_what_it_is():
+    model = load_model()
+    net = thaw(model, RateConfig(step_min=0.42, step_max=5.0))
+    with Image.open(Path(__file__).parents[2] / "demo" / "original.png") as image:
+        pixels = np.asarray(image.convert("RGB"))[128:256, 192:384]
+    level = 31
+    t = torch.tensor([float(model.levels.parameters[level]) / LEVEL_SCALE])
+    with torch.no_grad():
+        result = net(torch.from_numpy(pixels.copy())[None], t, None, hard=True)
+    encoded = Encoder(pixels, model).encode(level)
+    mse = np.square(encoded.pixels.astype(float) - pixels).mean()
+    assert result.mse.item() == pytest.approx(mse, rel=0.1)
+    bits = 8 * len(encoded.data) / pixels[:, :, 0].size
+    assert 0.85 * bits < result.bpp.item() < 1.05 * bits
 
 
 def test_gradients_reach_every_parameter(integer_net, crops):

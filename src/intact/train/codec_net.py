@@ -192,19 +192,6 @@ class CodecNet(nn.Module):
         loss = step * result.bpp + self.rates.rd_weight / step * result.mse
         return (loss if weight is None else weight * loss).mean()
 
-    @torch.no_grad()
-    def center_hyper_latents(self) -> None:
-        """Shift hyper-latents so that the mode of each density is an integer; Ballé 2019, Eq. 19.
-
-        ``z = Q(g(y) - o)`` and a reader of ``z + o`` become ``Q(g(y))`` and a reader of z: o is
-        folded into the biases on both sides (Eq. 20), and into the densities.
-        """
-        offsets = self.prior_z.offsets()
-        self.network("hyper_analysis").get("z", "bias").sub_(offsets)
-        reader = self.network("hyper_synthesis")
-        reader.get("h0", "bias").add_(reader.get("h0", "weight")[:, :, 0, 0] @ offsets)
-        self.prior_z.shift(offsets)
-
     def slow_parameters(self) -> list[nn.Parameter]:
         """Weights that write into pixels or latents directly.
 

@@ -176,15 +176,12 @@ def _convert_conv(
 def convert_codec(net: CodecNet, batches: list[tuple[Tensor, Tensor]]) -> CodecNet:
     """Replace a float codec's networks by integer ones, in a new codec; the warm start.
 
-    Hyper-latents are centered first (`CodecNet.center_hyper_latents`).
-
     Args:
         net: the float codec; left as it was.
         batches: (uint8 images [b, h, w, 3], levels [b] in [-1, 1]) to observe ranges on.
     """
     observed = CodecNet(net.config, net.rates)
     observed.load_state_dict(net.state_dict())
-    observed.center_hyper_latents()
     seen = {name: Ranges() for name in observed.networks}
     for name in observed.networks:
         observe(observed.network(name), seen[name])

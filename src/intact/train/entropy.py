@@ -123,9 +123,3 @@ class FactorizedPrior(nn.Module):
         mass = self.probability(grid.to(device).expand(len(self.matrices[0]), -1))
         mode = grid.to(device)[mass.argmax(1)]
         return mode - mode.round()
-
-    @torch.no_grad()
-    def shift(self, offsets: Tensor) -> None:
-        """Move the densities down by offsets [channels]: p'(x) = p(x + o)."""
-        first = F.softplus(self.matrices[0])
-        self.biases[0].add_(first * offsets[:, None, None])
