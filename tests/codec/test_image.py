@@ -371,9 +371,16 @@ def test_a_file_is_checked_by_another_backend(tiny):
 
 
 @pytest.mark.skipif("native" not in choose.available(), reason="the extension is not built")
-def test_a_refused_backend_does_not_check(tiny, monkeypatch):
-    monkeypatch.setattr(choose, "_REFUSED", {"numpy": "made up"})
-    assert checked(tiny, "native") in ("torch", "reference")
+@pytest.mark.parametrize(("used", "refused"), [("native", "numpy"), ("numpy", "native")])
+def test_a_refused_backend_does_not_check(tiny, monkeypatch, used, refused):
+    """Nor does what takes its place, which may be the encoder's own or the slow reference."""
+    monkeypatch.setattr(choose, "_REFUSED", {refused: "made up"})
+    assert checked(tiny, used) in ("torch", "reference")
+    monkeypatch.setattr(choose, "available", lambda: ("native", "numpy", "reference"))
+    assert checked(tiny, used) == "reference"
+    monkeypatch.setattr(codec, "REFERENCE_PIXELS", 40 * 40 - 1)
+    with pytest.raises(UnsupportedError, match="no second backend"):
+        checked(tiny, used)
 
 
 def test_only_the_small_are_checked_by_the_reference(tiny, monkeypatch):

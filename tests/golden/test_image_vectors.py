@@ -36,13 +36,19 @@ def test_golden_files_decode_to_their_pixels(model, name, backend):
     assert hashlib.sha256(image.pixels.tobytes()).hexdigest() == wanted["pixels_sha256"]
 
 
-def test_the_plain_image_has_repeats_and_the_large_one_a_whole_block(model):
+def test_plain_images_have_repeats_of_every_mode():
     """What the vectors are there for must be in them."""
     modes = {}
-    for name in ("plain.intact", "whole_block.intact"):
-        payload = unpack_image((FOLDER / name).read_bytes()).tiles[0]
-        modes[name] = int(Decoder(payload).decode(np.zeros(1, np.uint16), repeats.BANK)[0])
-    assert modes["plain.intact"] > 0
+    for name in INDEX["files"]:
+        tiles = [Decoder(tile) for tile in unpack_image((FOLDER / name).read_bytes()).tiles]
+        found = [tile.decode(np.zeros(1, np.uint16), repeats.BANK) for tile in tiles]
+        modes[name.removesuffix(".intact")] = [int(mode[0]) for mode in found]
+    assert modes["plain"] == [2]
+    assert modes["plain_two_tiles"] == [3, 3]
+    assert {mode for tiles in modes.values() for mode in tiles} == {0, 1, 2, 3}
+
+
+def test_the_large_image_has_a_whole_block_and_parts_of_others(model):
     wanted = INDEX["files"]["whole_block.intact"]
     rows, columns = (-(-wanted[side] // 16) for side in ("height", "width"))
     blocks = {(height, width) for _, _, height, width in lattice.regions(rows, columns)}

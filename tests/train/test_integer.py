@@ -100,6 +100,7 @@ def test_jointly_rounded_filters_stay_what_they_were(float_net, crops, monkeypat
                 p = network.parameters_of(node)
                 wanted = next(expected).reshape(p.weight.shape)
                 assert torch.equal(p.weight.detach().double(), wanted), node.target
+                assert torch.equal(p.divisor, network.get(node.target, "cap")), node.target
     assert not list(expected)
 
 

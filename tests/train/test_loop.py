@@ -97,10 +97,15 @@ def test_a_frozen_model_grows(settings, tmp_path):
     assert larger.step == 1
 
 
-@pytest.mark.parametrize("predicted", [-1, 17])
-def test_predicted_latents_are_among_the_latents(predicted):
-    with pytest.raises(ValueError, match=r"transform\.predicted = .*, must be in 0\.\.16"):
-        configuration.load(None, [f"transform.predicted={predicted}"])
+@pytest.mark.parametrize(
+    ("latents", "predicted", "most"), [(192, -1, 16), (192, 17, 16), (8, 9, 8)]
+)
+def test_predicted_latents_are_among_the_latents(latents, predicted, most):
+    settings = [f"transform.latents={latents}", f"transform.predicted={predicted}"]
+    with pytest.raises(ValueError, match=rf"predicted = {predicted}, must be in 0\.\.{most}"):
+        configuration.load(None, settings)
+    settings[1] = f"transform.predicted={most}"
+    assert configuration.load(None, settings).transform.predicted == most
 
 
 def test_killed_training_resumes_to_the_same_weights(settings, tmp_path):

@@ -36,7 +36,8 @@ CASES = {
     "two_tiles_wide": (20, 1030, 3, 6),
     "two_tiles_high": (1030, 20, 1, 6),
     "whole_block": (290, 290, 3, 3),  # 16 x 16 latents and parts of three more
-    "plain": (400, 300, 3, 6),  # most hyper-latents repeat
+    "plain": (400, 300, 3, 6),  # most hyper-latents repeat: mode 2
+    "plain_two_tiles": (16, 1400, 3, 6),  # nearly all do: mode 3
 }
 
 
@@ -48,7 +49,7 @@ def main() -> None:
     for name, (height, width, channels, level) in CASES.items():
         image = picture(height, width, channels)
         image = image[:, :, 0] if channels == 1 else image
-        if name == "plain":
+        if name.startswith("plain"):
             image = np.broadcast_to(np.array((200, 90, 30), np.uint8), image.shape)
         data = Encoder(image, model).encode(level).data
         (FOLDER / f"{name}.intact").write_bytes(data)

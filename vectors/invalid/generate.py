@@ -24,7 +24,20 @@ from intact.container.model_file import pack_model
 from tiny_model import picture, tiny_model
 
 HERE = Path(__file__).parent
+LATENT_AXES = {
+    "analysis": {"y": 0},
+    "hyper_analysis": {"h": 1},
+    "prior_a": {"mean": 0, "theta": 0},
+    "prior_b": {"ya": 0, "yb": 1, "mean": 0, "theta": 0},
+    "synthesis": {"patches": 1},
+}
+"""Of the micro model, per program and target: which axis counts latents."""
 Parts = list[tuple[np.ndarray, np.ndarray, Any]]
+
+
+def format_is_an_array(tree: Any) -> None:
+    """Found by the fuzzer: comparing it with a text ended in a ValueError."""
+    tree["format"] = np.zeros(2, np.int16)
 
 
 def second_spelling(tree: Any) -> None:
@@ -50,6 +63,29 @@ def unshuffle_of_latents(tree: Any) -> None:
 def more_predicted_than_latents(tree: Any) -> None:
     """Three latents predicted, of two."""
     tree["predicted"] = 3
+
+
+def more_predicted_than_sixteen(tree: Any) -> None:
+    """All of 17 latents predicted. The new ones are zeros, or what the last one is."""
+    tree["predicted"] = 17
+    for name, targets in LATENT_AXES.items():
+        program = tree["programs"][name]
+        for value in program["inputs"]:
+            if value["name"] == "y":
+                value["channels"] = 17
+        for op in program["ops"]:
+            if (axis := targets.get(op["target"])) is not None:
+                keys = ("weight", "bias", "slope", "divisor") if axis == 0 else ("weight",)
+                for key in keys:
+                    if key in op:
+                        op[key] = widened(op[key], axis, "edge" if key == "divisor" else "constant")
+
+
+def widened(array: np.ndarray, axis: int, mode: Any) -> np.ndarray:
+    """17 channels on an axis."""
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (0, 17 - array.shape[axis])
+    return np.pad(array, widths, mode)
 
 
 def no_such_repeat_mode() -> Parts:
@@ -79,7 +115,8 @@ def copied(value: Any) -> Any:
 def main() -> None:
     """Write all."""
     changes: list[Callable[[Any], None]] = [
-        second_spelling, features_of_half_size, unshuffle_of_latents, more_predicted_than_latents,
+        format_is_an_array, second_spelling, features_of_half_size, unshuffle_of_latents,
+        more_predicted_than_latents, more_predicted_than_sixteen,
     ]  # fmt: skip
     for change in changes:
         tree = copied(micro_model().tree)

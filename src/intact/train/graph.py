@@ -159,20 +159,23 @@ class Graph:
         channels = self.channels[source] * factor * factor
         return self._append(Shuffle(source, target, factor, inverse=True), channels)
 
-    def block(self, stream: str, name: str, target: str | None = None) -> str:
+    def block(
+        self, stream: str, name: str, target: str | None = None, *, fine: bool = False
+    ) -> str:
         """Append one residual block: a spatial branch, then a channel-mixing branch.
 
-        ``x += 1x1(depthwise 3x3(QReLU(1x1(x))));  x += 1x1(QReLU(1x1 to 2C (x)))``.
+        ``x += 1x1(depthwise 3x3(QReLU(1x1(x))));  x += 1x1(QReLU(1x1 to 2C (x)))``. With ``fine``
+        the two layers that write into the stream are.
         """
         c = self.channels[stream]
         a = self.requantize(stream, f"{name}.a")
         b = self.conv(a, f"{name}.b", c, "relu")
         d = self.conv(b, f"{name}.d", c, "linear", kernel=3, depthwise=True)
-        e = self.conv(d, f"{name}.e", c, "stream")
+        e = self.conv(d, f"{name}.e", c, "stream", fine=fine)
         x = self.add(stream, e, f"{name}.x")
         a = self.requantize(x, f"{name}.f")
         b = self.conv(a, f"{name}.g", 2 * c, "relu")
-        e = self.conv(b, f"{name}.h", c, "stream")
+        e = self.conv(b, f"{name}.h", c, "stream", fine=fine)
         return self.add(x, e, target or f"{name}.y")
 
     def output(self, name: str, unit: float) -> None:

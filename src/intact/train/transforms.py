@@ -57,6 +57,8 @@ class TransformConfig:
     predicted: int = 3
 
 
+FINE_BLOCKS = 2
+"""Last blocks of the synthesis whose weights into the stream are fine; docs/decisions/0007."""
 STREAM_CHANNELS = 192
 """8 x 8 x 3: the stream *is* the scaled pixels, so it has as many channels as an 8x8 patch."""
 
@@ -82,7 +84,7 @@ def synthesis(config: TransformConfig) -> Graph:
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     s = g.shuffle(g.conv(y, "first", 4 * STREAM_CHANNELS, "stream", fine=True), "s0", 2)
     for i in range(config.blocks_synthesis):
-        s = g.block(s, f"b{i}")
+        s = g.block(s, f"b{i}", fine=i >= config.blocks_synthesis - FINE_BLOCKS)
     # The stream itself, not 8 bits of it: what is lost here is seen.
     s = g.add(s, g.conv(s, "ends", STREAM_CHANNELS, "stream", fine=True), "s1")
     g.output(g.shuffle(g.requantize(s, "patches"), "pixels", 8), PIXEL_UNIT)
