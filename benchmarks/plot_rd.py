@@ -18,7 +18,7 @@ FOLDER = RESULTS.parent
 
 
 def main() -> None:
-    """Left: all codecs on all images. Right: integers and their float twin on half of them."""
+    """Left: all codecs on all images. Right: integers and their float twin of both."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), sharey=True)
     curves = [("Intact", read_points(FOLDER / "rd_kodak.csv")["intact"], "C3", "o-")]
     baselines = read_points(RESULTS)
@@ -36,7 +36,7 @@ def main() -> None:
     twin = read_points(FOLDER / "rd_twin.csv")
     for key, name, style in (("float twin", "float twin", "ko-"), ("intact", "integers", "C3x--")):
         right.plot([p.bpp for p in twin[key]], [p.psnr for p in twin[key]], style, label=name)
-    right.set(xlabel="bits per pixel, whole files", title="integers and float twin, 12 images")
+    right.set(xlabel="bits per pixel, whole files", title="integers and float twin, 24 images")
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()
