@@ -96,21 +96,21 @@ def main() -> int:
     configurations = [c for c in configurations if c[0] in wanted or c[:2] == ("native", 1)]
     reference: dict[str, dict] = {}
     rows, worst = [], 0
-    pool = ThreadPoolExecutor(args.jobs)  # of processes: each of these threads waits for one
-    results = pool.map(lambda c: run(c[0], c[1], c[2], args), configurations)
-    for (backend, threads, isa), found in zip(configurations, results, strict=True):
-        reference = reference or found
-        files = sum(found[k]["file"] != reference[k]["file"] for k in reference)
-        pixels = sum(found[k]["pixels"] != reference[k]["pixels"] for k in reference)
-        used = " / ".join(sorted({row["used"] for row in found.values()}))
-        worst = max(worst, files, pixels, used != backend)
-        rows.append((backend, used, threads, isa or "unset", len(found), files, pixels))
-        print(
-            f"{backend:8} (ran as {used:9}) {threads} threads, ISA {isa or 'unset':17}: "
-            f"{len(found)} files, {files} files differ, {pixels} images differ"
-            f"   {sum(row['seconds'] for row in found.values()):.0f} s",
-            flush=True,
-        )
+    with ThreadPoolExecutor(args.jobs) as pool:  # each of these threads waits for a process
+        results = pool.map(lambda c: run(c[0], c[1], c[2], args), configurations)
+        for (backend, threads, isa), found in zip(configurations, results, strict=True):
+            reference = reference or found
+            files = sum(found[k]["file"] != reference[k]["file"] for k in reference)
+            pixels = sum(found[k]["pixels"] != reference[k]["pixels"] for k in reference)
+            used = " / ".join(sorted({row["used"] for row in found.values()}))
+            worst = max(worst, files, pixels, used != backend)
+            rows.append((backend, used, threads, isa or "unset", len(found), files, pixels))
+            print(
+                f"{backend:8} (ran as {used:9}) {threads} threads, ISA {isa or 'unset':17}: "
+                f"{len(found)} files, {files} files differ, {pixels} images differ"
+                f"   {sum(row['seconds'] for row in found.values()):.0f} s",
+                flush=True,
+            )
     with args.o.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(

@@ -18,7 +18,7 @@ FOLDER = RESULTS.parent
 
 
 def main() -> None:
-    """Left: all codecs on all images. Right: integers and their float twin of both."""
+    """Left: all codecs on all images. Right: integers and their float twin."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), sharey=True)
     curves = [("Intact", read_points(FOLDER / "rd_kodak.csv")["intact"], "C3", "o-")]
     baselines = read_points(RESULTS)

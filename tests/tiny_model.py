@@ -8,6 +8,8 @@ beyond its own position, so that windows and tiles have margins to get wrong.
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 
 import numpy as np
 
@@ -197,3 +199,29 @@ def picture(height: int, width: int, channels: int = 3, seed: int = 5) -> np.nda
     if channels in (2, 4):
         image[:, :, -1] = (x * 7 + y) % 256
     return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def deep_png(height: int, width: int) -> bytes:
+    """A PNG of 16-bit RGB, which Pillow reads, but neither writes nor has a mode for."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    rows = (b"\0" + bytes(range(6)) * width) * height
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def deep_tiff(height: int, width: int) -> bytes:
+    """The same as an uncompressed TIFF, little-endian."""
+    data = bytes(range(6)) * (height * width)
+    tags = [
+        (256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, 8), (259, 3, 1, 1), (262, 3, 1, 2),
+        (273, 4, 1, 14), (277, 3, 1, 3), (278, 3, 1, height), (279, 4, 1, len(data)),
+    ]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    where = struct.pack("<I", 14 + len(data))
+    directory = struct.pack("<H", len(tags)) + entries + b"\0\0\0\0"
+    return b"II*\0" + where + struct.pack("<3H", 16, 16, 16) + data + directory

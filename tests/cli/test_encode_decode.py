@@ -11,7 +11,7 @@ from PIL import Image
 import intact as package
 from intact.cli.errors import Code
 from intact.codec.image import Encoder
-from tiny_model import picture, tiny_model
+from tiny_model import deep_png, deep_tiff, picture, tiny_model
 
 
 def left_over(folder):
@@ -188,6 +188,11 @@ def test_a_target_that_no_level_meets_writes_nothing(intact, photo, tiny_path, t
         ("-q", "good"),
         ("-q", 5, "--target-size", 5),
         ("--target-bpp", 1, "--target-psnr", 5),
+        ("--target-bpp", "nan"),
+        ("--target-psnr", "inf"),
+        ("--target-size", 0),
+        ("--target-size", -5),
+        ("--force", "--skip-existing"),
         ("--backend", "abacus"),
         ("--nonsense",),
         ("-o", "-", "--json"),
@@ -215,6 +220,55 @@ def test_several_inputs_go_next_to_themselves_or_into_a_folder(intact, photo, ti
     done = intact("decode", *folder.iterdir(), "--model", tiny_path, "-o", folder)
     assert done.code == 0
     assert {p.suffix for p in folder.iterdir()} == {".intact", ".png"}
+
+
+def test_several_inputs_do_not_go_into_a_file(intact, photo, tiny_path, tmp_path):
+    other, out = tmp_path / "other.bmp", tmp_path / "out.intact"
+    Image.fromarray(picture(10, 12)).save(other)
+    out.write_bytes(b"mine")
+    done = intact("encode", photo, other, "--model", tiny_path, "-o", out)
+    assert (done.code, out.read_bytes()) == (Code.USAGE, b"mine")
+    assert "is a file, but several inputs need a folder" in done.err
+
+
+def test_a_folder_of_outputs_is_made_at_any_depth(intact, photo, tiny_path, tmp_path):
+    folder = tmp_path / "a" / "b" / "c"
+    assert intact("encode", photo, "--model", tiny_path, "-o", f"{folder}/").code == 0
+    assert [p.name for p in folder.iterdir()] == ["photo.intact"]
+
+
+def test_a_folder_is_its_images_and_keeps_its_shape(intact, photo, tiny_path, tmp_path):
+    pictures = tmp_path / "pictures"
+    (pictures / "deeper").mkdir(parents=True)
+    (pictures / ".hidden").mkdir()
+    for name in ("b.PNG", "deeper/a.png", ".hidden/c.png", "notes.txt"):
+        (pictures / name).write_bytes(photo.read_bytes())
+    coded, back = tmp_path / "coded", tmp_path / "back"
+    assert intact("encode", pictures, "--model", tiny_path, "-o", coded).code == 0
+    files = [coded / "b.intact", coded / "deeper" / "a.intact"]
+    assert [p for p in sorted(coded.rglob("*")) if p.is_file()] == files
+    done = intact("verify", coded, "--model", tiny_path, "--json")
+    assert [f["input"] for f in done.json["files"]] == [str(f) for f in files]
+    assert intact("decode", coded, "--model", tiny_path, "-o", back).code == 0
+    assert (back / "deeper" / "a.png").exists()
+    done = intact("encode", coded, "--model", tiny_path, "-o", back)
+    assert (done.code, "no file in this folder ends in .png" in done.err) == (Code.USAGE, True)
+
+
+def test_what_exists_can_be_left_out(intact, file, photo, tiny_path, tmp_path):
+    other, made = tmp_path / "other.bmp", file.read_bytes()
+    Image.fromarray(picture(10, 12)).save(other)
+    file.write_bytes(b"kept")
+    options = ("--model", tiny_path, "--skip-existing")
+    assert intact("encode", photo, other, *options).code == 0
+    assert (file.read_bytes(), other.with_suffix(".intact").exists()) == (b"kept", True)
+    done = intact("encode", photo, "-o", file, *options)
+    assert (done.code, file.read_bytes()) == (0, b"kept")
+    assert "nothing to do" in done.err
+    done = intact("encode", photo, other, "--model", tiny_path)
+    assert f"{file} exists (and 1 other outputs)" in done.err
+    assert intact("encode", photo, "--model", tiny_path, "--force").code == 0
+    assert file.read_bytes() == made
 
 
 def test_one_bad_file_does_not_stop_the_others(intact, photo, tiny_path, tmp_path):
@@ -344,7 +398,18 @@ def test_unsupported_images(intact, tiny_path, tmp_path):
     Image.new("I;16", (5, 5)).save(deep)
     done = intact("encode", deep, "--model", tiny_path)
     assert done.code == Code.UNSUPPORTED
-    assert "I;16" in done.err
+    assert "samples of 16 bits" in done.err
+
+
+@pytest.mark.parametrize(("name", "make"), [("a.png", deep_png), ("a.tif", deep_tiff)])
+def test_color_of_16_bits_is_refused_although_pillow_cuts_it(
+    intact, tiny_path, tmp_path, name, make
+):
+    path = tmp_path / name
+    path.write_bytes(make(5, 7))
+    done = intact("encode", path, "--model", tiny_path)
+    assert (done.code, "samples of 16 bits" in done.err) == (Code.UNSUPPORTED, True)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 def test_only_the_first_frame_is_coded_and_that_is_said(intact, tiny_path, tmp_path):

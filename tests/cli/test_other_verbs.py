@@ -11,6 +11,7 @@ import pytest
 import intact as package
 from intact.cli.errors import MEANINGS, Code
 from intact.cli.info import least_quality
+from intact.cli.progress import Bar
 from intact.codec import store
 from intact.codec.model import Levels
 from intact.intnet.backends import choose
@@ -163,8 +164,6 @@ def test_names_cannot_steer_the_terminal(intact, tmp_path, monkeypatch):
 def test_the_bar_takes_names_as_they_are(monkeypatch):
     import io
 
-    from intact.cli.progress import Bar
-
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     for key, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "200"}.items():
@@ -252,7 +251,7 @@ def test_training_without_torch_says_what_to_install(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == Code.UNSUPPORTED
-    assert "pip install torch safetensors tensorboard" in done.stderr
+    assert "pip install '.[train]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -293,7 +292,7 @@ class FakeTrainer:
     """Stands in for the training loop, which has tests of its own."""
 
     def __init__(self, step):
-        self.step = step
+        self.step = self.saved = step
         self.data = SimpleNamespace(notes=["1 of 9 images are left out: a.jpg: torn"])
 
     def run(self, report):
@@ -320,7 +319,7 @@ def training(monkeypatch, tmp_path):
 
 def test_train(intact, training, tmp_path):
     config, calls = training
-    done = intact("train", config, "--set", "optimizer.steps=9", "--device", "cpu")
+    done = before = intact("train", config, "--set", "optimizer.steps=9", "--device", "cpu")
     assert done.code == 0
     assert "step 3  loss 1.5000  bpp 0.250  mse 40.0  2.00 steps/s" in done.out.decode()
     assert calls[0][0].optimizer.steps == 9
@@ -329,6 +328,7 @@ def test_train(intact, training, tmp_path):
     assert "1 of 9 images are left out: a.jpg: torn" in done.err
     done = intact("train", config, "--resume", "--json", "--device", "cpu")
     assert done.json["steps"] == 10
+    assert "is trained: 3 steps. Next: intact freeze " in before.out.decode()
     intact("train", config, "--init", "m.intactm", "--quiet", "--device", "cpu")
     assert calls[2][2] == {"resume": False, "init": Path("m.intactm"), "larger": False}
     intact("train", config, "--init", "m.intactm", "--grow", "--quiet", "--device", "cpu")
@@ -348,6 +348,10 @@ def test_train_does_not_overwrite_a_run(intact, training, tmp_path):
     [
         ("--set", "nonsense=1"),
         ("--set", "optimizer.step=1"),
+        ("--set", "data.batch=0"),
+        ("--set", "optimizer.steps=-1"),
+        ("--set", "optimizer.learning_rate=inf"),
+        ("--set", "data.folders=pictures"),
         ("--device", "abacus"),
         ("--resume", "--init", "m.intactm"),
         ("--grow",),
@@ -371,4 +375,50 @@ def test_train_reports_divergence_and_interruption(intact, training, monkeypatch
     monkeypatch.setattr(FakeTrainer, "run", stop)
     done = intact("train", training[0], "--device", "cpu")
     assert done.code == Code.INTERRUPTED
-    assert "--resume" in done.err
+    assert "--resume continues at step 0" in done.err
+
+
+def test_train_starts_from_a_model_by_name_or_path(intact, training, tmp_path):
+    config, calls = training
+    intact("train", config, "--init", "photo", "--quiet", "--device", "cpu")
+    assert calls[0][2]["init"].name == "photo.intactm"
+    (tmp_path / "run2").mkdir()
+    intact("train", config, "--init", tmp_path / "run2", "--quiet", "--device", "cpu")
+    assert calls[1][2]["init"] == tmp_path / "run2"
+    done = intact("train", config, "--init", "nobody", "--device", "cpu")
+    assert (done.code, "no model named 'nobody'" in done.err) == (Code.MODEL, True)
+
+
+def test_train_says_that_there_is_no_gpu(intact, training):
+    if pytest.importorskip("torch").cuda.is_available():
+        pytest.skip("there is a GPU")
+    done = intact("train", training[0], "--device", "cuda")
+    assert (done.code, "finds no GPU" in done.err) == (Code.USAGE, True)
+
+
+def test_a_configuration_that_is_no_toml_is_named(intact, training):
+    training[0].write_text("[data\n")
+    done = intact("train", training[0], "--device", "cpu")
+    assert (done.code, f"{training[0]} is no TOML" in done.err) == (Code.USAGE, True)
+
+
+def test_a_damaged_model_is_named(intact, photo, tiny_path, tmp_path):
+    torn = tmp_path / "torn.intactm"
+    torn.write_bytes(tiny_path.read_bytes()[:-100])
+    done = intact("encode", photo, "--model", torn)
+    assert (done.code, str(torn) in done.err) == (Code.DAMAGED, True)
+    done = intact("encode", photo, "--model", photo)
+    assert (done.code, str(photo) in done.err) == (Code.DAMAGED, True)
+    done = intact("models", "nobody")
+    assert (done.code, "no model named 'nobody'; found: photo" in done.err) == (Code.MODEL, True)
+
+
+def test_the_bar_names_the_stages(intact, file, photo, tiny_path, tmp_path, monkeypatch):
+    notes = []
+    monkeypatch.setattr(Bar, "note", lambda self, text: notes.append(text))
+    intact("encode", photo, "--model", tiny_path, "-o", tmp_path / "again.intact")
+    intact("decode", file, "--model", tiny_path, "-o", tmp_path / "again.png")
+    stages = [note.rpartition(": ")[2] for note in notes if ": " in note]
+    decoder = ["hyper synthesis", "prior a", "prior b"]
+    expected = ["analysis", "hyper analysis", *decoder, "entropy coding", "synthesis"]
+    assert stages == [*expected, *decoder, "synthesis"]

@@ -1,3 +1,4 @@
+import io
 import os
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from intact.codec.model import DECODING, Model
 from intact.codec.networks import Networks
 from intact.container.image_file import pack_image, unpack_image
 from intact.intnet.backends import choose
-from tiny_model import NUM_LEVELS, picture, tiny_model
+from tiny_model import NUM_LEVELS, deep_png, deep_tiff, picture, tiny_model
 
 # Below, at and above one latent (16) and one hyper-latent (64), and primes.
 SIZES = [
@@ -235,6 +236,18 @@ def test_other_eight_bit_modes_are_converted_and_said(tiny, mode, wanted):
     assert (encoded.note == "") == (mode == wanted)
 
 
+@pytest.mark.parametrize("make", [deep_png, deep_tiff])
+def test_color_of_16_bits_is_refused_while_that_can_be_seen(tiny, make):
+    with pytest.raises(UnsupportedError, match="samples of 16 bits"):
+        encode(Image.open(io.BytesIO(make(5, 7))), model=tiny)
+
+
+def test_a_name_is_no_file(tmp_path):
+    for name in ("photo.intact", tmp_path):
+        with pytest.raises(TypeError, match="must be the content of a file"):
+            decode(name)  # pyright: ignore[reportArgumentType]
+
+
 @pytest.mark.parametrize("mode", ["I;16", "I", "F", "CMYK"])
 def test_deep_and_cmyk_images_are_refused(tiny, mode):
     with pytest.raises(UnsupportedError, match=mode):
@@ -308,9 +321,9 @@ def asked(monkeypatch):
     names = []
     true_init = Networks.__init__
 
-    def noted(self, model, pixels, backend, threads, roles):
+    def noted(self, model, pixels, backend, *others):
         names.append(backend)
-        true_init(self, model, pixels, backend, threads, roles)
+        true_init(self, model, pixels, backend, *others)
 
     monkeypatch.setattr(Networks, "__init__", noted)
     return names

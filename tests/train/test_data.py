@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from intact.train.data import ImageFolder, area_limit, window
+from tiny_model import deep_png
 
 
 def save(path, height, width, seed=0):
@@ -39,6 +40,14 @@ def test_what_cannot_be_used_is_named_and_left_out(tmp_path):
     assert "63x64 pixels, less than data.crop = 64" in note
     assert "deep.png: mode I;16" in note
     assert "junk.jpg: cannot identify" in note
+
+
+def test_color_that_pillow_would_cut_to_8_bits_is_left_out(tmp_path):
+    save(tmp_path / "good.png", 64, 64)
+    (tmp_path / "deep.png").write_bytes(deep_png(99, 99))
+    data = ImageFolder([tmp_path], 64)
+    assert len(data.images) == 1
+    assert "deep.png: samples of 16 bits" in data.notes[0]
 
 
 def test_no_usable_image_says_why(tmp_path):

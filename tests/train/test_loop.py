@@ -1,6 +1,7 @@
 """Training resumes bit for bit, also after a kill; configuration errors name what is legal."""
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -145,6 +146,28 @@ def test_unknown_key_lists_the_legal_ones():
 def test_wrong_type_names_the_key():
     with pytest.raises(ValueError, match=r"data\.batch"):
         configuration.load(None, ['data.batch="many"'])
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "nan", "inf"])
+def test_settings_that_make_no_sense_are_refused(value):
+    for place in configuration.POSITIVE:
+        with pytest.raises(ValueError, match=place.replace(".", r"\.")):
+            configuration.load(None, [f"{place}={value}"])
+
+
+def test_a_new_run_replaces_the_old_checkpoint_at_once(settings, tmp_path):
+    run(settings, until=2)
+    loop.start(configuration.load(None, settings), torch.device("cpu"))  # interrupted before a step
+    assert weights(tmp_path / "run")[1] == 0
+    run(settings, until=1, resume=True)
+    assert weights(tmp_path / "run")[1] == 1
+
+
+def test_the_folder_shows_the_settings_that_a_run_went_on_with(settings, tmp_path):
+    run(settings, until=1)
+    run([*settings, "optimizer.learning_rate=0.0001"], until=2, resume=True)
+    shown = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert shown["optimizer"]["learning_rate"] == 0.0001
 
 
 def test_configuration_survives_a_round_trip():

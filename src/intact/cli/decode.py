@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from intact.cli.errors import UsageError
-from intact.cli.io import STDIO, outputs, read, write
-from intact.cli.options import Backend, BackendName, Force, Json, ModelName, Quiet, Threads, each
+from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, write
+from intact.cli.options import (
+    Backend,
+    BackendName,
+    Force,
+    Json,
+    ModelName,
+    Quiet,
+    SkipExisting,
+    Threads,
+    each,
+)
 
 if TYPE_CHECKING:
     from intact.cli.progress import Bar
@@ -31,7 +41,9 @@ TIFF_XMP = 700
 
 
 def decode(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Files; - is stdin.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IN", help="Files or folders; - is stdin.")
+    ],
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")
     ] = None,
@@ -40,7 +52,7 @@ def decode(
     ] = None,
     format_name: Annotated[
         str | None,
-        typer.Option("--format", help="Instead of what the suffix says [png]."),
+        typer.Option("--format", help="Instead of what the suffix says \\[png]."),
     ] = None,
     model: ModelName = None,
     backend: BackendName = Backend.AUTO,
@@ -48,14 +60,18 @@ def decode(
     as_json: Json = False,
     quiet: Quiet = False,
     force: Force = False,
+    skip_existing: SkipExisting = False,
 ) -> int:
-    """Decode files: png, jpg, webp, tiff, ppm, bmp or npy, as the output's suffix says."""
+    """Decode files, or folders of them, into what the output's suffix says.
+
+    That is png, jpg, webp, tiff, ppm, bmp or npy.
+    """
     box = parse_region(region)
     if format_name is not None and format_name.lower().lstrip(".") not in FORMATS:
         raise UsageError(f"format {format_name!r}; legal: {', '.join(FORMATS)}")
     suffix = "." + (format_name or "png").lower().lstrip(".")
-    pairs = outputs(inputs, output, suffix, force=force)
-    if as_json and pairs[0][1] == STDIO:
+    pairs = outputs(inputs, output, Rules(suffix, [SUFFIX], force, skip_existing))
+    if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
     kinds = {
         name: suffix if format_name or name == STDIO else Path(name).suffix for _, name in pairs
@@ -70,8 +86,9 @@ def decode(
         start = time.perf_counter()
         bar.note(source)
         decoded = codec.decode(
-            read(source), region=box, model=model, backend=backend.value, threads=threads
-        )
+            read(source), region=box, model=model, backend=backend.value, threads=threads,
+            progress=lambda stage: bar.note(f"{source}: {stage}"),
+        )  # fmt: skip
         write(name, pack(decoded, FORMATS[kinds[name].lower().lstrip(".")]))
         seconds = time.perf_counter() - start
         height, width = decoded.pixels.shape[:2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from intact.cli.errors import UnreachableError, UsageError, complain
-from intact.cli.io import STDIO, outputs, read, write
-from intact.cli.options import Backend, BackendName, Force, Json, ModelName, Quiet, Threads, each
+from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, write
+from intact.cli.options import (
+    Backend,
+    BackendName,
+    Force,
+    Json,
+    ModelName,
+    Quiet,
+    SkipExisting,
+    Threads,
+    each,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,7 +31,11 @@ if TYPE_CHECKING:
     from intact.codec.image import Encoded, Encoder
     from intact.codec.model import Model
 
-SUFFIX = ".intact"
+IMAGES = (
+    ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".pnm",
+    ".jp2", ".avif",
+)  # fmt: skip
+"""What is taken for an image in a folder; one that is named may have any suffix."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,9 @@ class Target:
 
 
 def encode(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN", help="Images; - is stdin.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IN", help="Images or folders; - is stdin.")
+    ],
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")
     ] = None,
@@ -70,15 +87,21 @@ def encode(
     as_json: Json = False,
     quiet: Quiet = False,
     force: Force = False,
+    skip_existing: SkipExisting = False,
 ) -> int:
-    """Encode images. Without -o each file goes next to its image, with the suffix .intact."""
+    """Encode images, or folders of them.
+
+    Without -o each file goes next to its image, with the suffix .intact.
+    """
     given = [t for t in (target_bpp, target_size, target_psnr) if t is not None]
     if len(given) + (quality is not None) > 1:
         raise UsageError("give one of --quality, --target-bpp, --target-size, --target-psnr")
     if quality is not None and not 0 <= quality <= 100:
         raise UsageError(f"quality is {quality:g}, must be in 0..100")
-    pairs = outputs(inputs, output, SUFFIX, force=force)
-    if as_json and pairs[0][1] == STDIO:
+    if given and not 0 < given[0] < math.inf:
+        raise UsageError(f"a target of {given[0]:g} is not a positive number")
+    pairs = outputs(inputs, output, Rules(SUFFIX, IMAGES, force, skip_existing))
+    if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
 
     from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
@@ -86,14 +109,16 @@ def encode(
 
     chosen = load_model(model)
     target = Target(target_bpp, target_size, target_psnr) if given else None
-    runtime = Runtime(backend.value, threads)
     drop = {"exif": b"", "icc_profile": b"", "xmp": b""} if strip_metadata else None
 
     def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str]:
         start = time.perf_counter()
         bar.note(source)
-        image = open_image(read(source), source)
-        encoder = Encoder(image, chosen, drop, runtime, embed_model=embed_model)
+        runtime = Runtime(backend.value, threads, lambda stage: bar.note(f"{source}: {stage}"))
+        # Nobody holds the image: at 24 megapixels Pillow's copy takes 96 MB.
+        encoder = Encoder(
+            open_image(read(source), source), chosen, drop, runtime, embed_model=embed_model
+        )
         if target is None:
             wanted = DEFAULT_QUALITY if quality is None else quality
             encoded = encoder.encode(chosen.levels.of_quality(wanted))
@@ -115,13 +140,15 @@ def open_image(data: bytes, name: str) -> Image.Image:
     """Open any image that Pillow reads; pixels are never rotated.
 
     Raises:
-        UnsupportedError: no image format that Pillow knows, or beyond our limit of pixels.
+        UnsupportedError: no image format that Pillow knows, samples of 16 bits, or beyond our limit
+            of pixels.
         CorruptDataError: the image is damaged.
     """
     import warnings
 
     from PIL import Image, UnidentifiedImageError
 
+    from intact.codec.pixels import refuse_deep
     from intact.container.limits import MAX_PIXELS
     from intact.errors import CorruptDataError, UnsupportedError
 
@@ -135,6 +162,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
                     f"{image.width}x{image.height} pixels, at most {MAX_PIXELS} in all"
                 )
             frames = getattr(image, "n_frames", 1)
+            refuse_deep(image)
             image.load()
         except UnidentifiedImageError:
             raise UnsupportedError("not an image in a format that Pillow reads") from None
@@ -153,31 +181,44 @@ def search(encoder: Encoder, target: Target, bar: Bar, name: str) -> Encoded:
     """
     from intact.codec.image import search_level
 
-    tried: dict[int, Encoded] = {}
-    num_levels = len(encoder.model.levels)
+    area, num_levels = encoder.width * encoder.height, len(encoder.model.levels)
+    limit = target.size if target.size is not None else (target.bpp or 0) * area / 8
+    scores: dict[int, float] = {}
+    best: Encoded | None = None  # no other is kept: each holds the pixels
 
-    def at(level: int) -> Encoded:
-        if level not in tried:
-            tried[level] = encoder.encode(level)
-            bar.note(f"{name}: level {level} takes {len(tried[level].data)} bytes")
-        return tried[level]
+    def reached(score: float) -> bool:
+        return score >= target.psnr if target.psnr is not None else score <= limit
+
+    def meets(level: int) -> bool:
+        nonlocal best
+        if level in scores:
+            return reached(scores[level])
+        encoded = encoder.encode(level)
+        by_psnr = target.psnr is not None
+        scores[level] = encoder.psnr(encoded) if by_psnr else len(encoded.data)
+        bar.note(f"{name}: level {level} takes {len(encoded.data)} bytes")
+        if not reached(scores[level]):
+            return False
+        if best is None or (level < best.level) == by_psnr:
+            best = encoded
+        return True
 
     if target.psnr is not None:
-        wanted = target.psnr
-        level = search_level(num_levels, lambda i: encoder.psnr(at(i)) < wanted)
-        if encoder.psnr(at(level)) < wanted and level + 1 < num_levels:
+        level = search_level(num_levels, lambda i: not meets(i))
+        if not meets(level) and level + 1 < num_levels:
             level += 1
-        if (reached := encoder.psnr(at(level))) < wanted:
-            raise UnreachableError(f"the best level gives {reached:.2f} dB, not {target}")
-        return at(level)
-    area = encoder.width * encoder.height
-    limit = target.size if target.size is not None else (target.bpp or 0) * area / 8
-    level = search_level(num_levels, lambda i: len(at(i).data) <= limit)
-    if (size := len(at(level).data)) > limit:
+            meets(level)
+        if best is None:
+            raise UnreachableError(f"the best level gives {scores[level]:.2f} dB, not {target}")
+        return best
+    level = search_level(num_levels, meets)
+    meets(level)
+    if best is None:
+        size = int(scores[level])
         raise UnreachableError(
             f"the lowest level takes {size} bytes ({8 * size / area:.3f} bpp), more than {target}"
         )
-    return at(level)
+    return best
 
 
 def _result(

@@ -74,7 +74,7 @@ def describe(error: BaseException) -> tuple[Code, str | None, str]:
         case ModelError() | IntactError():
             return Code.MODEL, None, str(error)
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] != "intact":
-            extra = "training needs more packages: pip install torch safetensors tensorboard"
+            extra = "training needs more packages: pip install '.[train]' where Intact's source is"
             return Code.UNSUPPORTED, None, f"{error.name} is not installed; {extra}"
         case OSError():
             name = error.filename if isinstance(error.filename, str | os.PathLike) else None

@@ -19,7 +19,7 @@ SUFFIX = ".intactm"
 def freeze(
     run: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a training run.")],
     output: Annotated[str, typer.Option("-o", "--output", metavar="MODEL.intactm")],
-    name: Annotated[str | None, typer.Option(help="Of the model [the output's].")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the model \\[the output's].")] = None,
     images: Annotated[
         int, typer.Option(min=0, help="Training images on which symbols are counted.")
     ] = 96,

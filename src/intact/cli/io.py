@@ -14,12 +14,14 @@ import secrets
 import stat
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from intact.cli.errors import UsageError
 
 STDIO = "-"
+SUFFIX = ".intact"
 
 
 def read(name: str) -> bytes:
@@ -91,64 +93,127 @@ def _replace(target: Path, data: bytes, mode: int | None) -> None:
                 os.close(folder)
 
 
-def outputs(
-    inputs: Sequence[str], output: str | None, suffix: str, *, force: bool
-) -> list[tuple[str, str]]:
+def files_in(inputs: Sequence[str], suffixes: Sequence[str]) -> list[tuple[str, str]]:
+    """Replace every folder among the inputs by its files, sorted, subfolders too.
+
+    Args:
+        inputs: names of files and folders, or ``-``.
+        suffixes: of the files that count in folders, in lower case.
+
+    Returns:
+        For each file its name, and its path within the folder it was found in.
+
+    Raises:
+        UsageError: a folder without any such file.
+    """
+    found = []
+    for name in inputs:
+        if name == STDIO or not os.path.isdir(name):
+            found.append((name, os.path.basename(name)))
+            continue
+        paths = [path for path in sorted(Path(name).rglob("*")) if _counts(path, name, suffixes)]
+        if not paths:
+            raise UsageError(f"{name}: no file in this folder ends in {', '.join(suffixes)}")
+        found += [(os.fspath(path), os.fspath(path.relative_to(name))) for path in paths]
+    return found
+
+
+def _counts(path: Path, folder: str, suffixes: Sequence[str]) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in suffixes and not hidden and path.is_file()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How outputs are named and what may be in their way.
+
+    Attributes:
+        suffix: of outputs whose names follow from the inputs, with the dot.
+        inputs: suffixes of the files that count in a folder.
+        force: replace what exists.
+        skip: leave out inputs whose outputs exist.
+    """
+
+    suffix: str
+    inputs: Sequence[str]
+    force: bool = False
+    skip: bool = False
+
+
+def outputs(inputs: Sequence[str], output: str | None, rules: Rules) -> list[tuple[str, str]]:
     """Pair every input with its output, and refuse before anything is done.
 
     One input and ``-o FILE``: that file, replaced if it exists. Otherwise the names follow from
-    the inputs' and existing files are refused unless ``force``: nobody asked for those names.
+    the inputs' and existing files are refused unless the rules say so: nobody asked for those
+    names. The files of a folder lie in the output's folder as they lay in theirs.
 
     Args:
         inputs: names, or ``-`` alone.
         output: ``-o``: a file, a folder, ``-``, or None for next to the inputs.
-        suffix: of outputs whose names follow from the inputs, with the dot.
-        force: replace what exists.
+        rules: see there.
 
     Raises:
         UsageError: the names do not work out.
     """
+    if rules.force and rules.skip:
+        raise UsageError("--force and --skip-existing exclude each other")
     if STDIO in inputs and len(inputs) > 1:
         raise UsageError("- (standard input) must be the only input")
+    several = len(inputs) > 1 or os.path.isdir(inputs[0])
     folder = (
         output is not None
         and output != STDIO
-        and (output.endswith(("/", os.sep)) or len(inputs) > 1 or os.path.isdir(output))
+        and (output.endswith(("/", os.sep)) or several or os.path.isdir(output))
     )
-    if output == STDIO and len(inputs) > 1:
+    if output == STDIO and several:
         raise UsageError("-o - takes one input")
     if not folder and output is not None:
         pairs = [(inputs[0], output)]
+        if rules.skip and os.path.lexists(output):
+            pairs = []
     elif inputs[0] == STDIO:
         if folder:
             raise UsageError("-o must name a file when the input is standard input")
         return [(STDIO, STDIO)]
     else:
-        pairs = [(name, _derived(name, output, suffix)) for name in inputs]
-        _refuse_in_the_way(pairs, force=force)
-        if output is not None:
-            Path(output).mkdir(exist_ok=True)
+        found = files_in(inputs, rules.inputs)
+        pairs = [(name, _derived(name, place, output, rules.suffix)) for name, place in found]
+        pairs = _free(pairs, rules)
+        if output is not None and os.path.exists(output) and not os.path.isdir(output):
+            raise UsageError(f"{output} is a file, but several inputs need a folder")
     for source, target in pairs:
         if STDIO not in (source, target) and _same(source, target):
             raise UsageError(f"{target} is input and output at once")
+    if folder:
+        for parent in {os.path.dirname(target) for _, target in pairs}:
+            Path(parent).mkdir(parents=True, exist_ok=True)
     return pairs
 
 
-def _derived(name: str, folder: str | None, suffix: str) -> str:
-    path = Path(name)
-    parent = path.parent if folder is None else Path(folder)
-    stem = path.stem if path.suffix else path.name
-    return os.fspath(parent / (stem + suffix))
+def _derived(name: str, place: str, folder: str | None, suffix: str) -> str:
+    path = Path(name) if folder is None else Path(folder, place)
+    return os.fspath(path.parent / ((path.stem if path.suffix else path.name) + suffix))
 
 
-def _refuse_in_the_way(pairs: Sequence[tuple[str, str]], *, force: bool) -> None:
+def _free(pairs: Sequence[tuple[str, str]], rules: Rules) -> list[tuple[str, str]]:
+    """The pairs to work on: all, or those without an output yet.
+
+    Raises:
+        UsageError: two inputs with the same output, or an output that exists.
+    """
     seen: dict[str, str] = {}
     for source, target in pairs:
         if target in seen:
             raise UsageError(f"{seen[target]} and {source} would both become {target}")
         seen[target] = source
-        if os.path.lexists(target) and not force:
-            raise UsageError(f"{target} exists; name it with -o, or replace it with --force")
+    there = [target for target in seen if os.path.lexists(target)]
+    if there and not rules.force and not rules.skip:
+        others = f" (and {len(there) - 1} other outputs)" if there[1:] else ""
+        raise UsageError(
+            f"{there[0]} exists{others}; name it with -o, replace with --force, "
+            "or keep with --skip-existing"
+        )
+    return [pair for pair in pairs if not rules.skip or pair[1] not in there]
 
 
 def _same(left: str, right: str) -> bool:

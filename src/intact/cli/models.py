@@ -22,7 +22,7 @@ DECODER = {"hyper_synthesis": 64, "prior_a": 16, "prior_b": 16, "synthesis": 16}
 
 def models(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL", help="Names or paths [all].")
+        list[str] | None, typer.Argument(metavar="MODEL", help="Names or paths \\[all].")
     ] = None,
     certificate: Annotated[
         str | None,
@@ -36,34 +36,24 @@ def models(
     if certificate is not None:
         _certificate(store.load_model(certificate), as_json=as_json)
         return Code.OK
-    paths = [_path(name) for name in names or []] or store.model_files()
+    wanted = names or [str(path) for path in store.model_files()]
     results, worst = [], Code.OK
-    for path in paths:
+    for name in wanted:
         try:
+            path = store.model_path(name)
             facts = describe(store.read_model(path), path)
         except Exception as error:
-            code, message = report(error, str(path))
+            code, message = report(error, name)
             worst = max(worst, code)
-            facts = {"path": str(path), "error": message, "code": int(code)}
+            facts = {"path": name, "error": message, "code": int(code)}
         results.append(facts)
         if not as_json and "error" not in facts:
             print(_text(facts))
     if as_json:
         show_json({"models": results})
-    elif not paths:
+    elif not wanted:
         complain(f"no models in {', '.join(map(str, store.search_path()))}")
     return worst
-
-
-def _path(name: str) -> Path:
-    """The file of a model by name or path; see `intact.codec.store.load_model`."""
-    from intact.codec import store
-
-    if not name.endswith(store.SUFFIX) and "/" not in name and "\\" not in name:
-        for path in store.model_files():
-            if path.stem == name:
-                return path
-    return Path(name)
 
 
 def _certificate(model: Model, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from intact.cli.errors import Code, printable, report
+from intact.cli.errors import Code, complain, printable, report
 from intact.cli.io import show_json
 from intact.cli.progress import Bar
 
@@ -32,6 +32,9 @@ BackendName = Annotated[
 Threads = Annotated[int, typer.Option("--threads", min=0, help="0 takes all cores.")]
 Json = Annotated[bool, typer.Option("--json", help="Results as one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out what has an output; to go on with.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 
 Work = Callable[[str, str, Bar], tuple[dict[str, Any], str]]
@@ -46,6 +49,8 @@ def each(
     Returns:
         The largest exit code.
     """
+    if not pairs and not quiet:
+        complain("every output exists, nothing to do")
     results, worst = [], Code.OK
     silent = quiet or as_json or any(target == "-" for _, target in pairs)
     with Bar(label, len(pairs), quiet=quiet) as bar:

@@ -23,16 +23,20 @@ class Bar:
             BarColumn,
             MofNCompleteColumn,
             Progress,
+            SpinnerColumn,
             TextColumn,
+            TimeElapsedColumn,
             TimeRemainingColumn,
         )
 
         console = Console(stderr=True)
         self.visible = console.is_terminal and not quiet
         self._progress = Progress(
+            SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
+            TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),  # a name may hold [brackets]
             console=console,

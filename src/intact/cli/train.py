@@ -26,12 +26,15 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue its checkpoint.")] = False,
     init: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Start from a frozen model (a path).")
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Start from a frozen model, or from the folder of a run."
+        ),
     ] = None,
     grow: Annotated[
         bool, typer.Option("--grow", help="With --init: grow to the configuration's sizes.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... [cuda if there]")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... \\[cuda if there]")] = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
     force: Force = False,
@@ -54,7 +57,9 @@ def train(
         place = torch.device(name)
     except RuntimeError as error:
         raise UsageError(f"device {name!r}: {error}") from error
-    extra: dict[str, Any] = {} if init is None else {"init": Path(init), "larger": grow}
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"device {name!r}: this PyTorch finds no GPU")
+    extra: dict[str, Any] = {} if init is None else {"init": _start(init), "larger": grow}
     keep_memory()
     with Bar("reading images", None, quiet=quiet) as bar:
         trainer = loop.start(chosen, place, resume=resume, progress=bar.reach, **extra)
@@ -77,11 +82,23 @@ def train(
         try:
             trainer.run(report)
         except KeyboardInterrupt:
-            complain(f"stopped at step {trainer.step}; --resume continues the last checkpoint")
+            complain(f"stopped at step {trainer.step}; --resume continues at step {trainer.saved}")
             return Code.INTERRUPTED
+    if not quiet and not as_json:
+        done = "was trained already" if first == trainer.step else "is trained"
+        print(
+            f"{folder} {done}: {trainer.step} steps. Next: intact freeze {folder} -o NAME.intactm"
+        )
     if as_json:
         show_json({"folder": str(folder), "steps": trainer.step, **last})
     return Code.OK
+
+
+def _start(init: str) -> Path:
+    """What --init names: the folder of a run, or a model by path or by name."""
+    from intact.codec.store import model_path
+
+    return Path(init) if Path(init).exists() else model_path(init)
 
 
 def keep_memory() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from intact.cli.errors import Code, complain, printable, report
-from intact.cli.io import read, show_json
+from intact.cli.io import SUFFIX, files_in, read, show_json
 from intact.cli.options import Backend, BackendName, Json, ModelName, Quiet, Threads
 from intact.cli.progress import Bar
 
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from intact.codec.model import Model
     from intact.intnet.backends.choose import Name
 
+ABSENT = {"native": "not built: there was no C compiler when this was installed"}
+
 
 def verify(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="Files; - is stdin.")
+        list[str] | None, typer.Argument(metavar="FILE", help="Files or folders; - is stdin.")
     ] = None,
     model: ModelName = None,
     all_backends: Annotated[
@@ -48,14 +50,16 @@ def verify(
             complain(f"backend {entry['name']} is not exact: {entry['reason']}")
     chosen = [n for n in exact if n != "reference"] if all_backends else [backend.value]
     results = []
-    with Bar("verifying", len(files or []), quiet=quiet) as bar:
-        for name in files or []:
+    names = [name for name, _ in files_in(files or [], [SUFFIX])]
+    with Bar("verifying", len(names), quiet=quiet) as bar:
+        for name in names:
             bar.note(name)
             result, code = check(name, chosen, model, threads)
             results.append(result)
             worst = max(worst, code)
             if result["intact"] and not as_json and not quiet:
-                print(f"{printable(name)}  intact with {', '.join(chosen)}")
+                by = "" if chosen == ["auto"] else f" with {', '.join(chosen)}"
+                print(f"{printable(name)}  intact{by}")
             bar.advance()
     if as_json:
         show_json({"backends": backends, "files": results})
@@ -71,7 +75,7 @@ def prove_backends(model: Model, *, quiet: bool = False) -> list[dict[str, Any]]
     with Bar("proving", len(choose.NAMES), quiet=quiet) as bar:
         for name in choose.NAMES:
             bar.note(name)
-            reason = "" if name in present else "not installed"
+            reason = "" if name in present else ABSENT.get(name, "not installed")
             if not reason:
                 proofs = (choose.prove(name, program) for program in model.programs.values())
                 reason = next((proof.reason for proof in proofs if not proof.ok), "")

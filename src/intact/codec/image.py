@@ -93,16 +93,19 @@ class Runtime:
     Attributes:
         backend: "auto", "native", "numpy", "torch" or "reference".
         threads: 0 takes all cores that this process may use.
+        progress: called with the name of each stage as it begins.
     """
 
     backend: str = "auto"
     threads: int = 0
+    progress: Callable[[str], None] | None = None
 
     def networks(
         self, model: Model, num_pixels: int, roles: tuple[str, ...] = PROGRAMS
     ) -> Networks:
         """A model's programs of these roles, ready to run."""
-        return Networks(model, num_pixels, self.backend, self.threads or _num_cores(), roles)
+        threads = self.threads or _num_cores()
+        return Networks(model, num_pixels, self.backend, threads, roles, self.progress)
 
 
 def _num_cores() -> int:
@@ -149,6 +152,7 @@ class Encoder:
         y = self.networks.run("analysis", {"pixels": network_pixels}, level)["y"]
         layout = Layout((y.shape[0], y.shape[1]), MAX_TILE_LOG2)
         plan = plan_latents(self.networks, y, level, layout)
+        self.networks.enter("entropy coding")
         payloads = encode_latents(self.model, plan, layout)
         latents = plan.latents
         del y, plan  # a quarter of the peak at 24 megapixels
@@ -243,6 +247,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     check: bool = False,
     backend: str = "auto",
     threads: int = 0,
+    progress: Callable[[str], None] | None = None,
 ) -> bytes:
     """Encode an image into a file; inverse of `decode` up to the loss that ``quality`` allows.
 
@@ -255,6 +260,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         check: decode with an independent backend, too, before the file is returned; for archives.
         backend: "auto", "native", "numpy", "torch" or "reference": same bytes from each.
         threads: 0 takes all cores; same bytes from any number.
+        progress: called with the name of each stage as it begins.
 
     Returns:
         The file.
@@ -272,7 +278,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     """
     chosen = model if isinstance(model, Model) else load_model(model)
     level = chosen.levels.of_quality(quality)
-    runtime = Runtime(backend, threads)
+    runtime = Runtime(backend, threads, progress)
     encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model)
     encoded = encoder.encode(level)
     if check:
@@ -280,7 +286,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     return encoded.data
 
 
-def decode(
+def decode(  # noqa: PLR0913 - keywords with defaults
     data: bytes | bytearray | memoryview,
     *,
     region: tuple[int, int, int, int] | None = None,
@@ -288,6 +294,7 @@ def decode(
     backend: str = "auto",
     threads: int = 0,
     max_pixels: int = MAX_PIXELS,
+    progress: Callable[[str], None] | None = None,
 ) -> Decoded:
     """Decode a file to the same pixels everywhere; inverse of `encode`.
 
@@ -299,13 +306,17 @@ def decode(
         backend: see `encode`.
         threads: see `encode`.
         max_pixels: larger images are refused.
+        progress: called with the name of each stage as it begins.
 
     Raises:
+        TypeError: ``data`` is no bytes.
         CorruptDataError: the file is damaged, or its pixels' checksum is not met.
         UnsupportedError: a feature from the future, or an image beyond ``max_pixels``.
         ModelError: the file's model is not here.
         ValueError: the region leaves the image.
     """
+    if isinstance(data, str | os.PathLike):
+        raise TypeError(f"data is the name {os.fspath(data)!r}, must be the content of a file")
     if not isinstance(data, bytes):
         data = bytes(memoryview(data))
     file = unpack_image(data, max_pixels=max_pixels)
@@ -313,7 +324,7 @@ def decode(
     if file.header.level >= len(chosen.levels):
         raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
     window = _pixel_window(file.header, region)
-    runtime = Runtime(backend, threads)
+    runtime = Runtime(backend, threads, progress)
     networks = runtime.networks(chosen, window.shape[0] * window.shape[1], DECODING)
     whole = window.shape == (file.header.height, file.header.width)
     check = file.header.pixel_crc if whole else None

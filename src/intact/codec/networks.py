@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ class Networks:
         backend: "auto" or a name; see `intact.intnet.backends.choose`.
         threads: results do not depend on it.
         roles: the programs that will run; only these are proven, which takes time.
+        progress: called with the name of each program before it runs.
 
     Raises:
         ValueError: the backend is unknown, or not available here.
@@ -31,8 +33,9 @@ class Networks:
         backend: str,
         threads: int,
         roles: tuple[str, ...] = PROGRAMS,
+        progress: Callable[[str], None] | None = None,
     ) -> None:
-        self.model, self.threads, self.roles = model, threads, roles
+        self.model, self.threads, self.roles, self._progress = model, threads, roles, progress
         name = cast(choose.Name | Literal["auto"], backend)  # `choose` refuses anything else
         self.backend = choose.choose([model.programs[role] for role in roles], pixels, name)
 
@@ -45,5 +48,11 @@ class Networks:
         if name not in self.roles:
             raise ValueError(f"program {name!r} was not proven, only {', '.join(self.roles)}")
         runner = self.backend(self.model.programs[name])
+        self.enter(name.replace("_", " "))
         parameter = int(self.model.levels.parameters[level])
         return runner(inputs, level=parameter, threads=self.threads)
+
+    def enter(self, stage: str) -> None:
+        """Tell whoever watches what comes next."""
+        if self._progress is not None:
+            self._progress(stage)

@@ -49,6 +49,7 @@ def from_image(image: Any) -> Source:
     note, metadata = "", {}
     # Pillow is recognized by what it offers: below the line nothing imports it.
     if hasattr(image, "getbands") and hasattr(image, "convert"):
+        refuse_deep(image)
         image.load()  # PNG may carry metadata behind the pixels
         metadata = _metadata(image)
         mode = image.mode
@@ -78,6 +79,23 @@ def from_image(image: Any) -> Source:
     mode = Mode(array.shape[2])
     alpha = np.ascontiguousarray(array[:, :, -1]) if mode.has_alpha else None
     return Source(array[:, :, : mode.color_channels], alpha, mode, note, metadata)
+
+
+def refuse_deep(image: Any) -> None:
+    """Refuse a Pillow image that would lose bits on loading.
+
+    Pillow has no mode for color of 16 bits: it says RGB and drops the lower half. Until the pixels
+    are loaded the decoder's arguments tell; afterwards nothing does.
+
+    Raises:
+        UnsupportedError: samples of 16 bits.
+    """
+    for tile in getattr(image, "tile", ()):
+        codec, arguments = str(tile[0]), str(tile[3])
+        if ";16" in arguments or codec == "SGI16":
+            raise UnsupportedError(
+                "samples of 16 bits: only 8-bit gray, RGB and alpha are coded; convert it first"
+            )
 
 
 def _metadata(image: Any) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from intact import models
 from intact.codec.model import Model
 from intact.container.model_file import peek_model
-from intact.errors import IntactError, ModelError
+from intact.errors import CorruptDataError, IntactError, ModelError
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,23 @@ def read_model(path: Path) -> Model:
     return _read(path, stat.st_mtime_ns, stat.st_size)
 
 
+def model_path(name: str) -> Path:
+    """The file of a model by name (as ``intact models`` lists them) or by path.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    if name.endswith(SUFFIX) or "/" in name or "\\" in name:
+        return Path(name)
+    for path in model_files():
+        if path.stem == name:
+            return path
+    if Path(name).is_file():
+        return Path(name)
+    legal = ", ".join(p.stem for p in model_files()) or "none"
+    raise ModelError(f"no model named {name!r}; found: {legal}")
+
+
 def load_model(name_or_path: str | Path | None = None) -> Model:
     """Find a model by name (as ``intact models`` lists them) or by path.
 
@@ -68,15 +85,13 @@ def load_model(name_or_path: str | Path | None = None) -> Model:
 
     Raises:
         ModelError: there is none of that name.
+        CorruptDataError: it is damaged.
     """
-    name = str(name_or_path or DEFAULT)
-    if name.endswith(SUFFIX) or "/" in name or "\\" in name:
-        return read_model(Path(name))
-    for path in model_files():
-        if path.stem == name:
-            return read_model(path)
-    legal = ", ".join(p.stem for p in model_files()) or "none"
-    raise ModelError(f"no model named {name!r}; found: {legal}")
+    path = model_path(str(name_or_path or DEFAULT))
+    try:
+        return read_model(path)
+    except CorruptDataError as error:
+        raise CorruptDataError(f"{path}: {error}") from error
 
 
 def find_model(wanted: bytes, override: str | Path | Model | None = None) -> Model:
@@ -111,5 +126,6 @@ def find_model(wanted: bytes, override: str | Path | Model | None = None) -> Mod
             damaged = f" ({path} cannot be used: {error})"
     raise ModelError(
         f"the file was made with model {wanted.hex()}, which is not installed{damaged}; "
-        f"looked in {', '.join(map(str, search_path()))}"
+        f"looked in {', '.join(map(str, search_path()))}; "
+        "a model that lies elsewhere can be named (--model, model=)"
     )

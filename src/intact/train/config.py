@@ -7,6 +7,7 @@ configuration is written into every checkpoint.
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,17 +98,32 @@ class Config:
     output: OutputConfig = field(default_factory=OutputConfig)
 
 
+POSITIVE = (
+    "data.batch", "data.memory_gb", "optimizer.steps", "optimizer.learning_rate",
+    "optimizer.clip_norm", "output.checkpoint_every", "output.log_every", "rate.step_min",
+    "rate.step_max", "rate.rd_weight",
+)  # fmt: skip
+"""Settings of which zero and less make no sense."""
+
+
+KINDS = {
+    bool: "true or false", int: "an integer", float: "a number", str: "a string",
+    tuple: 'a list of strings, such as ["a", "b"]',
+}  # fmt: skip
+
+
 def _coerce(value: Any, like: Any, place: str) -> Any:
     if isinstance(like, bool) or isinstance(value, bool):
         if isinstance(value, bool) and isinstance(like, bool):
             return value
     elif isinstance(like, float) and isinstance(value, int | float):
         return float(value)
-    elif isinstance(like, tuple) and isinstance(value, list | tuple):
-        return tuple(str(v) for v in value)
+    elif isinstance(like, tuple):
+        if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+            return tuple(value)
     elif type(value) is type(like):
         return value
-    raise ValueError(f"{place}: {value!r} should be a {type(like).__name__}")
+    raise ValueError(f"{place}: {value!r} should be {KINDS[type(like)]}")
 
 
 def from_dict(tree: dict[str, Any]) -> Config:
@@ -130,8 +146,11 @@ def from_dict(tree: dict[str, Any]) -> Config:
     config = Config(**sections)
     if config.data.crop % 64 or config.data.crop < 64:
         raise ValueError(f"data.crop = {config.data.crop} is not a positive multiple of 64")
-    if not config.data.memory_gb > 0:
-        raise ValueError(f"data.memory_gb = {config.data.memory_gb} is not positive")
+    for place in POSITIVE:
+        section, _, key = place.partition(".")
+        value = getattr(getattr(config, section), key)
+        if not 0 < value < math.inf:
+            raise ValueError(f"{place} = {value} is not a positive number")
     sizes = config.transform
     if not 0 <= sizes.predicted <= min(sizes.latents, MAX_PREDICTED):
         raise ValueError(
@@ -153,9 +172,13 @@ def load(path: Path | None, settings: list[str] | None = None) -> Config:
         settings: each value is written as in TOML; a bare word counts as a string.
 
     Raises:
-        ValueError: see `from_dict`; or a setting without ``=``.
+        ValueError: see `from_dict`; no TOML; or a setting without ``=``.
+        OSError: the file cannot be read.
     """
-    tree: dict[str, Any] = tomllib.loads(path.read_text()) if path else {}
+    try:
+        tree: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path else {}
+    except ValueError as error:  # UnicodeDecodeError and TOMLDecodeError are of this kind
+        raise ValueError(f"{path} is no TOML: {error}") from error
     for setting in settings or []:
         key, equals, text = setting.partition("=")
         section, dot, name = key.strip().partition(".")

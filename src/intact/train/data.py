@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from intact.codec.pixels import refuse_deep
+
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 MEMORY_GB = 4.0
 WINDOW_CROPS = 16
@@ -76,8 +78,9 @@ class ImageFolder:
                 progress(done, len(todo))
         self.notes = _notes(left_out, len(paths), usable, chosen, area)
         if not self.images:
+            where = ", ".join(map(str, folders))
             raise ValueError(
-                "; ".join([f"no image of at least {crop}x{crop} pixels in {folders}", *self.notes])
+                "; ".join([f"no image of at least {crop}x{crop} pixels in {where}", *self.notes])
             )
         areas = np.array([i.shape[0] * i.shape[1] for i in self.images], np.float64)
         self.weights = areas / areas.sum()
@@ -129,7 +132,8 @@ def size_of(path: Path, crop: int) -> Size:
     """Width and height of an image that can be used.
 
     Raises:
-        ValueError: it is too small, or not 8-bit gray or RGB.
+        ValueError: it is too small, or not gray or RGB.
+        UnsupportedError: its samples have 16 bits.
         OSError: it is no image.
     """
     with Image.open(path) as image:
@@ -137,6 +141,7 @@ def size_of(path: Path, crop: int) -> Size:
             raise ValueError(f"{image.width}x{image.height} pixels, less than data.crop = {crop}")
         if image.mode.startswith(("I", "F", "CMYK")):
             raise ValueError(f"mode {image.mode}, neither 8-bit gray nor RGB")
+        refuse_deep(image)
         return image.size
 
 

@@ -93,6 +93,10 @@ class Trainer:
         data: the images.
         device: where to run.
         precision: of the branches; measured when None.
+
+    Attributes:
+        step: of which so many are done.
+        saved: the step of the last checkpoint.
     """
 
     def __init__(
@@ -122,7 +126,7 @@ class Trainer:
         else:
             self.optimizer = torch.optim.Adam(groups, config.optimizer.learning_rate, fused=True)
         self.average = {k: v.detach().clone() for k, v in net.state_dict().items()}
-        self.step = 0
+        self.step = self.saved = 0
 
     def run(self, report: Report, *, until: int | None = None) -> None:
         """Train to the last step (or to ``until``), with checkpoints on the way."""
@@ -197,10 +201,11 @@ class Trainer:
             "config": dataclasses.asdict(self.config),
         }
         checkpoint.write(Path(self.config.output.folder), tensors, state)
+        self.saved = self.step
 
     def load(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Continue from a checkpoint of the same configuration."""
-        self.step = int(state["step"])
+        self.step = self.saved = int(state["step"])
         groups: dict[str, dict[str, Tensor]] = {"net": {}, "average": {}}
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
@@ -255,15 +260,22 @@ def start(
         FileNotFoundError: ``resume`` or ``init`` without a checkpoint.
     """
     data = image_folder(config, progress)
-    folder = Path(config.output.folder)
     if resume:
         return _resume(config, data, device)
     net, config = _initial(config, data, init, larger=larger)
     if config.optimizer.integer and not net.is_integer:
         net = convert_codec(net, observation(data, config.data.crop))
+    _write_config(config)
+    trainer = Trainer(config, net, data, device)
+    trainer.save()  # from here on the folder's checkpoint is this run's, not one that was replaced
+    return trainer
+
+
+def _write_config(config: Config) -> None:
+    """Put the configuration, with all defaults, beside the checkpoint, for people."""
+    folder = Path(config.output.folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2))
-    return Trainer(config, net, data, device)
 
 
 def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
@@ -282,6 +294,7 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
         net.make_integer()
     trainer = Trainer(config, net, data, device, getattr(torch, state["precision"]))
     trainer.load(tensors, state)
+    _write_config(config)
     return trainer
 
 
