@@ -311,9 +311,9 @@ def test_probes_share_work_out_between_threads(
     from intact.intnet.backends import native as native_backend
 
     class Pool(ThreadPoolExecutor):
-        def map(self, fn, *iterables, **more):
+        def submit(self, fn, /, *arguments, **more):
             shared.append(fn)
-            return super().map(fn, *iterables, **more)
+            return super().submit(fn, *arguments, **more)
 
     shared: list[object] = []
     for module in (numpy_backend, native_backend):

@@ -35,8 +35,8 @@ Isa = Literal["auto", "portable", "avx2", "avx512"]
 
 SLACK = 4 * VECTOR  # kernels may read, never write, this far beyond a value's end
 BYTES_KEPT = 1 << 25  # of buffers from one run to the next: fresh pages cost a tenth of a small run
+SHARE = 3
 LEVELS_KEPT = 16  # biases differ by level; a codec uses one or a few
-PIECES_PER_THREAD = 8  # of a segment: threads take turns, so that a busy core delays little
 
 
 def isa() -> str:
@@ -191,7 +191,7 @@ class NativeRunner:
         run = _Run(self, self.program.sizes(height, width), int(level))
         for name, array in inputs.items():
             run.outer[f"{name}@input"] = np.ascontiguousarray(array, dtype=self.dtype(name))
-        pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         try:
             for part in self._parts:
                 run.segment(part, pool, threads)
@@ -221,6 +221,20 @@ class NativeRunner:
             self._zeros.ctypes.data, self._level,
         )  # fmt: skip
         assert status == 0, f"step without a kernel for {self.isa}"
+
+
+def pieces(total: int, chunk: int, threads: int) -> list[tuple[int, int]]:
+    """Cut a segment's pixels into spans that threads take turns at, ever smaller ones.
+
+    Large ones first, so that there are few calls; small ones last, so that no thread waits long for
+    another that began its last one late, or whose core is busy with something else.
+    """
+    spans, at = [], 0
+    while at < total:
+        size = -(-(total - at) // (SHARE * threads) // chunk) * chunk
+        spans.append((at, min(at + max(size, chunk), total)))
+        at = spans[-1][1]
+    return spans
 
 
 class _Run:
@@ -269,19 +283,22 @@ class _Run:
         structs, keep = part.structs(self.level)
         height, width = self.sizes[segment.grid]
         total = height * width
-        piece = -(-total // (threads * PIECES_PER_THREAD) // segment.chunk) * segment.chunk
-        if pool is None or piece >= total:
+        spans = deque((width, *span) for span in pieces(total, segment.chunk, threads))
+        if pool is None or len(spans) == 1:
             self.runner.call(structs, slots, part, (width, 0, total))
         else:
-            spans = deque((width, at, min(at + piece, total)) for at in range(0, total, piece))
 
-            def work(_: int) -> None:
+            def work() -> None:
                 # A deque gives each item to one thread, with or without the GIL.
                 with contextlib.suppress(IndexError):
                     while True:
                         self.runner.call(structs, slots, part, spans.popleft())
 
-            list(pool.map(work, range(threads)))
+            # The caller works, too: until another thread has woken up it has done a piece.
+            others = [pool.submit(work) for _ in range(threads - 1)]
+            work()
+            for other in others:
+                other.result()
         del keep
         for name in segment.frees:
             buffer = self.values.pop(name)
