@@ -24,6 +24,7 @@ from PIL import Image
 import intact
 from intact.codec.model import Model
 from intact.codec.networks import Networks
+from intact.codec.store import DEFAULT, model_files
 from intact.intnet.backends import choose
 from intact.native import library
 
@@ -58,6 +59,12 @@ def rescued(backend: str) -> str:
     return " RESCUED" if backend in choose.refusals() else ""
 
 
+def model_file() -> str:
+    """Whether the shipped model, read and written again, is the same file."""
+    data = next(path for path in model_files() if path.stem == DEFAULT).read_bytes()
+    return "same" if Model.from_bytes(data).to_bytes() == data else "DIFFERENT"
+
+
 def photograph(backend: str) -> tuple[str, str]:
     """Whether the shipped model gives the demo's pixels and file here."""
     expected = json.loads((DEMO / "expected.json").read_text())
@@ -87,6 +94,7 @@ def main() -> None:
             "numpy": np.__version__,
             "backend": backend,
             "entropy_coder": "C" if library() is not None else "Python",
+            "model_file": model_file(),
             "golden_images": golden(backend),
         }
         if backend != "reference":  # minutes for the photograph

@@ -24,7 +24,7 @@ def test_types_are_announced():
 def test_the_base_install_needs_no_training_library():
     needed = importlib.metadata.requires("intact") or []
     base = {re.split(r"[^\w-]", line)[0] for line in needed if "extra ==" not in line}
-    assert base == {"numpy", "pillow", "typer", "rich"}
+    assert base == {"numpy", "pillow", "threadpoolctl", "typer", "rich"}
 
 
 @pytest.mark.parametrize("folder", ["src", "tests", "benchmarks", "demo"])

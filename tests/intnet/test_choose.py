@@ -4,10 +4,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from intact.errors import ModelError
 from intact.intnet import ops
@@ -321,6 +324,43 @@ def test_probes_share_work_out_between_threads(
     program = block(channels=192)  # NumPy takes narrow ones in a single band
     assert choose.prove_prepare(name, choose.backend(name), program).ok
     assert shared
+
+
+def blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_blas_has_one_thread_while_runs_overlap_and_its_own_number_afterwards() -> None:
+    limit = numpy_backend.ONE_BLAS_THREAD
+    with threadpool_limits(2, "blas"):
+        before = blas_threads()
+        if before != {2}:
+            pytest.skip(f"BLAS takes no number of threads here: {before}")
+        first, second = ExitStack(), ExitStack()
+        first.enter_context(limit)
+        second.enter_context(limit)
+        first.close()  # the one that came first leaves first
+        assert blas_threads() == {1}
+        second.close()
+        assert blas_threads() == {2}
+
+
+def test_numpy_runs_with_one_blas_thread(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[set[int]] = []
+    true = numpy_backend._run_bands
+
+    def noted(*arguments: Any) -> None:
+        seen.append(blas_threads())
+        true(*arguments)
+
+    monkeypatch.setattr(numpy_backend, "_run_bands", noted)
+    program = block()
+    with threadpool_limits(2, "blas"):
+        runner = choose.backend("numpy")(program)
+        value = program.inputs[0]
+        runner({value.name: np.zeros((4, 4, value.channels), np.int16)}, level=0, threads=2)
+    assert seen
+    assert all(threads <= {1} for threads in seen)
 
 
 def test_a_failure_is_logged_once(

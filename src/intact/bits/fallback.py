@@ -207,7 +207,7 @@ def _decode_rows(
     """`decode` row by row: all lanes take one symbol in a few NumPy calls."""
     lanes = states.size
     num_rows = indexes.size // lanes
-    slots = (indexes[: num_rows * lanes].astype(np.int64) << TOTAL_BITS).reshape(-1, lanes)
+    slots = (indexes[: num_rows * lanes].astype(np.intp) << TOTAL_BITS).reshape(-1, lanes)
     steps = bank.row_steps
     low = np.uint32(TOTAL - 1)
     shift, word_shift, lower = np.uint32(TOTAL_BITS), np.uint32(WORD_BITS), np.uint32(LOWER)

@@ -188,7 +188,7 @@ def _maybe_pack_rans(array: IntArray) -> bytes | None:
     if num_rows * span > MAX_HISTOGRAM:
         num_rows = 1
     flat = array.astype(np.int64).reshape(num_rows, -1)
-    offsets = flat - low + span * np.arange(num_rows)[:, None]
+    offsets = (flat - low + span * np.arange(num_rows)[:, None]).astype(np.intp)  # bincount's type
     histograms = np.bincount(offsets.ravel(), minlength=num_rows * span).reshape(num_rows, span)
     grouping = _group_rows(histograms.astype(np.int64), low)
     num_tables = len(grouping.codes)

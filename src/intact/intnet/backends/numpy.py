@@ -5,16 +5,20 @@ accumulator is a float32 GEMM when every partial sum stays below 2**24 (`ConvBou
 a float64 one; the rounding division is ``rint(acc * float32(1 / c))`` when rule 1 holds, else a
 float64 division. docs/spec/intnet.md proves both.
 
-``threads`` splits the bands; a BLAS that starts threads of its own is configured by its own means.
+``threads`` splits the bands; meanwhile BLAS has one thread, or its own would wait for each other.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import TracebackType
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from intact.intnet import ops
 from intact.intnet.backends import Runner
@@ -39,6 +43,43 @@ from intact.intnet.program import (
 
 BAND_ELEMENTS = 1 << 18  # per band and operation: about a megabyte of float32, half a typical L2
 TILE = 8  # channel vectors are repeated so that ufunc inner loops are long enough
+
+
+class _OneBlasThread:
+    """BLAS computes on the thread that calls it, as long as any run is inside.
+
+    OpenBLAS's threads spin while they wait for one another: beside as many of ours, and where other
+    programs had the cores, a run took ten times as long.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    @cached_property
+    def _controller(self) -> ThreadpoolController:
+        return ThreadpoolController()  # looks at all libraries of the process: milliseconds
+
+    def __enter__(self) -> None:
+        # The limit is the process's: the first sets it and the last puts back what it found.
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._limiter = self._controller.limit(limits=1, user_api="blas")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limiter.restore_original_limits()
+
+
+ONE_BLAS_THREAD = _OneBlasThread()
 
 
 @dataclass(eq=False)
@@ -350,6 +391,12 @@ class _NumpyRunner:
     ) -> dict[str, np.ndarray]:
         """Run all segments; see `intact.intnet.backends.Runner`."""
         ops.check_inputs(self.program, inputs, level)
+        with ONE_BLAS_THREAD:
+            return self._run(inputs, int(level), threads)
+
+    def _run(
+        self, inputs: Mapping[str, np.ndarray], level: int, threads: int
+    ) -> dict[str, np.ndarray]:
         infos = self.program.ranges()
         height, width, _ = next(iter(inputs.values())).shape
         sizes = self.program.sizes(height, width)
@@ -373,7 +420,7 @@ class _NumpyRunner:
                 steps: tuple[_Kernel, ...] = kernels,
                 columns: int = width,
             ) -> None:
-                _run_bands(item[0], item[1], part, steps, columns, int(level))
+                _run_bands(item[0], item[1], part, steps, columns, level)
 
             if len(workers) == 1 or len(bands) == 1:
                 for item in work:
