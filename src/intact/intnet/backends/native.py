@@ -35,7 +35,7 @@ Isa = Literal["auto", "portable", "avx2", "avx512"]
 
 SLACK = 4 * VECTOR  # kernels may read, never write, this far beyond a value's end
 BYTES_KEPT = 1 << 25  # of buffers from one run to the next: fresh pages cost a tenth of a small run
-SHARE = 3
+SHARE = 3  # of what is left, a thread takes one in so many times the threads
 LEVELS_KEPT = 16  # biases differ by level; a codec uses one or a few
 
 
