@@ -7,11 +7,13 @@ beyond its own position, so that windows and tiles have margins to get wrong.
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import zlib
 
 import numpy as np
+from PIL import Image
 
 from intact.bits.tables import TableBank, apportion
 from intact.codec.model import NUM_SCALES, Levels, Model
@@ -214,14 +216,57 @@ def deep_png(height: int, width: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
-def deep_tiff(height: int, width: int) -> bytes:
+def deep_tiff(height: int, width: int, planar: int = 1) -> bytes:
     """The same as an uncompressed TIFF, little-endian."""
     data = bytes(range(6)) * (height * width)
+    plane = len(data) // 3 if planar == 2 else len(data)
+    planes = len(data) // plane
+    depths, offsets, sizes = 8, 14, 14 + 4 * planes  # where the lists lie
+    start = sizes + 4 * planes
     tags = [
-        (256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, 8), (259, 3, 1, 1), (262, 3, 1, 2),
-        (273, 4, 1, 14), (277, 3, 1, 3), (278, 3, 1, height), (279, 4, 1, len(data)),
+        (256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, depths), (259, 3, 1, 1),
+        (262, 3, 1, 2), (273, 4, planes, offsets if planes > 1 else start), (277, 3, 1, 3),
+        (278, 3, 1, height), (279, 4, planes, sizes if planes > 1 else plane), (284, 3, 1, planar),
     ]  # fmt: skip
+    lists = struct.pack("<3H", 16, 16, 16)
+    lists += struct.pack(f"<{planes}I", *(start + plane * i for i in range(planes)))
+    lists += struct.pack(f"<{planes}I", *[plane] * planes)
     entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
-    where = struct.pack("<I", 14 + len(data))
     directory = struct.pack("<H", len(tags)) + entries + b"\0\0\0\0"
-    return b"II*\0" + where + struct.pack("<3H", 16, 16, 16) + data + directory
+    return b"II*\0" + struct.pack("<I", start + len(data)) + lists + data + directory
+
+
+def deep_planes(height: int, width: int) -> bytes:
+    """The same plane by plane, which Pillow reads as if it had 8 bits."""
+    return deep_tiff(height, width, planar=2)
+
+
+def deep_ppm(height: int, width: int) -> bytes:
+    """The same as a portable pixmap."""
+    return f"P6 {width} {height} 65535\n".encode() + bytes(range(6)) * (height * width)
+
+
+def deep_jpeg2000(height: int, width: int) -> bytes:
+    """A JPEG 2000 file whose header says 16 bits, as Pillow cannot write one; its data does not."""
+    stream = io.BytesIO()
+    Image.fromarray(picture(height, width)).save(stream, "JPEG2000", no_jp2=True)
+    data = bytearray(stream.getvalue())
+    at = data.find(b"\xff\x4f\xff\x51") + 42
+    data[at : at + 9 : 3] = bytes([15, 15, 15])
+    return bytes(data)
+
+
+def bmp_565(height: int, width: int) -> bytes:
+    """A BMP of 16 bits per pixel: 5, 6 and 5 bits per sample, no more than 8."""
+    rows = bytes(height * (width * 2 + 3) // 4 * 4)
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 16, 3, len(rows), 0, 0, 0, 0)
+    masks = struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    offset = 14 + len(info) + len(masks)
+    return struct.pack("<2sIHHI", b"BM", offset + len(rows), 0, 0, offset) + info + masks + rows
+
+
+DEEP = {
+    "a.png": deep_png, "chunky.tif": deep_tiff, "planar.tif": deep_planes, "a.ppm": deep_ppm,
+    "a.j2k": deep_jpeg2000,
+}  # fmt: skip
+"""Makers of color of more than 8 bits, by a file name."""

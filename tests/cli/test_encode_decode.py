@@ -11,7 +11,7 @@ from PIL import Image
 import intact as package
 from intact.cli.errors import Code
 from intact.codec.image import Encoder
-from tiny_model import deep_png, deep_tiff, picture, tiny_model
+from tiny_model import DEEP, bmp_565, picture, tiny_model
 
 
 def left_over(folder):
@@ -228,7 +228,9 @@ def test_several_inputs_do_not_go_into_a_file(intact, photo, tiny_path, tmp_path
     out.write_bytes(b"mine")
     done = intact("encode", photo, other, "--model", tiny_path, "-o", out)
     assert (done.code, out.read_bytes()) == (Code.USAGE, b"mine")
-    assert "is a file, but several inputs need a folder" in done.err
+    assert f"{out} is in the way" in done.err
+    done = intact("encode", photo, "--model", tiny_path, "-o", f"{out}/deeper/")
+    assert (done.code, f"{out} is in the way" in done.err) == (Code.USAGE, True)
 
 
 def test_a_folder_of_outputs_is_made_at_any_depth(intact, photo, tiny_path, tmp_path):
@@ -253,6 +255,47 @@ def test_a_folder_is_its_images_and_keeps_its_shape(intact, photo, tiny_path, tm
     assert (back / "deeper" / "a.png").exists()
     done = intact("encode", coded, "--model", tiny_path, "-o", back)
     assert (done.code, "no file in this folder ends in .png" in done.err) == (Code.USAGE, True)
+
+
+def test_a_folder_misses_nothing_silently(intact, photo, tiny_path, tmp_path):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures.mkdir()
+    (pictures / "a.png").write_bytes(photo.read_bytes())
+    (pictures / "b.heic").write_bytes(b"from a telephone")
+    (pictures / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    done = intact("encode", pictures, "--model", tiny_path, "-o", out)
+    assert done.code == Code.SYSTEM
+    assert f"{pictures}: 1 files are no images by their suffixes: 1 .heic" in done.err
+    assert f"{pictures / 'lost.png'}: No such file" in done.err
+    assert [p.name for p in out.iterdir()] == ["a.intact"]
+
+
+def test_a_folder_that_cannot_be_read_ends_it(intact, photo, tiny_path, tmp_path, monkeypatch):
+    (tmp_path / "secret").mkdir()
+    true = os.scandir
+
+    def scandir(path):
+        if os.fspath(path).endswith("secret"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return true(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    done = intact("encode", tmp_path, "--model", tiny_path, "-o", tmp_path / "out")
+    assert (done.code, "secret: Permission denied" in done.err) == (Code.SYSTEM, True)
+
+
+def test_names_that_differ_by_case_alone_are_refused(intact, photo, tiny_path, tmp_path):
+    (tmp_path / "x").mkdir()
+    twin = tmp_path / "x" / "PHOTO.png"
+    twin.write_bytes(photo.read_bytes())
+    done = intact("encode", photo, twin, "--model", tiny_path, "-o", tmp_path / "out")
+    assert (done.code, "would both become" in done.err) == (Code.USAGE, True)
+
+
+def test_a_folder_in_an_outputs_place_is_not_skipped(intact, photo, tiny_path):
+    photo.with_suffix(".intact").mkdir()
+    done = intact("encode", photo, "--model", tiny_path, "--skip-existing")
+    assert (done.code, "is in the way" in done.err) == (Code.USAGE, True)
 
 
 def test_what_exists_can_be_left_out(intact, file, photo, tiny_path, tmp_path):
@@ -401,15 +444,21 @@ def test_unsupported_images(intact, tiny_path, tmp_path):
     assert "samples of 16 bits" in done.err
 
 
-@pytest.mark.parametrize(("name", "make"), [("a.png", deep_png), ("a.tif", deep_tiff)])
+@pytest.mark.parametrize(("name", "make"), list(DEEP.items()))
 def test_color_of_16_bits_is_refused_although_pillow_cuts_it(
     intact, tiny_path, tmp_path, name, make
 ):
     path = tmp_path / name
     path.write_bytes(make(5, 7))
     done = intact("encode", path, "--model", tiny_path)
-    assert (done.code, "samples of 16 bits" in done.err) == (Code.UNSUPPORTED, True)
+    assert (done.code, "samples of 1" in done.err) == (Code.UNSUPPORTED, True)
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_16_bits_per_pixel_are_not_16_per_sample(intact, tiny_path, tmp_path):
+    path = tmp_path / "a.bmp"
+    path.write_bytes(bmp_565(6, 8))
+    assert intact("encode", path, "--model", tiny_path).code == 0
 
 
 def test_only_the_first_frame_is_coded_and_that_is_said(intact, tiny_path, tmp_path):

@@ -378,22 +378,28 @@ def test_train_reports_divergence_and_interruption(intact, training, monkeypatch
     assert "--resume continues at step 0" in done.err
 
 
-def test_train_starts_from_a_model_by_name_or_path(intact, training, tmp_path):
+def test_train_starts_from_a_model_by_name_or_path(intact, training, tmp_path, monkeypatch):
     config, calls = training
     intact("train", config, "--init", "photo", "--quiet", "--device", "cpu")
     assert calls[0][2]["init"].name == "photo.intactm"
     (tmp_path / "run2").mkdir()
+    (tmp_path / "run2" / "checkpoint.safetensors").touch()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo").mkdir()  # a folder of pictures must not hide the model
+    intact("train", config, "--init", "photo", "--quiet", "--device", "cpu")
+    assert calls.pop()[2]["init"].name == "photo.intactm"
     intact("train", config, "--init", tmp_path / "run2", "--quiet", "--device", "cpu")
     assert calls[1][2]["init"] == tmp_path / "run2"
     done = intact("train", config, "--init", "nobody", "--device", "cpu")
     assert (done.code, "no model named 'nobody'" in done.err) == (Code.MODEL, True)
 
 
-def test_train_says_that_there_is_no_gpu(intact, training):
-    if pytest.importorskip("torch").cuda.is_available():
-        pytest.skip("there is a GPU")
-    done = intact("train", training[0], "--device", "cuda")
-    assert (done.code, "finds no GPU" in done.err) == (Code.USAGE, True)
+@pytest.mark.parametrize("device", ["cuda:99", "mps", "meta"])
+def test_a_device_that_is_not_there_is_a_usage_error(intact, training, device):
+    if device == "mps" and pytest.importorskip("torch").backends.mps.is_available():
+        pytest.skip("it is there")
+    done = intact("train", training[0], "--device", device)
+    assert (done.code, f"device '{device}' cannot be used: " in done.err) == (Code.USAGE, True)
 
 
 def test_a_configuration_that_is_no_toml_is_named(intact, training):

@@ -8,13 +8,13 @@ from PIL import Image, PngImagePlugin
 
 from intact import CorruptDataError, ModelError, NotExactError, UnsupportedError
 from intact.bits import fast
-from intact.codec import image as codec, latents
+from intact.codec import image as codec, latents, pixels
 from intact.codec.image import Encoder, Runtime, decode, encode, search_level
 from intact.codec.model import DECODING, Model
 from intact.codec.networks import Networks
 from intact.container.image_file import pack_image, unpack_image
 from intact.intnet.backends import choose
-from tiny_model import NUM_LEVELS, deep_png, deep_tiff, picture, tiny_model
+from tiny_model import DEEP, NUM_LEVELS, picture, tiny_model
 
 # Below, at and above one latent (16) and one hyper-latent (64), and primes.
 SIZES = [
@@ -236,10 +236,23 @@ def test_other_eight_bit_modes_are_converted_and_said(tiny, mode, wanted):
     assert (encoded.note == "") == (mode == wanted)
 
 
-@pytest.mark.parametrize("make", [deep_png, deep_tiff])
+@pytest.mark.parametrize("make", list(DEEP.values()))
 def test_color_of_16_bits_is_refused_while_that_can_be_seen(tiny, make):
     with pytest.raises(UnsupportedError, match="samples of 16 bits"):
         encode(Image.open(io.BytesIO(make(5, 7))), model=tiny)
+
+
+@pytest.mark.parametrize(("flags", "bits"), [(0x0C, 8), (0x4C, 10), (0x6C, 12)])
+def test_the_depth_of_an_avif_is_read_from_its_configuration(flags, bits):
+    stream = io.BytesIO()
+    try:
+        Image.new("RGB", (16, 16)).save(stream, "AVIF")
+    except (KeyError, OSError) as error:
+        pytest.skip(f"Pillow without AVIF: {error}")
+    data = bytearray(stream.getvalue())
+    assert pixels._avif_bits(bytes(data)) == 8
+    data[data.find(b"av1C") + 6] = flags  # Pillow writes 8 bits alone, and libavif sees the lie
+    assert pixels._avif_bits(bytes(data)) == bits
 
 
 def test_a_name_is_no_file(tmp_path):

@@ -108,6 +108,17 @@ KINDS = st.sampled_from(["any", "extreme", "low", "high"])
 CHANNELS = st.integers(1, 70) | st.sampled_from([64, 96, 128, 192])
 
 
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize(("total", "chunk"), [(1, 16), (16, 16), (17, 16), (96, 64), (6144, 48)])
+def test_pieces_cover_all_once_and_get_smaller(total, chunk, threads):
+    spans = backend.pieces(total, chunk, threads)
+    assert [first for first, _ in spans] == [0, *(end for _, end in spans[:-1])]
+    assert spans[-1][1] == total
+    sizes = [end - first for first, end in spans]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(size % chunk == 0 for size in sizes[:-1])
+
+
 @given(
     st.integers(0, 2**32), CHANNELS, CHANNELS, st.integers(1, 9), st.integers(1, 15),
     st.sampled_from(RANGES), st.sampled_from(RANGES), KINDS, st.sampled_from([64, 127, 128, 500]),

@@ -150,9 +150,18 @@ def test_wrong_type_names_the_key():
 
 @pytest.mark.parametrize("value", ["0", "-3", "nan", "inf"])
 def test_settings_that_make_no_sense_are_refused(value):
-    for place in configuration.POSITIVE:
+    for place in (*configuration.POSITIVE, *configuration.NOT_NEGATIVE, *configuration.SHARES):
+        if value == "0" and place not in configuration.POSITIVE:
+            continue
         with pytest.raises(ValueError, match=place.replace(".", r"\.")):
             configuration.load(None, [f"{place}={value}"])
+
+
+def test_settings_that_contradict_are_refused():
+    with pytest.raises(ValueError, match=r"data\.flat = 7.0, must be in 0\.\.1"):
+        configuration.load(None, ["data.flat=7"])
+    with pytest.raises(ValueError, match=r"step_min = 9.0 is not below"):
+        configuration.load(None, ["rate.step_min=9", "rate.step_max=8"])
 
 
 def test_a_new_run_replaces_the_old_checkpoint_at_once(settings, tmp_path):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from intact.cli.errors import UnreachableError, UsageError, complain
-from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, write
+from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, walk, write
 from intact.cli.options import (
     Backend,
     BackendName,
@@ -101,6 +103,8 @@ def encode(
     if given and not 0 < given[0] < math.inf:
         raise UsageError(f"a target of {given[0]:g} is not a positive number")
     pairs = outputs(inputs, output, Rules(SUFFIX, IMAGES, force, skip_existing))
+    if not quiet:
+        tell_left_out(inputs)
     if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
 
@@ -134,6 +138,19 @@ def encode(
         return result, line
 
     return each(pairs, one, label="encoding", as_json=as_json, quiet=quiet)
+
+
+def tell_left_out(inputs: list[str]) -> None:
+    """Say which files in folders are not taken for images: an archive should miss nothing."""
+    for name in filter(os.path.isdir, inputs):
+        others = Counter(path.suffix.lower() for path in walk(name))
+        for suffix in IMAGES:
+            others.pop(suffix, None)
+        if others:
+            kinds = ", ".join(
+                f"{count} {suffix or 'without suffix'}" for suffix, count in others.most_common(9)
+            )
+            complain(f"{others.total()} files are no images by their suffixes: {kinds}", name)
 
 
 def open_image(data: bytes, name: str) -> Image.Image:

@@ -96,6 +96,9 @@ def _replace(target: Path, data: bytes, mode: int | None) -> None:
 def files_in(inputs: Sequence[str], suffixes: Sequence[str]) -> list[tuple[str, str]]:
     """Replace every folder among the inputs by its files, sorted, subfolders too.
 
+    Hidden files and folders do not count, and links to folders are not followed. A link to nothing
+    counts: whoever reads it says so.
+
     Args:
         inputs: names of files and folders, or ``-``.
         suffixes: of the files that count in folders, in lower case.
@@ -105,22 +108,35 @@ def files_in(inputs: Sequence[str], suffixes: Sequence[str]) -> list[tuple[str, 
 
     Raises:
         UsageError: a folder without any such file.
+        OSError: a folder that cannot be read.
     """
     found = []
     for name in inputs:
         if name == STDIO or not os.path.isdir(name):
             found.append((name, os.path.basename(name)))
             continue
-        paths = [path for path in sorted(Path(name).rglob("*")) if _counts(path, name, suffixes)]
+        paths = [path for path in walk(name) if path.suffix.lower() in suffixes]
         if not paths:
             raise UsageError(f"{name}: no file in this folder ends in {', '.join(suffixes)}")
         found += [(os.fspath(path), os.fspath(path.relative_to(name))) for path in paths]
     return found
 
 
-def _counts(path: Path, folder: str, suffixes: Sequence[str]) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return path.suffix.lower() in suffixes and not hidden and path.is_file()
+def walk(folder: str) -> list[Path]:
+    """All files below a folder that are not hidden, sorted.
+
+    Raises:
+        OSError: a folder that cannot be read.
+    """
+
+    def stop(error: OSError) -> None:
+        raise error  # os.walk would leave the folder out
+
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(found)
 
 
 @dataclass(frozen=True)
@@ -169,7 +185,7 @@ def outputs(inputs: Sequence[str], output: str | None, rules: Rules) -> list[tup
         raise UsageError("-o - takes one input")
     if not folder and output is not None:
         pairs = [(inputs[0], output)]
-        if rules.skip and os.path.lexists(output):
+        if rules.skip and os.path.isfile(output):
             pairs = []
     elif inputs[0] == STDIO:
         if folder:
@@ -179,14 +195,17 @@ def outputs(inputs: Sequence[str], output: str | None, rules: Rules) -> list[tup
         found = files_in(inputs, rules.inputs)
         pairs = [(name, _derived(name, place, output, rules.suffix)) for name, place in found]
         pairs = _free(pairs, rules)
-        if output is not None and os.path.exists(output) and not os.path.isdir(output):
-            raise UsageError(f"{output} is a file, but several inputs need a folder")
     for source, target in pairs:
         if STDIO not in (source, target) and _same(source, target):
             raise UsageError(f"{target} is input and output at once")
     if folder:
-        for parent in {os.path.dirname(target) for _, target in pairs}:
-            Path(parent).mkdir(parents=True, exist_ok=True)
+        parents = sorted({Path(target).parent for _, target in pairs})
+        for parent in parents:
+            there = next(p for p in (parent, *parent.parents) if os.path.lexists(p))
+            if not there.is_dir():
+                raise UsageError(f"{there} is in the way: these outputs need a folder there")
+        for parent in parents:
+            parent.mkdir(parents=True, exist_ok=True)
     return pairs
 
 
@@ -203,17 +222,29 @@ def _free(pairs: Sequence[tuple[str, str]], rules: Rules) -> list[tuple[str, str
     """
     seen: dict[str, str] = {}
     for source, target in pairs:
-        if target in seen:
-            raise UsageError(f"{seen[target]} and {source} would both become {target}")
-        seen[target] = source
-    there = [target for target in seen if os.path.lexists(target)]
-    if there and not rules.force and not rules.skip:
+        key = target.casefold()  # for file systems to which A and a are one
+        if key in seen:
+            raise UsageError(
+                f"{seen[key]} and {source} would both become {target}; "
+                "give one of them alone and name its output with -o"
+            )
+        seen[key] = source
+    if rules.force:
+        return list(pairs)
+    there = [target for _, target in pairs if os.path.lexists(target)]
+    if rules.skip:
+        done = {target for target in there if os.path.isfile(target)}
+        pairs = [pair for pair in pairs if pair[1] not in done]
+        there = [target for target in there if target not in done]
+        if there:
+            raise UsageError(f"{there[0]} is in the way and no file that could be kept")
+    if there:
         others = f" (and {len(there) - 1} other outputs)" if there[1:] else ""
         raise UsageError(
             f"{there[0]} exists{others}; name it with -o, replace with --force, "
             "or keep with --skip-existing"
         )
-    return [pair for pair in pairs if not rules.skip or pair[1] not in there]
+    return list(pairs)
 
 
 def _same(left: str, right: str) -> bool:

@@ -55,10 +55,11 @@ def train(
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         place = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"device {name!r}: {error}") from error
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"device {name!r}: this PyTorch finds no GPU")
+        torch.zeros(1, device=place).cpu()  # a device that has a name may still not be there
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # Not all of what PyTorch says here is for users; its first line is.
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"device {name!r} cannot be used: {reason}") from error
     extra: dict[str, Any] = {} if init is None else {"init": _start(init), "larger": grow}
     keep_memory()
     with Bar("reading images", None, quiet=quiet) as bar:
@@ -97,8 +98,10 @@ def train(
 def _start(init: str) -> Path:
     """What --init names: the folder of a run, or a model by path or by name."""
     from intact.codec.store import model_path
+    from intact.train import checkpoint
 
-    return Path(init) if Path(init).exists() else model_path(init)
+    path = Path(init)
+    return path if path.is_file() or (path / checkpoint.NAME).exists() else model_path(init)
 
 
 def keep_memory() -> None:

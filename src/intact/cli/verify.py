@@ -37,6 +37,7 @@ def verify(
     """Prove the backends of this machine, and check that files decode to their own pixels."""
     from intact.codec.store import load_model
 
+    names = [name for name, _ in files_in(files or [], [SUFFIX])]
     backends = prove_backends(load_model(model), quiet=quiet)
     for entry in backends:
         if not as_json and not quiet:
@@ -50,7 +51,6 @@ def verify(
             complain(f"backend {entry['name']} is not exact: {entry['reason']}")
     chosen = [n for n in exact if n != "reference"] if all_backends else [backend.value]
     results = []
-    names = [name for name, _ in files_in(files or [], [SUFFIX])]
     with Bar("verifying", len(names), quiet=quiet) as bar:
         for name in names:
             bar.note(name)

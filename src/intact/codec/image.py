@@ -197,6 +197,7 @@ class Encoder:
         if networks is None:
             raise UnsupportedError(f"no second backend here for {pixels} pixels")
         other = networks.backend.name
+        self.networks.enter(f"checking with {other}")
         # Not `decode`, which asks others where two backends differ: one of them is ours.
         window = Window(0, 0, self.height, self.width)
         coder: Backend | None = "python" if used == "native" else None
@@ -423,6 +424,7 @@ def _second_opinion(
         if used in (name, "reference") or (used == "numpy" and not small):
             continue
         log.warning("backend %s: %s; decoding again with %s", used, first.error, name)
+        networks.enter(f"decoding again with {name}")
         runtime = Runtime(name, networks.threads)
         others = runtime.networks(networks.model, file.header.num_pixels, DECODING)
         other = _attempt(file, others, window, check)

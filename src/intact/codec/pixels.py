@@ -84,18 +84,64 @@ def from_image(image: Any) -> Source:
 def refuse_deep(image: Any) -> None:
     """Refuse a Pillow image that would lose bits on loading.
 
-    Pillow has no mode for color of 16 bits: it says RGB and drops the lower half. Until the pixels
-    are loaded the decoder's arguments tell; afterwards nothing does.
+    Pillow has no mode for color of more than 8 bits: it says RGB and drops the rest, or reads
+    planes of 16 bits as if they had 8. Until the pixels are loaded the file tells; afterwards
+    nothing does.
 
     Raises:
-        UnsupportedError: samples of 16 bits.
+        UnsupportedError: samples of more than 8 bits.
     """
-    for tile in getattr(image, "tile", ()):
-        codec, arguments = str(tile[0]), str(tile[3])
-        if ";16" in arguments or codec == "SGI16":
-            raise UnsupportedError(
-                "samples of 16 bits: only 8-bit gray, RGB and alpha are coded; convert it first"
-            )
+    bits = _sample_bits(image)
+    if bits > 8:
+        raise UnsupportedError(
+            f"samples of {bits} bits: only 8-bit gray, RGB and alpha are coded; convert it first"
+        )
+
+
+def _sample_bits(image: Any) -> int:
+    """Most bits of a sample in an image file, as its format says it; 8 where it says nothing."""
+    tiles = getattr(image, "tile", ())
+    if not tiles:  # loaded, or never a file
+        return 8
+    codec, arguments = str(tiles[0][0]), tiles[0][3]
+    kind = getattr(image, "format", None)
+    if kind == "PNG":
+        return 16 if ";16" in str(arguments) else 8
+    if kind == "TIFF":
+        return max(int(bits) for bits in image.tag_v2.get(258, (8,)))  # BitsPerSample
+    if kind == "PPM":
+        most = arguments[1] if isinstance(arguments, tuple) and len(arguments) > 1 else 255
+        return int(most).bit_length() if isinstance(most, int) else 8
+    if kind == "SGI":
+        return 16 if codec == "SGI16" or ";16" in str(arguments) else 8
+    if kind in ("JPEG2000", "AVIF"):
+        position = image.fp.tell()
+        image.fp.seek(0)
+        head = image.fp.read(HEAD_BYTES)
+        image.fp.seek(position)
+        return _jpeg2000_bits(head) if kind == "JPEG2000" else _avif_bits(head)
+    return 8
+
+
+HEAD_BYTES = 1 << 16
+"""JPEG 2000 and AVIF say their depth within these, in every file that encoders write."""
+
+
+def _jpeg2000_bits(head: bytes) -> int:
+    """Bits of the deepest component: ISO 15444-1, A.5.1, marker SIZ behind SOC."""
+    at = head.find(b"\xff\x4f\xff\x51")
+    if at < 0:
+        return 8
+    count = int.from_bytes(head[at + 40 : at + 42], "big")
+    depths = head[at + 42 : at + 42 + 3 * count : 3]
+    return max(((depth & 0x7F) + 1 for depth in depths), default=8)
+
+
+def _avif_bits(head: bytes) -> int:
+    """Bits by the box av1C: high_bitdepth and twelve_bit (AV1 in ISOBMFF, 2.3.3)."""
+    at = head.find(b"av1C")
+    flags = head[at + 6] if 0 <= at < len(head) - 6 else 0
+    return 8 if not flags & 0x40 else 12 if flags & 0x20 else 10
 
 
 def _metadata(image: Any) -> dict[str, bytes]:

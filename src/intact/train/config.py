@@ -100,10 +100,13 @@ class Config:
 
 POSITIVE = (
     "data.batch", "data.memory_gb", "optimizer.steps", "optimizer.learning_rate",
-    "optimizer.clip_norm", "output.checkpoint_every", "output.log_every", "rate.step_min",
-    "rate.step_max", "rate.rd_weight",
+    "optimizer.slow_factor", "optimizer.clip_norm", "output.checkpoint_every", "output.log_every",
+    "rate.step_min", "rate.step_max", "rate.rd_weight", "transform.latents",
+    "transform.hyper_latents", "transform.features",
 )  # fmt: skip
-"""Settings of which zero and less make no sense."""
+NOT_NEGATIVE = ("data.flat_weight", "optimizer.warmup", "optimizer.seed")
+SHARES = ("data.flat", "optimizer.decay_from", "optimizer.average")
+"""Settings from 0 to 1."""
 
 
 KINDS = {
@@ -146,11 +149,15 @@ def from_dict(tree: dict[str, Any]) -> Config:
     config = Config(**sections)
     if config.data.crop % 64 or config.data.crop < 64:
         raise ValueError(f"data.crop = {config.data.crop} is not a positive multiple of 64")
-    for place in POSITIVE:
+    for place in (*POSITIVE, *NOT_NEGATIVE, *SHARES):
         section, _, key = place.partition(".")
         value = getattr(getattr(config, section), key)
-        if not 0 < value < math.inf:
-            raise ValueError(f"{place} = {value} is not a positive number")
+        legal = "> 0" if place in POSITIVE else "in 0..1" if place in SHARES else ">= 0"
+        most = 1 if place in SHARES else math.inf
+        if not 0 <= value <= most or value == math.inf or (value == 0 and place in POSITIVE):
+            raise ValueError(f"{place} = {value}, must be {legal}")
+    if config.rate.step_min >= config.rate.step_max:
+        raise ValueError(f"rate.step_min = {config.rate.step_min} is not below rate.step_max")
     sizes = config.transform
     if not 0 <= sizes.predicted <= min(sizes.latents, MAX_PREDICTED):
         raise ValueError(

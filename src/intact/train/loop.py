@@ -265,8 +265,8 @@ def start(
     net, config = _initial(config, data, init, larger=larger)
     if config.optimizer.integer and not net.is_integer:
         net = convert_codec(net, observation(data, config.data.crop))
-    _write_config(config)
     trainer = Trainer(config, net, data, device)
+    _write_config(config)
     trainer.save()  # from here on the folder's checkpoint is this run's, not one that was replaced
     return trainer
 

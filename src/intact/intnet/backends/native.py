@@ -7,7 +7,6 @@ library is `intact.native.library`; without it `prepare` raises and another back
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import threading
 from collections import deque
@@ -289,10 +288,17 @@ class _Run:
         else:
 
             def work() -> None:
-                # A deque gives each item to one thread, with or without the GIL.
-                with contextlib.suppress(IndexError):
+                try:
                     while True:
-                        self.runner.call(structs, slots, part, spans.popleft())
+                        # A deque gives each item to one thread, with or without the GIL.
+                        try:
+                            span = spans.popleft()
+                        except IndexError:
+                            return
+                        self.runner.call(structs, slots, part, span)
+                except BaseException:
+                    spans.clear()  # the result is lost: the others need not finish it
+                    raise
 
             # The caller works, too: until another thread has woken up it has done a piece.
             others = [pool.submit(work) for _ in range(threads - 1)]

@@ -10,6 +10,7 @@ float64 division. docs/spec/intnet.md proves both.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -63,9 +64,9 @@ class _OneBlasThread:
     def __enter__(self) -> None:
         # The limit is the process's: the first sets it and the last puts back what it found.
         with self._lock:
-            self._inside += 1
-            if self._inside == 1:
+            if self._inside == 0:
                 self._limiter = self._controller.limit(limits=1, user_api="blas")
+            self._inside += 1
 
     def __exit__(
         self,
@@ -80,6 +81,8 @@ class _OneBlasThread:
 
 
 ONE_BLAS_THREAD = _OneBlasThread()
+if hasattr(os, "register_at_fork"):  # a child has none of the threads that were inside
+    os.register_at_fork(after_in_child=ONE_BLAS_THREAD.__init__)
 
 
 @dataclass(eq=False)
