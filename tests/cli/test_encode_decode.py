@@ -263,10 +263,14 @@ def test_a_folder_misses_nothing_silently(intact, photo, tiny_path, tmp_path):
     (pictures / "a.png").write_bytes(photo.read_bytes())
     (pictures / "b.heic").write_bytes(b"from a telephone")
     (pictures / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    (pictures / "link").symlink_to(tmp_path)
+    os.mkfifo(pictures / "pipe.png")  # reading it would wait for ever
     done = intact("encode", pictures, "--model", tiny_path, "-o", out)
     assert done.code == Code.SYSTEM
-    assert f"{pictures}: 1 files are no images by their suffixes: 1 .heic" in done.err
+    assert f"{pictures}: 1 left out, which no suffix says to be an image: 1 .heic" in done.err
     assert f"{pictures / 'lost.png'}: No such file" in done.err
+    for name in ("link", "pipe.png"):
+        assert f"{pictures / name}: a link to a folder, or no file: left out" in done.err
     assert [p.name for p in out.iterdir()] == ["a.intact"]
 
 
@@ -282,6 +286,23 @@ def test_a_folder_that_cannot_be_read_ends_it(intact, photo, tiny_path, tmp_path
     monkeypatch.setattr(os, "scandir", scandir)
     done = intact("encode", tmp_path, "--model", tiny_path, "-o", tmp_path / "out")
     assert (done.code, "secret: Permission denied" in done.err) == (Code.SYSTEM, True)
+
+
+def test_the_same_name_with_two_suffixes_becomes_two_files(intact, photo, tiny_path, tmp_path):
+    twin, out = photo.with_suffix(".bmp"), tmp_path / "out"
+    Image.fromarray(picture(5, 5)).save(twin)
+    done = intact("encode", photo, twin, twin, "--model", tiny_path, "-o", out)
+    assert done.code == 0
+    assert sorted(p.name for p in out.iterdir()) == ["photo.bmp.intact", "photo.png.intact"]
+
+
+def test_an_image_is_not_replaced_by_a_file_of_ours(intact, photo, tiny_path, tmp_path):
+    before = photo.read_bytes()
+    other = tmp_path / "other.png"
+    Image.fromarray(picture(5, 5)).save(other)
+    done = intact("encode", other, "--model", tiny_path, "-o", photo)
+    assert (done.code, photo.read_bytes()) == (Code.USAGE, before)
+    assert "is an image's name" in done.err
 
 
 def test_names_that_differ_by_case_alone_are_refused(intact, photo, tiny_path, tmp_path):
@@ -353,7 +374,9 @@ def test_a_named_output_is_replaced(intact, photo, tiny_path, tmp_path):
 def test_colliding_and_circular_outputs_are_refused(intact, photo, tiny_path, tmp_path):
     twin = photo.with_suffix(".bmp")
     Image.fromarray(picture(5, 5)).save(twin)
-    assert intact("encode", photo, twin, "--model", tiny_path).code == Code.USAGE
+    twins = (photo.parent / "x" / "photo.png", photo.parent / "y" / "photo.png")
+    done = intact("encode", *twins, "--model", tiny_path, "-o", photo.parent / "out")
+    assert (done.code, "would both become" in done.err) == (Code.USAGE, True)
     assert intact("encode", photo, "--model", tiny_path, "-o", photo).code == Code.USAGE
     assert intact("encode", "-", photo, "--model", tiny_path).code == Code.USAGE
     assert intact("encode", photo, twin, "--model", tiny_path, "-o", "-").code == Code.USAGE
@@ -451,7 +474,7 @@ def test_color_of_16_bits_is_refused_although_pillow_cuts_it(
     path = tmp_path / name
     path.write_bytes(make(5, 7))
     done = intact("encode", path, "--model", tiny_path)
-    assert (done.code, "samples of 1" in done.err) == (Code.UNSUPPORTED, True)
+    assert (done.code, "samples of 16 bits" in done.err) == (Code.UNSUPPORTED, True)
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 

@@ -424,7 +424,7 @@ def test_the_bar_names_the_stages(intact, file, photo, tiny_path, tmp_path, monk
     monkeypatch.setattr(Bar, "note", lambda self, text: notes.append(text))
     intact("encode", photo, "--model", tiny_path, "-o", tmp_path / "again.intact")
     intact("decode", file, "--model", tiny_path, "-o", tmp_path / "again.png")
-    stages = [note.rpartition(": ")[2] for note in notes if ": " in note]
+    stages = [note.partition(": ")[0] for note in notes if ": " in note]
     decoder = ["hyper synthesis", "prior a", "prior b"]
     expected = ["analysis", "hyper analysis", *decoder, "entropy coding", "synthesis"]
     assert stages == [*expected, *decoder, "synthesis"]

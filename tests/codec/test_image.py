@@ -1,6 +1,7 @@
 import io
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -255,8 +256,34 @@ def test_the_depth_of_an_avif_is_read_from_its_configuration(flags, bits):
     assert pixels._avif_bits(bytes(data)) == bits
 
 
+@pytest.mark.parametrize(
+    ("kind", "tile", "head", "bits"),
+    [
+        ("AVIF", "avif", b"....av1C\x81\x00\x4c", 10),
+        ("AVIF", "avif", b"....av1C\x81\x00\x0c", 8),
+        ("JPEG2000", "jpeg2k", b"....ihdr" + bytes(8) + b"\0\3\x0f\7\0\0", 16),
+        ("JPEG2000", "jpeg2k", b"....ihdr" + bytes(8) + b"\0\3\x07\7\0\0", 8),
+        ("JPEG2000", "jpeg2k", b"ihdr" + bytes(8) + b"\0\2\xff...bpcc\7\x0b", 12),
+        ("SGI", "SGI16", b"", 16),
+        ("SGI", "raw", b"", 8),
+        ("BMP", "raw", b"", 8),
+    ],
+)
+def test_formats_that_nobody_here_writes_say_their_depth(kind, tile, head, bits):
+    stand_in = SimpleNamespace(format=kind, tile=[(tile, None, 0, "BGR;16")], fp=io.BytesIO(head))
+    if kind == "SGI":
+        stand_in.tile = [(tile, None, 0, "RGB")]
+    if bits == 8:
+        pixels.refuse_deep(stand_in)
+        return
+    with pytest.raises(UnsupportedError, match=f"samples of {bits} bits"):
+        pixels.refuse_deep(stand_in)
+
+
 def test_a_name_is_no_file(tmp_path):
     for name in ("photo.intact", tmp_path):
+        with pytest.raises(TypeError, match="must be an array or Pillow image"):
+            encode(name)
         with pytest.raises(TypeError, match="must be the content of a file"):
             decode(name)  # pyright: ignore[reportArgumentType]
 

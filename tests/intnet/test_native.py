@@ -5,6 +5,7 @@ import itertools
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,27 @@ def test_pieces_cover_all_once_and_get_smaller(total, chunk, threads):
     sizes = [end - first for first, end in spans]
     assert sizes == sorted(sizes, reverse=True)
     assert all(size % chunk == 0 for size in sizes[:-1])
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_failure_ends_the_run_and_stops_the_other_threads(monkeypatch, failing):
+    rng = np.random.default_rng(3)
+    program = Program("p", (Value("x", 16, -128, 127),), (conv(rng, "x", "y", 16, 16),), ("y",))
+    runner = backend.prepare(program)
+    calls = itertools.count(1)
+
+    def fails(*arguments):
+        if next(calls) == failing:
+            raise MemoryError("no room for the scratch")
+        time.sleep(0.02)
+
+    monkeypatch.setattr(runner, "call", fails)
+    size = 512
+    cuts = len(backend.pieces(size * size, runner._parts[0].segment.chunk, 2))
+    assert cuts > 6
+    with pytest.raises(MemoryError):
+        runner({"x": np.zeros((size, size, 16), np.int8)}, level=0, threads=2)
+    assert next(calls) <= 6  # of so many pieces
 
 
 @given(

@@ -172,6 +172,14 @@ def test_a_new_run_replaces_the_old_checkpoint_at_once(settings, tmp_path):
     assert weights(tmp_path / "run")[1] == 1
 
 
+def test_a_run_that_goes_on_with_other_settings_says_so(settings, tmp_path, caplog):
+    run(settings, until=1)
+    run(settings, until=2, resume=True)
+    assert not caplog.records
+    run([*settings, "optimizer.learning_rate=0.0001"], until=3, resume=True)
+    assert "optimizer.learning_rate was 0.001, is 0.0001" in caplog.text
+
+
 def test_the_folder_shows_the_settings_that_a_run_went_on_with(settings, tmp_path):
     run(settings, until=1)
     run([*settings, "optimizer.learning_rate=0.0001"], until=2, resume=True)

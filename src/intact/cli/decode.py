@@ -87,7 +87,7 @@ def decode(
         bar.note(source)
         decoded = codec.decode(
             read(source), region=box, model=model, backend=backend.value, threads=threads,
-            progress=lambda stage: bar.note(f"{source}: {stage}"),
+            progress=lambda stage: bar.note(f"{stage}: {source}"),
         )  # fmt: skip
         write(name, pack(decoded, FORMATS[kinds[name].lower().lstrip(".")]))
         seconds = time.perf_counter() - start

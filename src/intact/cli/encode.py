@@ -102,23 +102,25 @@ def encode(
         raise UsageError(f"quality is {quality:g}, must be in 0..100")
     if given and not 0 < given[0] < math.inf:
         raise UsageError(f"a target of {given[0]:g} is not a positive number")
+
+    from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
+    from intact.codec.store import load_model
+
+    if output is not None and output.lower().endswith(IMAGES):
+        raise UsageError(f"{output} is an image's name; a file of Intact ends in {SUFFIX}")
+    chosen = load_model(model)  # before outputs: folders are made there
     pairs = outputs(inputs, output, Rules(SUFFIX, IMAGES, force, skip_existing))
     if not quiet:
         tell_left_out(inputs)
     if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
-
-    from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
-    from intact.codec.store import load_model
-
-    chosen = load_model(model)
     target = Target(target_bpp, target_size, target_psnr) if given else None
     drop = {"exif": b"", "icc_profile": b"", "xmp": b""} if strip_metadata else None
 
     def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str]:
         start = time.perf_counter()
         bar.note(source)
-        runtime = Runtime(backend.value, threads, lambda stage: bar.note(f"{source}: {stage}"))
+        runtime = Runtime(backend.value, threads, lambda stage: bar.note(f"{stage}: {source}"))
         # Nobody holds the image: at 24 megapixels Pillow's copy takes 96 MB.
         encoder = Encoder(
             open_image(read(source), source), chosen, drop, runtime, embed_model=embed_model
@@ -141,24 +143,29 @@ def encode(
 
 
 def tell_left_out(inputs: list[str]) -> None:
-    """Say which files in folders are not taken for images: an archive should miss nothing."""
+    """Say what in folders is not taken for images: an archive should miss nothing."""
     for name in filter(os.path.isdir, inputs):
-        others = Counter(path.suffix.lower() for path in walk(name))
-        for suffix in IMAGES:
+        files, never = walk(name)
+        for path in never:
+            complain("a link to a folder, or no file: left out", str(path))
+        others = Counter(path.suffix.lower() for path in files)
+        for suffix in (*IMAGES, SUFFIX):
             others.pop(suffix, None)
         if others:
             kinds = ", ".join(
                 f"{count} {suffix or 'without suffix'}" for suffix, count in others.most_common(9)
             )
-            complain(f"{others.total()} files are no images by their suffixes: {kinds}", name)
+            complain(
+                f"{others.total()} left out, which no suffix says to be an image: {kinds}", name
+            )
 
 
 def open_image(data: bytes, name: str) -> Image.Image:
     """Open any image that Pillow reads; pixels are never rotated.
 
     Raises:
-        UnsupportedError: no image format that Pillow knows, samples of 16 bits, or beyond our limit
-            of pixels.
+        UnsupportedError: no image format that Pillow knows, samples of more than 8 bits, or
+            beyond our limit of pixels.
         CorruptDataError: the image is damaged.
     """
     import warnings

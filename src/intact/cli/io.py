@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,17 +114,21 @@ def files_in(inputs: Sequence[str], suffixes: Sequence[str]) -> list[tuple[str, 
     found = []
     for name in inputs:
         if name == STDIO or not os.path.isdir(name):
-            found.append((name, os.path.basename(name)))
+            found.append((name, Path(name).name))
             continue
-        paths = [path for path in walk(name) if path.suffix.lower() in suffixes]
+        paths = [path for path in walk(name)[0] if path.suffix.lower() in suffixes]
         if not paths:
             raise UsageError(f"{name}: no file in this folder ends in {', '.join(suffixes)}")
         found += [(os.fspath(path), os.fspath(path.relative_to(name))) for path in paths]
     return found
 
 
-def walk(folder: str) -> list[Path]:
-    """All files below a folder that are not hidden, sorted.
+def walk(folder: str) -> tuple[list[Path], list[Path]]:
+    """What is below a folder and not hidden, sorted.
+
+    Returns:
+        Files (and links to nothing), and what is never entered or read: links to folders, pipes,
+        devices.
 
     Raises:
         OSError: a folder that cannot be read.
@@ -132,11 +137,14 @@ def walk(folder: str) -> list[Path]:
     def stop(error: OSError) -> None:
         raise error  # os.walk would leave the folder out
 
-    found = []
+    files: list[Path] = []
+    others: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=stop):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in names if not name.startswith(".")]
-    return sorted(found)
+        others += [path for name in folders if (path := Path(parent, name)).is_symlink()]
+        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+            (files if path.is_file() or not path.exists() else others).append(path)
+    return sorted(files), sorted(others)
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,8 @@ def outputs(inputs: Sequence[str], output: str | None, rules: Rules) -> list[tup
 
     One input and ``-o FILE``: that file, replaced if it exists. Otherwise the names follow from
     the inputs' and existing files are refused unless the rules say so: nobody asked for those
-    names. The files of a folder lie in the output's folder as they lay in theirs.
+    names. Where a.jpg and a.png would have the same, both keep their suffixes before the new one.
+    The files of a folder lie in the output's folder as they lay in theirs.
 
     Args:
         inputs: names, or ``-`` alone.
@@ -185,50 +194,59 @@ def outputs(inputs: Sequence[str], output: str | None, rules: Rules) -> list[tup
         raise UsageError("-o - takes one input")
     if not folder and output is not None:
         pairs = [(inputs[0], output)]
-        if rules.skip and os.path.isfile(output):
+        if rules.skip and output != STDIO and os.path.isfile(output):
             pairs = []
     elif inputs[0] == STDIO:
         if folder:
             raise UsageError("-o must name a file when the input is standard input")
         return [(STDIO, STDIO)]
     else:
-        found = files_in(inputs, rules.inputs)
-        pairs = [(name, _derived(name, place, output, rules.suffix)) for name, place in found]
-        pairs = _free(pairs, rules)
+        pairs = _free(_named(files_in(inputs, rules.inputs), output, rules.suffix), rules)
     for source, target in pairs:
         if STDIO not in (source, target) and _same(source, target):
             raise UsageError(f"{target} is input and output at once")
     if folder:
         parents = sorted({Path(target).parent for _, target in pairs})
         for parent in parents:
-            there = next(p for p in (parent, *parent.parents) if os.path.lexists(p))
-            if not there.is_dir():
+            there = next((p for p in (parent, *parent.parents) if os.path.lexists(p)), None)
+            if there is not None and not there.is_dir():
                 raise UsageError(f"{there} is in the way: these outputs need a folder there")
         for parent in parents:
             parent.mkdir(parents=True, exist_ok=True)
     return pairs
 
 
-def _derived(name: str, place: str, folder: str | None, suffix: str) -> str:
-    path = Path(name) if folder is None else Path(folder, place)
-    return os.fspath(path.parent / ((path.stem if path.suffix else path.name) + suffix))
+def _named(
+    found: Sequence[tuple[str, str]], folder: str | None, suffix: str
+) -> list[tuple[str, str]]:
+    """Pair each file with its output.
+
+    Raises:
+        UsageError: two have the same.
+    """
+    found = list(dict.fromkeys(found))
+    paths = [Path(name) if folder is None else Path(folder, place) for name, place in found]
+    short = [os.fspath(p.parent / ((p.stem if p.suffix else p.name) + suffix)) for p in paths]
+    # Under one folder names that differ by case alone may be one file; beside inputs they are not.
+    fold = str if folder is None else str.casefold
+    count = Counter(map(fold, short))
+    seen: dict[str, str] = {}
+    pairs = []
+    for (name, _), path, target in zip(found, paths, short, strict=True):
+        whole = target if count[fold(target)] == 1 else os.fspath(path) + suffix
+        if (key := fold(whole)) in seen:
+            raise UsageError(f"{seen[key]} and {name} would both become {whole}")
+        seen[key] = name
+        pairs.append((name, whole))
+    return pairs
 
 
 def _free(pairs: Sequence[tuple[str, str]], rules: Rules) -> list[tuple[str, str]]:
     """The pairs to work on: all, or those without an output yet.
 
     Raises:
-        UsageError: two inputs with the same output, or an output that exists.
+        UsageError: an output exists.
     """
-    seen: dict[str, str] = {}
-    for source, target in pairs:
-        key = target.casefold()  # for file systems to which A and a are one
-        if key in seen:
-            raise UsageError(
-                f"{seen[key]} and {source} would both become {target}; "
-                "give one of them alone and name its output with -o"
-            )
-        seen[key] = source
     if rules.force:
         return list(pairs)
     there = [target for _, target in pairs if os.path.lexists(target)]

@@ -7,6 +7,10 @@ from types import TracebackType
 
 from intact.cli.errors import printable
 
+BAR = 16
+OTHERS = BAR + 42
+"""Characters of the bar, and of all that stands before the note."""
+
 
 class Bar:
     """Progress over ``total`` steps.
@@ -34,7 +38,7 @@ class Bar:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=BAR),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -45,6 +49,7 @@ class Bar:
             # Lines for a file or a pipe must not be taken along to the terminal.
             redirect_stdout=sys.stdout.isatty(),
         )
+        self._room = max(console.width - OTHERS, 12)
         self._task = self._progress.add_task(label, total=total, note="")
 
     def __enter__(self) -> Bar:
@@ -68,5 +73,9 @@ class Bar:
         self._progress.update(self._task, completed=step, total=total)
 
     def note(self, text: str) -> None:
-        """Say what is being done right now."""
-        self._progress.update(self._task, note=printable(text))
+        """Say what is being done right now; of a long text the ends are shown."""
+        text = printable(text)
+        if len(text) > self._room:
+            kept = self._room - 1
+            text = f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
+        self._progress.update(self._task, note=text)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from intact.cli.errors import Code, UsageError, complain
+from intact.cli.errors import Code, UsageError, complain, printable
 from intact.cli.io import show_json
 from intact.cli.options import Force, Json, Quiet
 from intact.cli.progress import Bar
@@ -56,9 +57,9 @@ def train(
     try:
         place = torch.device(name)
         torch.zeros(1, device=place).cpu()  # a device that has a name may still not be there
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        # Not all of what PyTorch says here is for users; its first line is.
-        reason = str(error).partition("\n")[0]
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+        # Not all of what PyTorch says here is for users; its first sentence is.
+        reason = str(error).partition("\n")[0].partition(". ")[0][:200]
         raise UsageError(f"device {name!r} cannot be used: {reason}") from error
     extra: dict[str, Any] = {} if init is None else {"init": _start(init), "larger": grow}
     keep_memory()
@@ -87,9 +88,8 @@ def train(
             return Code.INTERRUPTED
     if not quiet and not as_json:
         done = "was trained already" if first == trainer.step else "is trained"
-        print(
-            f"{folder} {done}: {trainer.step} steps. Next: intact freeze {folder} -o NAME.intactm"
-        )
+        following = f"intact freeze {shlex.quote(str(folder))} -o NAME.intactm"
+        print(printable(f"{folder} {done}: {trainer.step} steps. Next: {following}"))
     if as_json:
         show_json({"folder": str(folder), "steps": trainer.step, **last})
     return Code.OK

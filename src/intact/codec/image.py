@@ -269,6 +269,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     Raises:
         UnsupportedError: 16-bit, floating-point and CMYK images.
         ValueError: quality outside 0..100, an empty or misshapen array.
+        TypeError: the name of an image instead of an image.
         NotExactError: ``check`` failed: a backend of this machine computes wrong.
 
     Example:
@@ -277,6 +278,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         >>> decode(data).pixels.shape
         (5, 7, 3)
     """
+    if isinstance(image, str | os.PathLike):
+        raise TypeError(f"image is the name {os.fspath(image)!r}, must be an array or Pillow image")
     chosen = model if isinstance(model, Model) else load_model(model)
     level = chosen.levels.of_quality(quality)
     runtime = Runtime(backend, threads, progress)

@@ -124,16 +124,22 @@ def _sample_bits(image: Any) -> int:
 
 
 HEAD_BYTES = 1 << 16
-"""JPEG 2000 and AVIF say their depth within these, in every file that encoders write."""
+"""Where JPEG 2000 and AVIF say their depth: ihdr comes first, and a codestream begins with SIZ."""
 
 
 def _jpeg2000_bits(head: bytes) -> int:
-    """Bits of the deepest component: ISO 15444-1, A.5.1, marker SIZ behind SOC."""
-    at = head.find(b"\xff\x4f\xff\x51")
-    if at < 0:
-        return 8
-    count = int.from_bytes(head[at + 40 : at + 42], "big")
-    depths = head[at + 42 : at + 42 + 3 * count : 3]
+    """Bits of the deepest component: ISO 15444-1, boxes ihdr and bpcc (I.5.3), or SIZ (A.5.1)."""
+    box, siz = head.find(b"ihdr"), head.find(b"\xff\x4f\xff\x51")
+    if 0 <= box < len(head) - 14 and head[box + 14] != 255:
+        return (head[box + 14] & 0x7F) + 1
+    if box >= 0 and (bpcc := head.find(b"bpcc")) >= 0:
+        depths = head[bpcc + 4 : bpcc + 4 + int.from_bytes(head[box + 12 : box + 14], "big")]
+    elif siz >= 0:
+        depths = head[
+            siz + 42 : siz + 42 + 3 * int.from_bytes(head[siz + 40 : siz + 42], "big") : 3
+        ]
+    else:
+        depths = b""
     return max(((depth & 0x7F) + 1 for depth in depths), default=8)
 
 

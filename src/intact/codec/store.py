@@ -14,7 +14,7 @@ from pathlib import Path
 from intact import models
 from intact.codec.model import Model
 from intact.container.model_file import peek_model
-from intact.errors import CorruptDataError, IntactError, ModelError
+from intact.errors import IntactError, ModelError
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +90,8 @@ def load_model(name_or_path: str | Path | None = None) -> Model:
     path = model_path(str(name_or_path or DEFAULT))
     try:
         return read_model(path)
-    except CorruptDataError as error:
-        raise CorruptDataError(f"{path}: {error}") from error
+    except IntactError as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def find_model(wanted: bytes, override: str | Path | Model | None = None) -> Model:

@@ -104,7 +104,10 @@ POSITIVE = (
     "rate.step_min", "rate.step_max", "rate.rd_weight", "transform.latents",
     "transform.hyper_latents", "transform.features",
 )  # fmt: skip
-NOT_NEGATIVE = ("data.flat_weight", "optimizer.warmup", "optimizer.seed")
+NOT_NEGATIVE = (
+    "data.flat_weight", "optimizer.warmup", "optimizer.seed", "transform.blocks_analysis",
+    "transform.blocks_synthesis", "transform.blocks_context",
+)  # fmt: skip
 SHARES = ("data.flat", "optimizer.decay_from", "optimizer.average")
 """Settings from 0 to 1."""
 
@@ -156,6 +159,10 @@ def from_dict(tree: dict[str, Any]) -> Config:
         most = 1 if place in SHARES else math.inf
         if not 0 <= value <= most or value == math.inf or (value == 0 and place in POSITIVE):
             raise ValueError(f"{place} = {value}, must be {legal}")
+    if config.optimizer.seed >= 1 << 63:
+        raise ValueError(f"optimizer.seed = {config.optimizer.seed}, must be below 2**63")
+    if not config.output.folder:
+        raise ValueError("output.folder is empty: name a folder")
     if config.rate.step_min >= config.rate.step_max:
         raise ValueError(f"rate.step_min = {config.rate.step_min} is not below rate.step_max")
     sizes = config.transform
@@ -195,5 +202,8 @@ def load(path: Path | None, settings: list[str] | None = None) -> Config:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             value = text.strip()
-        tree.setdefault(section, {})[name] = value
+        values = tree.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ValueError(f"{section} = {values!r}, must be a section")
+        values[name] = value
     return from_dict(tree)

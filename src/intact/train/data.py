@@ -133,7 +133,7 @@ def size_of(path: Path, crop: int) -> Size:
 
     Raises:
         ValueError: it is too small, or not gray or RGB.
-        UnsupportedError: its samples have 16 bits.
+        UnsupportedError: its samples have more than 8 bits.
         OSError: it is no image.
     """
     with Image.open(path) as image:

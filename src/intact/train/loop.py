@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from intact.codec.model import Model
+from intact.codec.store import load_model
 from intact.train import checkpoint
 from intact.train.codec_net import CodecNet
 from intact.train.config import Config, OptimizerConfig, from_dict
@@ -30,6 +31,8 @@ from intact.train.grow import grow
 from intact.train.soap import Soap
 from intact.train.thaw import thaw
 from intact.train.transforms import TransformConfig
+
+log = logging.getLogger(__name__)
 
 Report = Callable[[int, dict[str, float]], None]
 """Called with (step, scalars) every ``log_every`` steps."""
@@ -278,6 +281,18 @@ def _write_config(config: Config) -> None:
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2))
 
 
+def _say_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Log the settings in which a run goes on otherwise than it began: a forgotten --set, maybe."""
+    changes = [
+        f"{section}.{key} was {before[section].get(key)!r}, is {value!r}"
+        for section, values in json.loads(json.dumps(now)).items()
+        for key, value in values.items()
+        if before.get(section, {}).get(key) != value
+    ]
+    if changes:
+        log.warning("the run goes on with other settings: %s", "; ".join(changes))
+
+
 def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
     tensors, state = checkpoint.read(Path(config.output.folder))
     # The run's own sizes count: with --init they came from the model, not from the file.
@@ -289,6 +304,7 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
         if before != getattr(config.optimizer, key):
             raise ValueError(f"optimizer.{key} was {before!r} in this run; use --init instead")
     config = dataclasses.replace(config, transform=sizes)
+    _say_changes(state["config"], dataclasses.asdict(config))
     net = CodecNet(config.transform, config.rate, config.optimizer.seed)
     if config.optimizer.integer:
         net.make_integer()
@@ -311,7 +327,7 @@ def _initial(
         net = codec_of(*checkpoint.read(init))
         net.rates = config.rate
     else:
-        net = thaw(Model.from_bytes(init.read_bytes()), config.rate)
+        net = thaw(load_model(init), config.rate)
     if larger:
         net = grow(net, config.transform, growth_crops(data, config))
     return net, dataclasses.replace(config, transform=net.config)

@@ -34,7 +34,7 @@ Isa = Literal["auto", "portable", "avx2", "avx512"]
 
 SLACK = 4 * VECTOR  # kernels may read, never write, this far beyond a value's end
 BYTES_KEPT = 1 << 25  # of buffers from one run to the next: fresh pages cost a tenth of a small run
-SHARE = 3  # of what is left, a thread takes one in so many times the threads
+SHARE = 3  # a piece of a segment is 1 / (SHARE * threads) of what is left
 LEVELS_KEPT = 16  # biases differ by level; a codec uses one or a few
 
 
@@ -231,7 +231,7 @@ def pieces(total: int, chunk: int, threads: int) -> list[tuple[int, int]]:
     spans, at = [], 0
     while at < total:
         size = -(-(total - at) // (SHARE * threads) // chunk) * chunk
-        spans.append((at, min(at + max(size, chunk), total)))
+        spans.append((at, min(at + size, total)))
         at = spans[-1][1]
     return spans
 
@@ -288,23 +288,27 @@ class _Run:
         else:
 
             def work() -> None:
-                try:
-                    while True:
-                        # A deque gives each item to one thread, with or without the GIL.
-                        try:
-                            span = spans.popleft()
-                        except IndexError:
-                            return
+                while True:
+                    # A deque gives each item to one thread, with or without the GIL.
+                    try:
+                        span = spans.popleft()
+                    except IndexError:
+                        return
+                    try:
                         self.runner.call(structs, slots, part, span)
-                except BaseException:
-                    spans.clear()  # the result is lost: the others need not finish it
-                    raise
+                    except BaseException:
+                        spans.clear()  # the result is lost: nobody needs to finish it
+                        raise
 
-            # The caller works, too: until another thread has woken up it has done a piece.
-            others = [pool.submit(work) for _ in range(threads - 1)]
-            work()
-            for other in others:
-                other.result()
+            try:
+                # The caller works, too: until another thread has woken up it has done a piece.
+                others = [pool.submit(work) for _ in range(min(threads, len(spans)) - 1)]
+                work()
+                for other in others:
+                    other.result()
+            except BaseException:
+                spans.clear()  # interrupted between two calls
+                raise
         del keep
         for name in segment.frees:
             buffer = self.values.pop(name)
