@@ -1,4 +1,4 @@
-"""Peak memory of a 24-megapixel encode and decode, each in a fresh process.
+"""Peak memory of a 24-megapixel encode, decode and encode to a target, each in a fresh process.
 
     python benchmarks/memory.py [--size 6000x4000] [--threads 2] [--backends native,numpy]
         [--model NAME | --model random]
@@ -40,13 +40,30 @@ def worker(work: str, backend: Any, threads: int, folder: Path) -> None:
     base = peak_mb()
     begin = time.perf_counter()
     how = {"model": model, "backend": backend, "threads": threads}
-    if work == "encode":
+    if work == "target":
+        target(folder, backend, threads)
+    elif work == "encode":
         data = intact.encode(np.load(folder / "image.npy"), **how)
         (folder / "file").write_bytes(data)
     else:
         intact.decode((folder / "file").read_bytes(), **how)
     seconds = time.perf_counter() - begin
     print(json.dumps({"base_mb": base, "peak_mb": peak_mb(), "seconds": seconds}))
+
+
+def target(folder: Path, backend: str, threads: int) -> None:
+    """Search for a size as the command line does: several encodes, from a PNG."""
+    from intact.cli import main as intact_main
+
+    image, size = folder / "image.png", str((folder / "file").stat().st_size)
+    if not image.exists():  # by another process: this one's peak is the result
+        code = (
+            f"import numpy, PIL.Image as i; i.fromarray(numpy.load({str(folder / 'image.npy')!r}))"
+        )
+        subprocess.run([sys.executable, "-c", f"{code}.save({str(image)!r})"], check=True)
+    options = ["--model", str(folder / "model.intactm"), "--target-size", size, "--quiet"]
+    options += ["--backend", backend, "--threads", str(threads)]
+    assert intact_main(["encode", str(image), "-o", str(folder / "out"), *options]) == 0
 
 
 def main() -> int:
@@ -73,10 +90,11 @@ def main() -> int:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "model").write_bytes(model.to_bytes())
+        for file in ("model", "model.intactm"):
+            (folder / file).write_bytes(model.to_bytes())
         np.save(folder / "image.npy", photo(width, height))
         for backend in options.backends.split(","):
-            for work in ("encode", "decode"):
+            for work in ("encode", "decode", "target"):
                 command = [sys.executable, __file__, "--worker", work, backend]
                 command += ["--folder", name, "--threads", str(options.threads)]
                 environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
