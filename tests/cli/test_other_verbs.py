@@ -282,7 +282,9 @@ def test_freeze_writes_a_model_or_nothing(intact, tmp_path, monkeypatch):
 
     monkeypatch.setattr(run, "freeze_run", broken)
     before = out.read_bytes()
-    assert intact("freeze", tmp_path, "-o", out).code == Code.MODEL
+    done = intact("freeze", tmp_path, "-o", out)
+    assert (done.code, "files made with it need it" in done.err) == (Code.USAGE, True)
+    assert intact("freeze", tmp_path, "-o", out, "--force").code == Code.MODEL
     assert out.read_bytes() == before
     done = intact("freeze", tmp_path, "-o", tmp_path / "nowhere" / "bird.intactm")
     assert (done.code, "its folder does not exist" in done.err) == (Code.USAGE, True)

@@ -10,7 +10,7 @@ import typer
 from intact.cli.errors import Code, UsageError, printable
 from intact.cli.io import show_json, write
 from intact.cli.models import describe
-from intact.cli.options import Json, Quiet
+from intact.cli.options import Force, Json, Quiet
 from intact.cli.progress import Bar
 
 SUFFIX = ".intactm"
@@ -28,12 +28,17 @@ def freeze(
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
+    force: Force = False,
 ) -> int:
     """Turn a run's averaged weights into integers, prove their bounds, and write the model."""
     if Path(output).suffix != SUFFIX:
         raise UsageError(f"{output}: a model's name ends in {SUFFIX}")
     if not Path(output).parent.is_dir():  # said now, not after a minute's work
         raise UsageError(f"{output}: its folder does not exist")
+    if Path(output).exists() and not force:
+        raise UsageError(
+            f"{output} exists, and files made with it need it; replace it with --force"
+        )
     from intact.freeze.run import freeze_run
 
     extra: dict[str, Any] = {} if dead_zone is None else {"dead_zone": dead_zone}
