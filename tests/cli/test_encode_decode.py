@@ -478,6 +478,13 @@ def test_color_of_16_bits_is_refused_although_pillow_cuts_it(
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+def test_quiet_says_nothing_of_frames_either(intact, tiny_path, tmp_path):
+    path = tmp_path / "a.gif"
+    frames = [Image.fromarray(picture(8, 8)), Image.fromarray(255 - picture(8, 8))]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert intact("encode", path, "--model", tiny_path, "--quiet").err == ""
+
+
 def test_16_bits_per_pixel_are_not_16_per_sample(intact, tiny_path, tmp_path):
     path = tmp_path / "a.bmp"
     path.write_bytes(bmp_565(6, 8))

@@ -237,6 +237,14 @@ def test_other_eight_bit_modes_are_converted_and_said(tiny, mode, wanted):
     assert (encoded.note == "") == (mode == wanted)
 
 
+@pytest.mark.parametrize(("mode", "kept"), [("LAB", b""), ("P", b"profile")])
+def test_a_profile_of_other_colors_is_dropped(tiny, mode, kept):
+    image = Image.fromarray(picture(8, 8))
+    image = image.convert("P") if mode == "P" else Image.frombytes(mode, (8, 8), image.tobytes())
+    image.info["icc_profile"] = b"profile"
+    assert decode(encode(image, model=tiny), model=tiny).icc_profile == kept
+
+
 @pytest.mark.parametrize("make", list(DEEP.values()))
 def test_color_of_16_bits_is_refused_while_that_can_be_seen(tiny, make):
     with pytest.raises(UnsupportedError, match="samples of 16 bits"):

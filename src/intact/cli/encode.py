@@ -123,7 +123,11 @@ def encode(
         runtime = Runtime(backend.value, threads, lambda stage: bar.note(f"{stage}: {source}"))
         # Nobody holds the image: at 24 megapixels Pillow's copy takes 96 MB.
         encoder = Encoder(
-            open_image(read(source), source), chosen, drop, runtime, embed_model=embed_model
+            open_image(read(source), source, quiet=quiet),
+            chosen,
+            drop,
+            runtime,
+            embed_model=embed_model,
         )
         if target is None:
             wanted = DEFAULT_QUALITY if quality is None else quality
@@ -160,7 +164,7 @@ def tell_left_out(inputs: list[str]) -> None:
             )
 
 
-def open_image(data: bytes, name: str) -> Image.Image:
+def open_image(data: bytes, name: str, *, quiet: bool = False) -> Image.Image:
     """Open any image that Pillow reads; pixels are never rotated.
 
     Raises:
@@ -192,7 +196,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
             raise UnsupportedError("not an image in a format that Pillow reads") from None
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise CorruptDataError(f"the image is damaged: {error}") from error
-    if frames > 1:
+    if frames > 1 and not quiet:
         complain(f"only the first of {frames} frames is coded", name)
     return image
 

@@ -15,6 +15,7 @@ from intact.errors import CorruptDataError, UnsupportedError
 _DIRECT = {"L", "LA", "RGB", "RGBA"}
 _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA", "YCbCr": "RGB", "RGBX": "RGB", "La": "LA",
               "RGBa": "RGBA", "HSV": "RGB", "LAB": "RGB"}  # fmt: skip
+_OTHER_COLORS = {"YCbCr", "HSV", "LAB"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def from_image(image: Any) -> Source:
                 wanted = {"P": "RGBA", "1": "LA"}.get(mode, wanted)
             image = image.convert(wanted)
             note = f"converted from {mode} to {wanted}"
+            if mode in _OTHER_COLORS:  # a profile of Lab says nothing about RGB
+                metadata.pop("icc_profile", None)
         elif mode not in _DIRECT:
             raise UnsupportedError(
                 f"image mode {mode}: only 8-bit gray, RGB and alpha are coded; convert it first"
