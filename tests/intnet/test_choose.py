@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from intact.errors import ModelError
 from intact.intnet import ops
 from intact.intnet.backends import Prepare, Runner, choose, numpy as numpy_backend, probe
+from intact.intnet.backends.blas import ONE_BLAS_THREAD
 from intact.intnet.bounds import conv_bounds
 from intact.intnet.program import Conv, Program, Requantize, Value, dtype_of, sources
 
@@ -341,7 +342,7 @@ def two_blas_threads() -> Iterator[None]:
 
 @pytest.mark.usefixtures("two_blas_threads")
 def test_blas_has_one_thread_while_runs_overlap_and_its_own_number_afterwards() -> None:
-    limit = numpy_backend.ONE_BLAS_THREAD
+    limit = ONE_BLAS_THREAD
     first, second = ExitStack(), ExitStack()
     first.enter_context(limit)
     second.enter_context(limit)
@@ -355,7 +356,7 @@ def test_blas_has_one_thread_while_runs_overlap_and_its_own_number_afterwards() 
 def test_a_forked_child_limits_blas_as_well() -> None:
     if not hasattr(os, "fork"):
         pytest.skip("no fork")
-    limit = numpy_backend.ONE_BLAS_THREAD
+    limit = ONE_BLAS_THREAD
     with limit:
         child = os.fork()
         if child == 0:  # nothing here may raise: pytest runs on in the child otherwise
