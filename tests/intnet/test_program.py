@@ -11,11 +11,13 @@ from hypothesis import given, strategies as st
 from intact.errors import ModelError
 from intact.intnet import ops
 from intact.intnet.program import (
+    HALF,
     Add,
     Conv,
     Info,
     Program,
     Requantize,
+    Resize,
     Shuffle,
     Unshuffle,
     Value,
@@ -69,12 +71,35 @@ def test_ranges_and_resolutions_are_known() -> None:
         ),
         ("d",),
     )
-    assert p.ranges()["c"] == Info(192, -128, 142, ("down8",))
-    assert p.ranges()["d"] == Info(48, -128, 142, ("down4",))
+    assert p.ranges()["c"] == Info(192, -128, 142, (Resize(Fraction(1, 8)),))
+    assert p.ranges()["d"] == Info(48, -128, 142, (Resize(Fraction(1, 4)),))
     assert p.ranges()["d"].resolution == Fraction(1, 4)
     assert p.sizes(16, 24)["d"] == (4, 6)
     with pytest.raises(ValueError, match="multiple of 8"):
         p.sizes(16, 20)
+
+
+def test_exact_steps_are_joined_and_halves_are_not() -> None:
+    def steps(*factors: int) -> tuple[Resize, ...]:
+        """Of Shuffles, and of Unshuffles by negative factors."""
+        ops = [
+            Shuffle(f"v{n}", f"v{n + 1}", f) if f > 0 else Unshuffle(f"v{n}", f"v{n + 1}", -f)
+            for n, f in enumerate(factors)
+        ]
+        program = Program("p", (Value("v0", 144, 0, 1),), tuple(ops), ("v0",))
+        return program.ranges()[f"v{len(factors)}"].steps
+
+    assert steps(2, -2) == steps(1) == ()
+    assert steps(3, 2) == steps(6) == (Resize(Fraction(6)),)
+    assert steps(-3, 2) == (Resize(Fraction(2, 3)),)
+
+
+def test_sizes_round_up_or_must_divide() -> None:
+    assert [HALF.of(side) for side in (1, 2, 3, 8)] == [1, 1, 2, 4]
+    assert Resize(Fraction(2, 3)).of(9) == 6
+    assert Resize(Fraction(4)).of(5) == 20
+    with pytest.raises(ValueError, match="8 is no multiple of 3"):
+        Resize(Fraction(2, 3)).of(8)
 
 
 def test_saturation_limits_the_static_range() -> None:

@@ -27,7 +27,7 @@ from intact.container.model_file import pack_model, peek_model, unpack_model
 from intact.container.tree import model_id
 from intact.errors import ModelError
 from intact.intnet.certificate import Certificate, prove
-from intact.intnet.program import Add, Conv, Info, Program, sources
+from intact.intnet.program import HALF, Add, Conv, Info, Program, Resize, sources
 
 NUM_SCALES = 64
 THETA_SHIFT = 2
@@ -72,13 +72,13 @@ _DOWNSCALE = {
     "synthesis": LATENT_PX,
 }
 
-# How outputs' sizes follow from inputs' (`Info.steps`); "half" rounds up.
+# How outputs' sizes follow from inputs' (`Info.steps`).
 _STEPS = {
-    "hyper_analysis": ("half", "half"),
-    "hyper_synthesis": (f"up{HYPER_RATIO}",),
+    "hyper_analysis": (HALF, HALF),
+    "hyper_synthesis": (Resize(Fraction(HYPER_RATIO)),),
     "prior_a": (),
     "prior_b": (),
-    "synthesis": (f"up{LATENT_PX}",),
+    "synthesis": (Resize(Fraction(LATENT_PX)),),
 }
 
 
@@ -211,11 +211,11 @@ class Model:
             for value, info in values.items():
                 first, later = info.steps[:1], info.steps[1:]
                 if name == "analysis":  # its input is a multiple of LATENT_PX
-                    fits = not first or not first[0].startswith("down")
-                    fits = fits or LATENT_PX % int(first[0].removeprefix("down")) == 0
+                    fits = not first or not first[0].divides
+                    fits = fits or LATENT_PX % first[0].factor.denominator == 0
                 else:
                     fits, later = True, info.steps
-                if not fits or any(step.startswith("down") for step in later):
+                if not fits or any(step.divides for step in later):
                     raise ModelError(f"model: {name}: {value} does not fit every size of image")
         for name, wanted in _STEPS.items():
             for output in _OUTPUTS[name]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from math import prod
 from typing import assert_never
 
 import numpy as np
@@ -188,6 +189,42 @@ _ARRAYS: dict[str, type[np.signedinteger]] = {
 
 
 @dataclass(frozen=True)
+class Resize:
+    """One step from the height of an input to the height of a value.
+
+    Attributes:
+        factor: of the height.
+        exact: the result must be whole; else it is rounded up (a stride).
+    """
+
+    factor: Fraction
+    exact: bool = True
+
+    @property
+    def divides(self) -> bool:
+        """Whether not every height will do."""
+        return self.exact and self.factor.denominator > 1
+
+    def __str__(self) -> str:
+        return f"{self.factor}" if self.exact else f"{self.factor} rounded up"
+
+    def of(self, side: int) -> int:
+        """The new height, or width.
+
+        Raises:
+            ValueError: it would not be whole.
+        """
+        result, rest = divmod(side * self.factor.numerator, self.factor.denominator)
+        if rest and self.exact:
+            raise ValueError(f"{side} is no multiple of {self.factor.denominator}")
+        return result + (rest > 0)
+
+
+HALF = Resize(Fraction(1, 2), exact=False)
+"""A stride of 2."""
+
+
+@dataclass(frozen=True)
 class Info:
     """What is known of a value before any run.
 
@@ -195,27 +232,19 @@ class Info:
         channels: number of channels.
         low: smallest possible element.
         high: largest possible element.
-        steps: how its height follows from the input's, in order: ``"up2"`` (times 2),
-            ``"half"`` (half, rounded up), ``"down8"`` (an eighth, exactly).
+        steps: how its height follows from the input's, in order, neighboring exact ones joined:
+            equal steps mean equal sizes for every input.
     """
 
     channels: int
     low: int
     high: int
-    steps: tuple[str, ...] = ()
+    steps: tuple[Resize, ...] = ()
 
     @property
     def resolution(self) -> Fraction:
         """Height relative to the program's input, rounding aside: 1/8 after Unshuffle(8)."""
-        result = Fraction(1)
-        for step in self.steps:
-            if step == "half":
-                result *= Fraction(1, 2)
-            elif step.startswith("up"):
-                result *= int(step[2:])
-            else:
-                result *= Fraction(1, int(step[4:]))
-        return result
+        return prod((step.factor for step in self.steps), start=Fraction(1))
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of this value for an input of ``height`` x ``width``.
@@ -223,35 +252,20 @@ class Info:
         Raises:
             ValueError: an Unshuffle on the way does not divide the size.
         """
-        sides = [height, width]
+        sides = height, width
         for step in self.steps:
-            for axis, side in enumerate(sides):
-                if step == "half":
-                    sides[axis] = (side + 1) // 2
-                elif step.startswith("up"):
-                    sides[axis] = side * int(step[2:])
-                elif side % int(step[4:]):
-                    raise ValueError(
-                        f"input of {height}x{width}: {side} is no multiple of {step[4:]}"
-                    )
-                else:
-                    sides[axis] = side // int(step[4:])
-        return sides[0], sides[1]
+            try:
+                sides = step.of(sides[0]), step.of(sides[1])
+            except ValueError as error:
+                raise ValueError(f"input of {height}x{width}: {error}") from None
+        return sides
 
 
-def _stepped(steps: tuple[str, ...], step: str) -> tuple[str, ...]:
-    """Append a step, joining exact ones: equal tuples then mean equal sizes for every input."""
-    exact = Fraction(1)
-    steps = (*steps, step)
-    while steps and steps[-1] != "half":
-        last = steps[-1]
-        exact *= int(last[2:]) if last.startswith("up") else Fraction(1, int(last[4:]))
-        steps = steps[:-1]
-    if exact.denominator > 1:
-        steps = (*steps, f"down{exact.denominator}")
-    if exact.numerator > 1:
-        steps = (*steps, f"up{exact.numerator}")
-    return steps
+def _resized(steps: tuple[Resize, ...], step: Resize) -> tuple[Resize, ...]:
+    """Append a step; see `Info.steps`."""
+    if steps and steps[-1].exact and step.exact:
+        steps, step = steps[:-1], Resize(steps[-1].factor * step.factor)
+    return steps if step == Resize(Fraction(1)) else (*steps, step)
 
 
 def dtype_of(low: int, high: int) -> np.dtype:
@@ -488,7 +502,7 @@ def _result(op: Op, infos: list[Info], what: str) -> Info:
     match op:
         case Conv():
             _check_conv(op, info, what)
-            steps = _stepped(info.steps, "half") if op.stride == 2 else info.steps
+            steps = _resized(info.steps, HALF) if op.stride == 2 else info.steps
             return Info(op.weight.shape[0], op.low, op.high, steps)
         case Requantize():
             _check_vector(op.divisor, info.channels, 1, MAX_DIVISOR, f"{what}: divisor")
@@ -512,11 +526,11 @@ def _result(op: Op, infos: list[Info], what: str) -> Info:
                 raise ModelError(f"{what}: factor {op.factor}, legal: 1..{MAX_FACTOR}")
             area = op.factor**2
             if isinstance(op, Unshuffle):
-                steps = _stepped(info.steps, f"down{op.factor}")
+                steps = _resized(info.steps, Resize(Fraction(1, op.factor)))
                 return Info(info.channels * area, info.low, info.high, steps)
             if info.channels % area:
                 raise ModelError(f"{what}: {info.channels} channels, no multiple of {area}")
-            steps = _stepped(info.steps, f"up{op.factor}")
+            steps = _resized(info.steps, Resize(Fraction(op.factor)))
             return Info(info.channels // area, info.low, info.high, steps)
         case _:
             assert_never(op)
