@@ -12,7 +12,7 @@ import pytest
 import intact
 
 SOURCE = Path(intact.__file__).parent
-ROOMS = ("bits", "intnet", "container")
+ROOMS = ("bits", "intnet", "bottleneck", "container")
 FILES = [
     path
     for room in ROOMS
