@@ -23,7 +23,10 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent))
 
 import intact
-from intact.codec.latents import Layout, Plan, encode_latents, pass_a_mask, table_indexes
+from intact.bottleneck.checkerboard import Checkerboard, Plan
+from intact.bottleneck.grid import Layout
+from intact.bottleneck.order import pass_a_mask
+from intact.bottleneck.scalar import table_indexes
 from intact.codec.model import Model
 from intact.codec.store import load_model
 from intact.container.image_file import ImageFile, ImageHeader, Mode, pack_image
@@ -56,7 +59,9 @@ class Twin:
         """File size in bytes and decoded pixels."""
         from intact.train.lattice import correct_means_a, correct_means_b
 
-        torch, levels, k = self.torch, model.levels, model.predicted
+        torch, bottleneck = self.torch, model.bottleneck
+        assert isinstance(bottleneck, Checkerboard)
+        levels, k = bottleneck.levels, bottleneck.predicted
         level = levels.of_quality(quality)
         step = float(levels.steps[level]) / 64
         # The encoder rounds residuals to integers first: half of one more leads to the next symbol.
@@ -72,7 +77,7 @@ class Twin:
             z = nets["hyper_analysis"]({"y": y}, t)["z"].round().clamp(-128, 127)
             f = nets["hyper_synthesis"]({"z": z}, t)["f"]
             layout = Layout((y.shape[1], y.shape[2]), 6)
-            mask = pass_a_mask(layout.whole, model.latent_channels, model.predicted)
+            mask = pass_a_mask(layout.whole, model.channels["M"], k)
             tm = torch.from_numpy(mask)
 
             def tables(p: dict) -> np.ndarray:
@@ -83,12 +88,12 @@ class Twin:
                 index = tables(p)
                 r = (y - p["mean"]) / step
                 s = torch.sign(r) * torch.floor(r.abs() + dead_zone)
-                s = s * torch.from_numpy(index >= model.skip)
+                s = s * torch.from_numpy(index >= bottleneck.skip)
                 return s, index, p["mean"] + s * step
 
             a = nets["prior_a"]({"f": f}, t)
             steps = torch.full((1, 1, 1, 1), step)
-            sent = torch.from_numpy(tables(a)[None, ..., :k] >= model.skip)
+            sent = torch.from_numpy(tables(a)[None, ..., :k] >= bottleneck.skip)
             a["mean"][..., :k] = correct_means_a(a["mean"][..., :k], y[..., :k], steps, sent)
             sa, ia, ya = code(a)
             ya = ya * tm
@@ -106,7 +111,7 @@ class Twin:
             np.zeros(symbols.shape, np.int16),
             mask,
         )
-        payloads = encode_latents(model, plan, layout)
+        payloads = bottleneck.encode(plan, layout)
         header = ImageHeader(model.id, Mode.RGB, level, w, h, zlib.crc32(pixels.tobytes()))
         return len(pack_image(ImageFile(header, payloads))), pixels
 

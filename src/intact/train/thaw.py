@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from intact.bits.tables import TOTAL, TableBank
+from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec.model import Model
 from intact.intnet import program as ir
 from intact.train.codec_net import CodecNet, RateConfig
@@ -34,6 +35,7 @@ def config_of(model: Model) -> TransformConfig:
     Raises:
         ValueError: its networks are not those of `intact.train.transforms`.
     """
+    bottleneck = _bottleneck(model)
 
     def blocks(name: str) -> int:
         targets = {op.target for op in model.programs[name].ops}
@@ -42,12 +44,18 @@ def config_of(model: Model) -> TransformConfig:
     return TransformConfig(
         blocks_analysis=blocks("analysis"),
         blocks_synthesis=blocks("synthesis"),
-        latents=model.latent_channels,
-        hyper_latents=model.hyper_channels,
-        features=model.values("hyper_synthesis")["f"].channels,
+        latents=model.channels["M"],
+        hyper_latents=model.channels["N"],
+        features=model.channels["C"],
         blocks_context=blocks("prior_b"),
-        predicted=model.predicted,
+        predicted=bottleneck.predicted,
     )
+
+
+def _bottleneck(model: Model) -> Checkerboard:
+    if not isinstance(model.bottleneck, Checkerboard):
+        raise ValueError(f"model {model.name!r} is {model.bottleneck.FORMAT}, not of this kind")
+    return model.bottleneck
 
 
 def _fill(network: Network, program: ir.Program) -> None:
@@ -152,5 +160,5 @@ def thaw(model: Model, rates: RateConfig) -> CodecNet:
     with torch.no_grad():
         for name in net.networks:
             _fill(net.network(name), model.programs[name])
-    fit_prior(net.prior_z, model.tables_z)
+    fit_prior(net.prior_z, _bottleneck(model).tables_z)
     return net
