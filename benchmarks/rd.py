@@ -1,11 +1,12 @@
 """Codecs on one plot: real file sizes, and the metrics that people's eyes agree with.
 
-    python benchmarks/rd.py ../shared/data/kodak -o kodak.csv --codec photo --codec jpeg --codec avif
+    python benchmarks/rd.py ../shared/data/kodak -o kodak.csv --codec photo --codec avif
 
 Measures bits per pixel, PSNR, MS-SSIM, SSIMULACRA 2 and Butteraugli of every picture at every
-setting, appends to OUT.csv (what is there already is not measured again), then prints BD-rates and
-writes OUT_bd.csv and OUT.png of all codecs in OUT.csv. Codecs: jpeg, jpeg2000, webp, avif, jxl,
-heic, our models by name or by path; LABEL=PATH.intactm renames one. Without --codec it reports only.
+setting and appends them to OUT.csv; what is there already is not measured again. Then prints
+BD-rates and writes OUT_bd.csv and OUT.png, of all codecs in OUT.csv. Codecs: jpeg, jpeg2000, webp,
+avif, jxl, heic, our models by name or by path; LABEL=PATH.intactm renames one. Without --codec it
+only reports.
 
 Needs Pillow; for more: ssimulacra2, pillow-jxl-plugin, pillow-heif, matplotlib (PyPI), and
 butteraugli_main (Debian: libjxl-devtools). What is missing is left out and named.
@@ -21,7 +22,7 @@ from pathlib import Path
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
-from rd_eyes import bd, measure, metrics, pictures, plot, report, table  # noqa: E402
+from rd_eyes import bd, crops, measure, metrics, pictures, plot, report, table  # noqa: E402
 from rd_eyes.codecs import OTHERS, Codec, MissingError, find_codec  # noqa: E402
 
 
@@ -29,6 +30,12 @@ def size(text: str) -> tuple[int, int]:
     """Width and height from "768x512"."""
     width, _, height = text.partition("x")
     return int(width), int(height)
+
+
+def position(text: str) -> tuple[int, int]:
+    """Left and top from "300,200"."""
+    left, _, top = text.partition(",")
+    return int(left), int(top)
 
 
 def arguments() -> argparse.Namespace:
@@ -49,6 +56,11 @@ def arguments() -> argparse.Namespace:
     add("--test", action="append", default=[], help="codecs to compare with all others (ours)")
     add("--again", action="append", default=[], help="codec whose rows are measured again")
     add("--jobs", type=int, default=1, help="processes")
+    add("--crops", type=Path, metavar="DIR", help="write a row of crops at equal bytes a picture")
+    add("--crop-quality", default="40", help="of the first --test: the bytes for all")
+    add("--crop-at", type=position, metavar="X,Y", help="corner of the crops; else the center")
+    add("--crop-size", type=int, default=256, help="pixels of the original a side")
+    add("--crop-zoom", type=int, default=2, help="enlarged by so much")
     return parser.parse_args()
 
 
@@ -82,17 +94,46 @@ def main() -> None:
     rows = table.read(args.o)
     tasks, digests = measure.plan(chosen, codecs, rows, args.again)
     measure.run(tasks, args.o, args.jobs)
-    found = bd.by_codec(table.read(args.o), digests or None)
+    sources = {codec.name: (codec.source, metrics.metric_set()) for codec in codecs.values()}
+    found = bd.by_codec(table.read(args.o), digests or None, sources)
     if not found:
         sys.exit(f"{args.o} has no rows of these pictures")
     tests = args.test or [name for name in found if name not in OTHERS]
-    comparisons = bd.compare_all(found, tests, metrics.METRICS)
-    print(report.text(comparisons, metrics.METRICS))
-    report.write(args.o.with_name(args.o.stem + "_bd.csv"), comparisons)
+    unknown = set(tests) - set(found)
+    if unknown:
+        sys.exit(f"--test {', '.join(sorted(unknown))}: not among {', '.join(found)}")
+    summarize(args.o, found, tests)
+    if args.crops:
+        write_crops(args, chosen, list(codecs.values()), tests)
+
+
+def summarize(path: Path, found: bd.Table, tests: list[str]) -> None:
+    """Print BD-rates; write OUT_bd.csv and OUT.png."""
+    columns = bd.measured(found, metrics.METRICS)
+    comparisons = bd.compare_all(found, tests, columns)
+    print(report.text(comparisons, columns))
+    report.write(path.with_name(path.stem + "_bd.csv"), comparisons)
     try:
-        plot.draw(args.o.with_suffix(".png"), found, metrics.METRICS, args.o.stem)
+        plot.draw(path.with_suffix(".png"), found, columns, path.stem)
     except ImportError as error:
         print(f"left out: plot: {error}")
+
+
+def write_crops(
+    args: argparse.Namespace,
+    chosen: list[pictures.Picture],
+    codecs: list[Codec],
+    tests: list[str],
+) -> None:
+    """One row a picture: original, the codecs compared with, the tests."""
+    tested = [codec for name in tests for codec in codecs if codec.name == name]
+    if not tested:
+        sys.exit(f"--crops needs one of {', '.join(tests)} as --codec")
+    order = [codec for codec in codecs if codec not in tested] + tested
+    window = crops.Window(args.crop_size, args.crop_zoom, *(args.crop_at or (None, None)))
+    for picture in chosen:
+        image = crops.sheet(picture, order, tested[0], args.crop_quality, window)
+        print(f"written to {crops.write(args.crops, picture, image)}")
 
 
 if __name__ == "__main__":

@@ -54,14 +54,22 @@ class Comparison:
     overlap: float
 
 
-def by_codec(rows: Iterable[Row], digests: Iterable[str] | None = None) -> Table:
+def by_codec(
+    rows: Iterable[Row],
+    digests: Iterable[str] | None = None,
+    sources: Mapping[str, tuple[str, str]] | None = None,
+) -> Table:
     """Rows by codec, picture and setting; the last measured where there are several.
 
-    Where a codec's rows come from several libraries or models, the last one's are taken.
+    Args:
+        rows: of a table.
+        digests: of the pictures wanted; None takes all.
+        sources: which source and metrics to take, by codec. For the others the last row's: one
+            name may have stood for several models or libraries.
     """
     wanted = None if digests is None else set(digests)
     rows = [row for row in rows if wanted is None or row.sha256 in wanted]
-    source = {row.codec: (row.source, row.metrics) for row in rows}
+    source = {row.codec: (row.source, row.metrics) for row in rows} | dict(sources or {})
     found: dict[str, dict[str, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         if (row.source, row.metrics) == source[row.codec]:
@@ -146,13 +154,13 @@ def compare(found: Table, test: str, anchor: str, metric: Metric) -> Comparison:
     worst = max(singles, key=singles.__getitem__, default="")
     curves = [mean_curve(found[codec], metric, names) for codec in (anchor, test)]
     low, high, overlap = _common(curves)
-    ends = sorted((metric.raw(low), metric.raw(high))) if low < high else (math.nan, math.nan)
+    ends = sorted((metric.raw(low), metric.raw(high)))
     return Comparison(
         test, anchor, metric.key,
         float(np.mean(list(singles.values()))) if singles else math.nan,
         singles.get(worst, math.nan), worst, min(singles.values(), default=math.nan),
         len(singles), len(names),
-        rate_difference(*curves), *ends, overlap,
+        rate_difference(*curves), ends[0], ends[1], overlap,
     )  # fmt: skip
 
 
@@ -162,18 +170,23 @@ def _common(curves: Sequence[Curve]) -> tuple[float, float, float]:
         return math.nan, math.nan, 0.0
     lows, highs = [points[0][1] for points in curves], [points[-1][1] for points in curves]
     low, high = max(lows), min(highs)
-    return low, high, max(high - low, 0.0) / (max(highs) - min(lows))
+    if low >= high:
+        return math.nan, math.nan, 0.0
+    return low, high, (high - low) / (max(highs) - min(lows))
 
 
-def compare_all(
-    found: Table, tests: Sequence[str], metrics: Sequence[Metric]
-) -> list[Comparison]:
+def compare_all(found: Table, tests: Sequence[str], metrics: Sequence[Metric]) -> list[Comparison]:
     """Every test codec against every other codec by every metric."""
     return [
         compare(found, test, anchor, metric)
         for test in tests
         for anchor in found
         if anchor != test
-        for metric in metrics
-        if any(math.isfinite(getattr(row, metric.key)) for p in found[test].values() for row in p.values())
+        for metric in measured(found, metrics)
     ]
+
+
+def measured(found: Table, metrics: Sequence[Metric]) -> list[Metric]:
+    """The metrics that any row has a value of."""
+    rows = [row for pictures in found.values() for s in pictures.values() for row in s.values()]
+    return [m for m in metrics if any(math.isfinite(getattr(row, m.key)) for row in rows)]

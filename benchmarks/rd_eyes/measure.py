@@ -60,7 +60,7 @@ def plan(
         for wanted, codec in codecs.items():
             todo = tuple(
                 s for s in codec.settings
-                if table.key(codec.source, codec.options(s), s, sha, names) not in done
+                if (codec.name, codec.source, s, codec.options(s), sha, names) not in done
             )  # fmt: skip
             if todo:
                 area = pixels.shape[0] * pixels.shape[1]

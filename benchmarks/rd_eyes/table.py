@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-Key = tuple[str, str, str, str, str]
+Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,8 @@ class Row:
 
     @property
     def key(self) -> Key:
-        """Which measurement this is, apart from the name that the codec goes by."""
-        return key(self.source, self.settings, self.setting, self.sha256, self.metrics)
-
-
-def key(source: str, settings: str, setting: str, sha256: str, metrics: str) -> Key:
-    """See `Row.key`."""
-    return source, settings, setting, sha256, metrics
+        """Which measurement this is."""
+        return (self.codec, self.source, self.setting, self.settings, self.sha256, self.metrics)
 
 
 COLUMNS = [field.name for field in fields(Row)]
