@@ -38,6 +38,16 @@ def position(text: str) -> tuple[int, int]:
     return int(left), int(top)
 
 
+def span(text: str) -> tuple[str, tuple[float, float]]:
+    """Metric and range from "ssimulacra2=20,90"."""
+    name, _, ends = text.partition("=")
+    low, _, high = ends.partition(",")
+    known = [metric.key for metric in metrics.METRICS]
+    if name not in known:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
+    return name, (float(low), float(high))
+
+
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -54,6 +64,8 @@ def arguments() -> argparse.Namespace:
     add("--every", type=int, default=1, help="every n-th picture only")
     add("--center-crop", type=size, metavar="WxH", help="measure the middle of each picture only")
     add("--test", action="append", default=[], help="codecs to compare with all others (ours)")
+    add("--between", action="append", type=span, default=[], metavar="METRIC=LOW,HIGH",
+        help="qualities that BD-rates are taken over; else all that both codecs reach")  # fmt: skip
     add("--again", action="append", default=[], help="codec whose rows are measured again")
     add("--jobs", type=int, default=1, help="processes")
     add("--crops", type=Path, metavar="DIR", help="write a row of crops at equal bytes a picture")
@@ -102,15 +114,15 @@ def main() -> None:
     unknown = set(tests) - set(found)
     if unknown:
         sys.exit(f"--test {', '.join(sorted(unknown))}: not among {', '.join(found)}")
-    summarize(args.o, found, tests)
+    summarize(args.o, found, tests, dict(args.between))
     if args.crops:
         write_crops(args, chosen, list(codecs.values()), tests)
 
 
-def summarize(path: Path, found: bd.Table, tests: list[str]) -> None:
+def summarize(path: Path, found: bd.Table, tests: list[str], between: dict[str, bd.Span]) -> None:
     """Print BD-rates; write OUT_bd.csv and OUT.png."""
     columns = bd.measured(found, metrics.METRICS)
-    comparisons = bd.compare_all(found, tests, columns)
+    comparisons = bd.compare_all(found, tests, columns, between)
     print(report.text(comparisons, columns))
     report.write(path.with_name(path.stem + "_bd.csv"), comparisons)
     try:

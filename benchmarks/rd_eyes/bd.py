@@ -21,6 +21,8 @@ from rd_eyes.table import Row
 Point = tuple[float, float]
 """Rate in bits per pixel, quality (higher is better)."""
 Curve = list[Point]
+Span = tuple[float, float]
+EVERYTHING: Span = (-math.inf, math.inf)
 Table = Mapping[str, Mapping[str, Mapping[str, Row]]]
 """Rows by codec, picture, setting."""
 
@@ -129,10 +131,10 @@ def _at(rate: float, points: Curve) -> float:
     return float(pchip(np.log([p[0] for p in points]), [p[1] for p in points], math.log(rate)))
 
 
-def rate_difference(anchor: Curve, test: Curve) -> float:
-    """BD-rate in percent, nan where the curves do not overlap."""
+def rate_difference(anchor: Curve, test: Curve, between: Span = EVERYTHING) -> float:
+    """BD-rate in percent, nan where the curves do not overlap (in the qualities that count)."""
     try:
-        return bd_rate(*_columns(anchor), *_columns(test))
+        return bd_rate(*_columns(anchor), *_columns(test), between=between)
     except ValueError:
         return math.nan
 
@@ -141,44 +143,65 @@ def _columns(points: Curve) -> tuple[list[float], list[float]]:
     return [p[0] for p in points], [p[1] for p in points]
 
 
-def compare(found: Table, test: str, anchor: str, metric: Metric) -> Comparison:
-    """BD-rates of one codec against another."""
+def compare(
+    found: Table, test: str, anchor: str, metric: Metric, between: Span | None = None
+) -> Comparison:
+    """BD-rates of one codec against another.
+
+    Args:
+        found: the rows.
+        test: the codec that is asked about.
+        anchor: the codec it is compared with.
+        metric: by what.
+        between: the values of the metric that count; None for all.
+    """
+    span = EVERYTHING
+    if between:
+        ends = sorted((metric.quality(between[0]), metric.quality(between[1])))
+        span = ends[0], ends[1]
     names = sorted(set(found[test]) & set(found[anchor]))
     singles = {
         name: rate_difference(
-            picture_curve(found[anchor][name], metric), picture_curve(found[test][name], metric)
+            picture_curve(found[anchor][name], metric),
+            picture_curve(found[test][name], metric),
+            span,
         )
         for name in names
     }
     singles = {name: value for name, value in singles.items() if math.isfinite(value)}
     worst = max(singles, key=singles.__getitem__, default="")
     curves = [mean_curve(found[codec], metric, names) for codec in (anchor, test)]
-    low, high, overlap = _common(curves)
+    low, high, overlap = _common(curves, span)
     ends = sorted((metric.raw(low), metric.raw(high)))
     return Comparison(
         test, anchor, metric.key,
         float(np.mean(list(singles.values()))) if singles else math.nan,
         singles.get(worst, math.nan), worst, min(singles.values(), default=math.nan),
         len(singles), len(names),
-        rate_difference(*curves), ends[0], ends[1], overlap,
+        rate_difference(curves[0], curves[1], span), ends[0], ends[1], overlap,
     )  # fmt: skip
 
 
-def _common(curves: Sequence[Curve]) -> tuple[float, float, float]:
-    """Lowest and highest quality that all reach, and its share of what any reaches."""
+def _common(curves: Sequence[Curve], span: Span) -> tuple[float, float, float]:
+    """Lowest and highest quality that counts and all reach, its share of what any reaches."""
     if not all(len(points) > 1 for points in curves):
         return math.nan, math.nan, 0.0
     lows, highs = [points[0][1] for points in curves], [points[-1][1] for points in curves]
-    low, high = max(lows), min(highs)
+    low, high = max(*lows, span[0]), min(*highs, span[1])
     if low >= high:
         return math.nan, math.nan, 0.0
     return low, high, (high - low) / (max(highs) - min(lows))
 
 
-def compare_all(found: Table, tests: Sequence[str], metrics: Sequence[Metric]) -> list[Comparison]:
-    """Every test codec against every other codec by every metric."""
+def compare_all(
+    found: Table,
+    tests: Sequence[str],
+    metrics: Sequence[Metric],
+    between: Mapping[str, Span] | None = None,
+) -> list[Comparison]:
+    """Every test codec against every other codec by every metric; see `compare`."""
     return [
-        compare(found, test, anchor, metric)
+        compare(found, test, anchor, metric, (between or {}).get(metric.key))
         for test in tests
         for anchor in found
         if anchor != test

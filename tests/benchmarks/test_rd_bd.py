@@ -1,6 +1,7 @@
 """BD-rates of benchmarks/rd.py: which way they point, and what they are taken over."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from rd_eyes import bd, report, table
@@ -70,13 +71,22 @@ def test_curves_apart_have_no_bd_rate():
     assert (result.pictures, result.overlap) == (0, 0)
 
 
+def test_only_the_counted_qualities_count():
+    cheap_below = [replace(r, bpp=r.bpp / 4) if r.psnr < 34 else r for r in rows("new", 1)]
+    found = bd.by_codec(rows("old", 1) + cheap_below)
+    result = bd.compare(found, "new", "old", BY_KEY["butteraugli_3"], (1, 0.1))
+    assert result.of_mean_curves == pytest.approx(0, abs=1e-9)
+    assert (result.low, result.high) == pytest.approx((0.25, 1))
+    assert bd.compare(found, "new", "old", BY_KEY["butteraugli_3"]).of_mean_curves < -20
+
+
 def test_a_metric_nobody_measured_is_not_compared():
-    bare = [r.__class__(**{**vars(r), "ssimulacra2": math.nan}) for r in rows("old", 1)]
+    bare = [replace(r, ssimulacra2=math.nan) for r in rows("old", 1)]
     assert BY_KEY["ssimulacra2"] not in bd.measured(bd.by_codec(bare), METRICS)
 
 
 def test_rows_of_an_earlier_model_of_the_same_name_do_not_count():
-    earlier = [r.__class__(**{**vars(r), "source": "0.9"}) for r in rows("new", 3)]
+    earlier = [replace(r, source="0.9") for r in rows("new", 3)]
     last = bd.by_codec([*earlier, *rows("new", 0.5), *rows("old", 1)])
     assert bd.compare(last, "new", "old", BY_KEY["psnr"]).of_mean_curves == pytest.approx(-50)
     both = [*earlier, *rows("new", 0.5), *rows("old", 1)]
