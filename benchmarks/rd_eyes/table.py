@@ -13,6 +13,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows: one run at a time
+    fcntl = None
+
 Key = tuple[str, ...]
 
 
@@ -66,9 +71,14 @@ def read(path: Path) -> list[Row]:
 
 
 def append(path: Path, rows: Iterable[Row]) -> None:
-    """Add rows; a last line that was cut off is replaced by them."""
+    """Add rows; a last line that was cut off is replaced by them.
+
+    Several runs may append to one table.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         whole = file.read().rfind(b"\n") + 1
         file.truncate(whole)

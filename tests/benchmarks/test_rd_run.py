@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from rd_eyes import crops, measure, metrics, pictures, table
+from rd_eyes import bd, crops, measure, metrics, pictures, plot, table
 from rd_eyes.codecs import OTHERS, MissingError, find_codec
 
 from tiny_model import picture
@@ -109,6 +109,15 @@ def test_two_processes_measure_the_same(folder, jpeg):
     measure.run(tasks, folder / "two.csv", jobs=2)
     one, two = (sorted(table.read(folder / f"{n}.csv"), key=str) for n in ("one", "two"))
     assert one == two
+
+
+def test_a_plot_is_drawn(folder, jpeg):
+    pytest.importorskip("matplotlib")
+    measure.run(measure.plan(pictures.choose([folder]), jpeg, [])[0], folder / "out.csv")
+    found = bd.by_codec(table.read(folder / "out.csv"))
+    plot.draw(folder / "out.png", found, bd.measured(found, metrics.METRICS), "two pictures")
+    with Image.open(folder / "out.png") as image:
+        assert image.width > 500
 
 
 def test_a_row_that_was_cut_off_is_measured_again(folder, jpeg):
