@@ -31,8 +31,7 @@ LEVELS = (6, 22, 40, 56)
 
 def with_dead_zone(model: Model, share: float) -> Model:
     """The same model, rounding with another offset."""
-    bottleneck = model.bottleneck
-    assert isinstance(bottleneck, Checkerboard)
+    bottleneck = model.bottleneck_of(Checkerboard)
     offsets = np.floor(bottleneck.levels.steps * share).astype(np.int64)
     levels = dataclasses.replace(bottleneck.levels, offsets=offsets)
     return dataclasses.replace(model, bottleneck=dataclasses.replace(bottleneck, levels=levels))

@@ -24,5 +24,9 @@ class ModelError(IntactError):
     """A model (its tables, networks or description) breaks a rule of the specification."""
 
 
+class DivergedError(IntactError):
+    """Training has lost its way: a loss or a gradient is not finite. What was saved is sound."""
+
+
 class NotExactError(IntactError):
     """Two backends of this machine come to different integers: one of them is wrong."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from intact.errors import (
     CorruptDataError,
+    DivergedError,
     IntactError,
     ModelError,
     NotExactError,
@@ -71,6 +72,8 @@ def describe(error: BaseException) -> tuple[Code, str | None, str]:
             return Code.UNSUPPORTED, None, str(error)
         case NotExactError():
             return Code.NOT_EXACT, None, str(error)
+        case DivergedError():
+            return Code.UNREACHABLE, None, str(error)
         case ModelError() | IntactError():
             return Code.MODEL, None, str(error)
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] != "intact":
@@ -82,7 +85,7 @@ def describe(error: BaseException) -> tuple[Code, str | None, str]:
             return Code.SYSTEM, os.fspath(name) if name else None, text
         case MemoryError():
             return Code.SYSTEM, None, "not enough memory"
-        case UnreachableError() | FloatingPointError():
+        case UnreachableError():
             return Code.UNREACHABLE, None, str(error)
         case ValueError():
             return Code.USAGE, None, str(error)

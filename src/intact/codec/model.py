@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 from intact.bottleneck.kind import Bottleneck, QualityLevels
 from intact.bottleneck.kinds import kind_of
@@ -24,6 +24,8 @@ from intact.intnet.certificate import Certificate, prove
 from intact.intnet.cost import cost
 from intact.intnet.program import Info, Program
 from intact.untrusted import mapping, text
+
+K = TypeVar("K")
 
 _KEYS = ("format", "name", "info", "programs")
 """Of every model; a kind adds its own."""
@@ -91,6 +93,16 @@ class Model:
     def levels(self) -> QualityLevels:
         """The qualities."""
         return self.bottleneck.levels
+
+    def bottleneck_of(self, kind: type[K]) -> K:
+        """The bottleneck, for what works with one kind alone.
+
+        Raises:
+            ValueError: it is of another kind.
+        """
+        if not isinstance(self.bottleneck, kind):
+            raise ValueError(f"model {self.name!r} is of kind {self.bottleneck.FORMAT!r}")
+        return self.bottleneck
 
     @cached_property
     def channels(self) -> dict[str, int]:

@@ -16,6 +16,7 @@ from typing import Any
 from intact.bottleneck.colors import MAX_PREDICTED
 from intact.train.codec_net import RateConfig
 from intact.train.data import MEMORY_GB
+from intact.train.losses import LossConfig
 from intact.train.transforms import TransformConfig
 
 
@@ -25,6 +26,8 @@ class DataConfig:
 
     Attributes:
         folders: of images, searched recursively.
+        exclude: a text file of images that are not to be trained on, one a line as a path below its
+            folder; '#' begins a comment. Empty: none.
         crop: side of the training crops; a multiple of 64. Below 192 the hyperprior learns borders.
         batch: crops per step.
         flat: share of crops that lose their contrast, so that plain areas are known too.
@@ -34,6 +37,7 @@ class DataConfig:
     """
 
     folders: tuple[str, ...] = ()
+    exclude: str = ""
     crop: int = 192
     batch: int = 4
     flat: float = 0.06
@@ -94,6 +98,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     transform: TransformConfig = field(default_factory=TransformConfig)
     rate: RateConfig = field(default_factory=RateConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
 
@@ -105,7 +110,8 @@ POSITIVE = (
     "transform.hyper_latents", "transform.features",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "data.flat_weight", "optimizer.warmup", "optimizer.seed", "transform.blocks_analysis",
+    "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "optimizer.warmup",
+    "optimizer.seed", "transform.blocks_analysis",
     "transform.blocks_synthesis", "transform.blocks_context",
 )  # fmt: skip
 SHARES = ("data.flat", "optimizer.decay_from", "optimizer.average")
@@ -159,6 +165,7 @@ def from_dict(tree: dict[str, Any]) -> Config:
         most = 1 if place in SHARES else math.inf
         if not 0 <= value <= most or value == math.inf or (value == 0 and place in POSITIVE):
             raise ValueError(f"{place} = {value}, must be {legal}")
+    config.loss.check(config.data.crop)
     if config.optimizer.seed >= 1 << 63:
         raise ValueError(f"optimizer.seed = {config.optimizer.seed}, must be below 2**63")
     if not config.output.folder:

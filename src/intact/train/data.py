@@ -40,6 +40,7 @@ class ImageFolder:
     Args:
         folders: searched recursively, in sorted order.
         crop: images with a side below this are left out.
+        exclude: paths below their folder, with slashes, of images not to be used.
         memory_gb: for the pixels, in 10^9 bytes.
         progress: called while the images are read.
 
@@ -48,7 +49,7 @@ class ImageFolder:
         notes: lines for people: what was left out and cut.
 
     Raises:
-        ValueError: no image can be used.
+        ValueError: no image can be used, or an excluded one does not exist.
     """
 
     def __init__(
@@ -56,12 +57,24 @@ class ImageFolder:
         folders: list[Path],
         crop: int,
         *,
+        exclude: frozenset[str] = frozenset(),
         memory_gb: float = MEMORY_GB,
         progress: Progress | None = None,
     ) -> None:
-        paths = sorted(
-            p for folder in folders for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES
-        )
+        names = {
+            p: p.relative_to(folder).as_posix()
+            for folder in map(Path, folders)
+            for p in folder.rglob("*")
+            if p.suffix.lower() in SUFFIXES
+        }
+        unknown = sorted(exclude - set(names.values()))
+        if unknown:
+            # A misspelled name would be trained on, and nobody would know.
+            raise ValueError(
+                f"{len(unknown)} of {len(exclude)} excluded images are in none of the folders: "
+                + ", ".join(unknown[:NOTED])
+            )
+        paths = sorted(p for p, name in names.items() if name not in exclude)
         sizes = [_tried(size_of, path, crop) for path in paths]
         left_out = [f"{p}: {s}" for p, s in zip(paths, sizes, strict=True) if isinstance(s, str)]
         usable = [(p, s) for p, s in zip(paths, sizes, strict=True) if not isinstance(s, str)]
@@ -116,6 +129,23 @@ class ImageFolder:
                 mean = crop.mean((0, 1))
                 out[k] = np.rint(mean + contrast * (crop - mean)).astype(np.uint8)
         return out
+
+
+def read_list(path: Path) -> frozenset[str]:
+    """Names in a text file, one a line; '#' begins a comment.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not UTF-8, or names nothing.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text file of names: {error}") from error
+    names = frozenset(filter(None, (line.partition("#")[0].strip() for line in lines)))
+    if not names:
+        raise ValueError(f"{path} names no image")
+    return names
 
 
 def _tried(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -35,7 +35,7 @@ def config_of(model: Model) -> TransformConfig:
     Raises:
         ValueError: its networks are not those of `intact.train.transforms`.
     """
-    bottleneck = _bottleneck(model)
+    bottleneck = model.bottleneck_of(Checkerboard)
 
     def blocks(name: str) -> int:
         targets = {op.target for op in model.programs[name].ops}
@@ -50,12 +50,6 @@ def config_of(model: Model) -> TransformConfig:
         blocks_context=blocks("prior_b"),
         predicted=bottleneck.predicted,
     )
-
-
-def _bottleneck(model: Model) -> Checkerboard:
-    if not isinstance(model.bottleneck, Checkerboard):
-        raise ValueError(f"model {model.name!r} is {model.bottleneck.FORMAT}, not of this kind")
-    return model.bottleneck
 
 
 def _fill(network: Network, program: ir.Program) -> None:
@@ -160,5 +154,5 @@ def thaw(model: Model, rates: RateConfig) -> CodecNet:
     with torch.no_grad():
         for name in net.networks:
             _fill(net.network(name), model.programs[name])
-    fit_prior(net.prior_z, _bottleneck(model).tables_z)
+    fit_prior(net.prior_z, model.bottleneck_of(Checkerboard).tables_z)
     return net
