@@ -8,17 +8,8 @@ import pytest
 
 from intact import ModelError
 from intact.bottleneck.roles import Role, Signal, check, decoding
-from intact.intnet.program import (
-    HALF,
-    Add,
-    Conv,
-    Program,
-    Requantize,
-    Resize,
-    Shuffle,
-    Unshuffle,
-    Value,
-)
+from intact.intnet.infer import HALF, Resize
+from intact.intnet.program import Add, Conv, Program, Requantize, Shuffle, Unshuffle, Value
 
 INT8 = (-128, 127)
 PIXELS = Signal("pixels", 3, *INT8, px=1, multiple=4)

@@ -23,7 +23,7 @@ PARSERS = (
     "bottleneck/grid.py", "bottleneck/hyper.py", "bottleneck/kinds.py", "bottleneck/order.py",
     "bottleneck/repeats.py", "bottleneck/roles.py", "bottleneck/scalar.py", "bottleneck/tiles.py",
     "bits/fallback.py", "bits/fast.py", "bits/rans.py", "bits/tables.py", "bits/tree.py",
-    "bits/varint.py", "intnet/program.py", "untrusted.py",
+    "bits/varint.py", "intnet/infer.py", "intnet/program.py", "intnet/tree.py", "untrusted.py",
 )  # fmt: skip
 
 

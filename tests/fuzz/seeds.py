@@ -1,7 +1,7 @@
 """What the fuzzer starts from: two small models, their files, and images of every kind.
 
 The micro model exists for speed: a file of it is read in a few milliseconds. It has every kind of
-operation, so that mutations of its tree reach every check of `intact.intnet.program`.
+operation, so that mutations of its tree reach every check of `intact.intnet.infer`.
 """
 
 from __future__ import annotations

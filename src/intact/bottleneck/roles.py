@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from intact.errors import ModelError
-from intact.intnet.program import HALF, Add, Info, Program, Resize
+from intact.intnet.infer import HALF, Info, Resize, infer
+from intact.intnet.program import Add, Program
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _check_interface(role: Role, program: Program) -> None:
 
 def _found(role: Role, program: Program) -> Iterator[tuple[Signal, Info]]:
     """What is known of each signal of a program."""
-    infos = program.ranges()
+    infos = infer(program)
     return ((signal, infos[signal.name]) for signal in role.signals)
 
 
@@ -132,7 +133,7 @@ def _check_sizes(role: Role, program: Program) -> None:
 
     Resolutions alone do not say so: halving rounds up, so half of double is not always itself.
     """
-    infos = program.ranges()
+    infos = infer(program)
     for op in program.ops:
         if isinstance(op, Add) and infos[op.left].steps != infos[op.right].steps:
             raise ModelError(f"model: {role.name}: {op.target} adds values of different sizes")
@@ -168,7 +169,7 @@ def _size(steps: Sequence[Resize], side: int) -> int:
 
 def _check_ranges(role: Role, program: Program) -> None:
     """A program is proven for what it is given, and gives no more than others are proven for."""
-    infos = program.ranges()
+    infos = infer(program)
     for signal in role.inputs:
         info = infos[signal.name]
         if (info.low, info.high) != (signal.low, signal.high):

@@ -22,7 +22,8 @@ from intact.container.tree import model_id
 from intact.errors import ModelError
 from intact.intnet.certificate import Certificate, prove
 from intact.intnet.cost import cost
-from intact.intnet.program import Info, Program
+from intact.intnet.program import Program
+from intact.intnet.tree import program_from_tree, program_to_tree
 from intact.untrusted import mapping, text
 
 K = TypeVar("K")
@@ -71,14 +72,6 @@ class Model:
         _at_most(macs, limits.MAX_MODEL_MACS_PER_PIXEL, "model: multiplications per pixel")
         _at_most(weights, limits.MAX_MODEL_WEIGHTS, "model: weights")
 
-    def values(self, program: str) -> dict[str, Info]:
-        """What is known of each value of a program."""
-        return self._values[program]
-
-    @cached_property
-    def _values(self) -> dict[str, dict[str, Info]]:
-        return {name: program.ranges() for name, program in self.programs.items()}
-
     @property
     def roles(self) -> tuple[Role, ...]:
         """What the programs are for."""
@@ -116,7 +109,7 @@ class Model:
             "format": self.bottleneck.FORMAT,
             "name": self.name,
             "info": dict(self.info),
-            "programs": {name: program.to_tree() for name, program in self.programs.items()},
+            "programs": {name: program_to_tree(program) for name, program in self.programs.items()},
             **self.bottleneck.to_tree(),
         }
 
@@ -145,7 +138,7 @@ class Model:
             raise ModelError("model: info is no mapping")
         return cls(
             name=text(content["name"], "model: name"),
-            programs={k: Program.from_tree(v) for k, v in programs.items()},
+            programs={k: program_from_tree(v) for k, v in programs.items()},
             bottleneck=kind.from_tree(content),
             info={key: text(value, f"model: info {key!r:.40}") for key, value in info.items()},
         )

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from intact.intnet.infer import infer
 from intact.intnet.program import Conv, Program, sources
 
 _CONSTANTS = ("weight", "bias", "slope", "divisor", "factor", "table")
@@ -44,7 +45,7 @@ def cost(program: Program) -> Cost:
     Raises:
         ModelError: the program is not valid.
     """
-    infos = program.ranges()
+    infos = infer(program)
     area = {name: info.resolution**2 for name, info in infos.items()}
     touched = [(op.target, *sources(op)) for op in program.ops]
     convolutions = [op for op in program.ops if isinstance(op, Conv)]
