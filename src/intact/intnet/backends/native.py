@@ -27,6 +27,7 @@ from intact.intnet.backends.native_layers import (
     Step,
 )
 from intact.intnet.backends.native_plan import VECTOR, NativeSegment, native_plan
+from intact.intnet.backends.rounding import nearest
 from intact.intnet.certificate import prove
 from intact.intnet.program import Program, dtype_of, sources
 
@@ -68,7 +69,8 @@ def prepare(program: Program, *, isa: Isa = "auto") -> NativeRunner:
     if level > best:
         raise UnsupportedError(f"instruction set {isa}; this machine has {ISA_NAMES[best]}")
     prove(program)
-    return NativeRunner(program, level, library)
+    with nearest():  # reciprocals are made in NumPy
+        return NativeRunner(program, level, library)
 
 
 def _library() -> ctypes.CDLL:
