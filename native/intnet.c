@@ -156,7 +156,7 @@ static void scatter(uint8_t *target, const uint8_t *source, const int32_t *order
 
 /* Depth to space. `target` is the whole external value, one pixel every target.stride bytes. */
 static void shuffle(const intnet_op *op, const intnet_span *span, const intnet_slot *target,
-                    int64_t begin, int32_t width)
+                    int64_t begin, int64_t width)
 {
     const int32_t factor = op->step, channels = op->channels_out, bytes = op->bytes_in;
     const int packed = target->stride == (int64_t)channels * bytes;
@@ -186,7 +186,7 @@ static void shuffle(const intnet_op *op, const intnet_span *span, const intnet_s
 
 /* Space to depth. `source` is the whole external value; order: place of (dy, dx, channel). */
 static void unshuffle(const intnet_op *op, const intnet_span *span, const intnet_slot *source,
-                      int64_t begin, int32_t width)
+                      int64_t begin, int64_t width)
 {
     const int32_t factor = op->step, channels = op->channels_in, bytes = op->bytes_in;
     for (int64_t i = 0; i < span->pixels; i++) {
@@ -202,7 +202,7 @@ static void unshuffle(const intnet_op *op, const intnet_span *span, const intnet
 }
 
 static void im2col(const intnet_op *op, const intnet_span *span, const intnet_slot *source,
-                   int64_t begin, int32_t width)
+                   int64_t begin, int64_t width)
 {
     const size_t bytes = (size_t)(op->channels_in * op->bytes_in);
     const int32_t margin = op->size / 2;
@@ -226,7 +226,7 @@ static void im2col(const intnet_op *op, const intnet_span *span, const intnet_sl
 /* Depthwise layers see one row piece at a time. `zeros`: a pixel of zero points. */
 static void depthwise(intnet_piece *kernel, const intnet_op *op, const intnet_span *span,
                       const intnet_slot *source, const uint8_t *zeros, int64_t begin,
-                      int32_t width)
+                      int64_t width)
 {
     const int32_t margin = op->size / 2;
     intnet_span part = *span;
@@ -256,7 +256,7 @@ INTACT_API int32_t intact_intnet_layout(void)
     return (int32_t)(sizeof(intnet_op) * 1024 + sizeof(intnet_slot));
 }
 
-static int32_t run(const intnet_op *ops, int32_t count, const intnet_slot *slots, int32_t width,
+static int32_t run(const intnet_op *ops, int32_t count, const intnet_slot *slots, int64_t width,
                    int64_t begin, int64_t end, int64_t chunk, uint8_t *scratch,
                    const uint8_t *zeros, const intnet_kernels *kernels)
 {
@@ -319,7 +319,7 @@ static int32_t run(const intnet_op *ops, int32_t count, const intnet_slot *slots
  * zeros: INTNET_ZEROS bytes of 0, then as many of 128: the pixels around an image.
  * Returns 0, or -1 for an operation this instruction set does not have. */
 INTACT_API int32_t intact_intnet_run(const intnet_op *ops, int32_t count, const intnet_slot *slots,
-                                     int32_t width, int64_t begin, int64_t end, int64_t chunk,
+                                     int64_t width, int64_t begin, int64_t end, int64_t chunk,
                                      uint8_t *scratch, const uint8_t *zeros, int32_t isa)
 {
     float_state before;

@@ -100,7 +100,7 @@ typedef struct {
 typedef struct {
     uint8_t *data;
     int64_t offset, stride;
-    int32_t height, width;
+    int64_t height, width; /* a side may have 2**32 - 1 pixels */
 } intnet_slot;
 
 /* A run of pixels of the source, of the addend and of the target. */
