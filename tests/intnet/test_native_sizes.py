@@ -1,4 +1,4 @@
-"""What crosses from Python to C is never cut off: a side of 2^31 pixels, a number beyond 32 bits."""
+"""What crosses from Python to C is never cut off: sides of 2^31 pixels, numbers over 32 bits."""
 
 import numpy as np
 import pytest

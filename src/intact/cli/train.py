@@ -49,10 +49,7 @@ def train(
         raise UsageError("--resume and --init exclude each other")
     if grow and init is None:
         raise UsageError("--grow needs --init: there is nothing to grow")
-    try:
-        chosen = configuration.load(Path(config), settings)
-    except ValueError as error:  # what the file or a setting says
-        raise UsageError(str(error)) from error
+    chosen = configuration.load(Path(config), settings)
     folder = Path(chosen.output.folder)
     if not resume and not force and (folder / checkpoint.NAME).exists():
         raise UsageError(f"{folder} holds a run: continue with --resume, or replace with --force")

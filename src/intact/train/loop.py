@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from intact import files
 from intact.codec.store import load_model
 from intact.errors import ArgumentError, DivergedError
 from intact.train import checkpoint, weights_file
@@ -327,7 +328,8 @@ def _write_config(config: Config) -> None:
     """Put the configuration, with all defaults, beside the checkpoint, for people."""
     folder = Path(config.output.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2))
+    text = json.dumps(dataclasses.asdict(config), indent=2)
+    files.replace(folder / "config.json", text.encode())
 
 
 def _say_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
