@@ -109,7 +109,7 @@ class Runtime:
 
     def __post_init__(self) -> None:
         arguments.choice("backend", self.backend, ("auto", *choose.NAMES))
-        arguments.threads(self.threads)
+        object.__setattr__(self, "threads", arguments.threads(self.threads))  # NumPy's are narrow
         arguments.progress(self.progress)
 
     def networks(
@@ -300,7 +300,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         (5, 7, 3)
     """
     arguments.image(image)  # before a model is loaded
-    arguments.number("quality", quality, 0, 100)
+    quality = arguments.number("quality", quality, 0, 100)
     arguments.flag("check", check)
     chosen = model if isinstance(model, Model) else load_model(model)
     level = chosen.levels.of_quality(quality)
