@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from intact.errors import ArgumentError
 from intact.train.losses.loss import Loss
 from intact.train.losses.ms_ssim import MS_SSIM
 from intact.train.losses.mse import MSE
@@ -51,11 +52,11 @@ class LossConfig:
             ValueError: no weight is above zero, or the crops are too small for a loss.
         """
         if not sum(getattr(self, field.name) for field in fields(self)) > 0:
-            raise ValueError(f"all weights of loss are 0: {', '.join(LOSSES)}")
+            raise ArgumentError(f"all weights of loss are 0: {', '.join(LOSSES)}")
         for name in self.shares():
             least = LOSSES[name].min_crop
             if crop < least:
-                raise ValueError(
+                raise ArgumentError(
                     f"data.crop = {crop} is too small for loss.{name}: its scales need {least}"
                 )
 
