@@ -74,7 +74,7 @@ class QualityLevels(Protocol):
         """The level for a quality of 0..100, linear.
 
         Raises:
-            ValueError: the quality is outside 0..100.
+            ArgumentError: the quality is outside 0..100.
         """
         ...
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from intact.errors import ModelError
+from intact.errors import ArgumentError, ModelError
 from intact.untrusted import mapping
 
 NUM_SCALES = 64
@@ -63,10 +63,10 @@ class Levels:
         """The level for a quality of 0..100, linear.
 
         Raises:
-            ValueError: the quality is outside 0..100.
+            ArgumentError: the quality is outside 0..100.
         """
         if not 0 <= quality <= 100:
-            raise ValueError(f"quality is {quality}, must be in 0..100")
+            raise ArgumentError(f"quality is {quality}, must be in 0..100")
         return int(quality * (len(self) - 1) // 100)
 
     def to_tree(self) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from intact.bottleneck.roles import Role, check, decoding
 from intact.container import limits
 from intact.container.model_file import pack_model, peek_model, unpack_model
 from intact.container.tree import model_id
-from intact.errors import ModelError
+from intact.errors import ArgumentError, ModelError
 from intact.intnet.certificate import Certificate, prove
 from intact.intnet.cost import cost
 from intact.intnet.program import Program
@@ -91,10 +91,10 @@ class Model:
         """The bottleneck, for what works with one kind alone.
 
         Raises:
-            ValueError: it is of another kind.
+            ArgumentError: it is of another kind.
         """
         if not isinstance(self.bottleneck, kind):
-            raise ValueError(f"model {self.name!r} is of kind {self.bottleneck.FORMAT!r}")
+            raise ArgumentError(f"model {self.name!r} is of kind {self.bottleneck.FORMAT!r}")
         return self.bottleneck
 
     @cached_property
