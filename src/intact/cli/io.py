@@ -195,7 +195,7 @@ def _named(
         # one file; beside inputs they are not.
         return name if folder is None else unicodedata.normalize("NFC", name).casefold()
 
-    clashing = True
+    clashing, count = [0], Counter[str]()
     while clashing:
         count = Counter(map(key, names))
         clashing = [i for i, n in enumerate(names) if count[key(n)] > 1 and n != whole[i]]

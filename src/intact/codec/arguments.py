@@ -35,9 +35,13 @@ def number(name: str, value: Any, low: float, high: float) -> float:
     legal = f"a number in {low:g}..{high:g}" if high < math.inf else f"a number >= {low:g}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise _wrong_kind(name, value, legal)
-    if not low <= value <= high:
+    try:
+        found = float(value)
+    except OverflowError:  # of a long integer
+        found = math.inf if int(value) > 0 else -math.inf  # pyright: ignore[reportArgumentType]
+    if not low <= found <= high:
         raise ArgumentError(f"{name} is {quoted(value)}, must be {legal}")
-    return float(value)
+    return found
 
 
 def integer(name: str, value: Any, low: int, high: int) -> int:
