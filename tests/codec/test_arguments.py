@@ -42,8 +42,6 @@ def test_threads_out_of_range_are_refused_at_once(tiny, data, threads):
         ("quality", 100.001, ArgumentError),
         ("quality", -1, ArgumentError),
         ("quality", 10**400, ArgumentError),
-        ("quality", -(10**9999), ArgumentError),
-        ("threads", 10**9999, ArgumentError),
         ("threads", "2", TypeError),
         ("threads", 1.5, TypeError),
         ("threads", None, TypeError),
@@ -132,6 +130,13 @@ def test_what_is_legal_in_another_dress_is_taken(tiny, tiny_path, data):
     most: Any = 1e6
     for content in contents:
         np.testing.assert_array_equal(decode(content, model=tiny, max_pixels=most).pixels, pixels)
+
+
+def test_a_number_that_python_will_not_print_is_refused_like_others(tiny):
+    for name in ("quality", "threads"):
+        for value in (10**9999, -(10**9999)):
+            with pytest.raises(ArgumentError, match=f"{name} is <int>, must be"):
+                encode(PIXELS, **{"model": tiny, name: value})
 
 
 def masked():
