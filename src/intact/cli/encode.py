@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import time
@@ -27,11 +26,10 @@ from intact.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from intact.cli.progress import Bar
     from intact.codec.image import Encoded, Encoder
     from intact.codec.model import Model
+    from intact.codec.pixels import Source
 
 IMAGES = (
     ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".pnm",
@@ -75,7 +73,8 @@ def encode(
         float | None, typer.Option(help="Smallest file that reaches so many dB.")
     ] = None,
     strip_metadata: Annotated[
-        bool, typer.Option("--strip-metadata", help="Drop EXIF, ICC, XMP.")
+        bool,
+        typer.Option("--strip-metadata", help="Drop EXIF and XMP; orientation and colors stay."),
     ] = False,
     embed_model: Annotated[
         bool, typer.Option("--embed-model", help="Put the model into the file, megabytes long.")
@@ -104,6 +103,7 @@ def encode(
         raise UsageError(f"a target of {given[0]:g} is not a positive number")
 
     from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
+    from intact.codec.pixels import stripped
     from intact.codec.store import load_model
 
     if output is not None and output.lower().endswith(IMAGES):
@@ -115,20 +115,14 @@ def encode(
     if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
     target = Target(target_bpp, target_size, target_psnr) if given else None
-    drop = {"exif": b"", "icc_profile": b"", "xmp": b""} if strip_metadata else None
 
     def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str]:
         start = time.perf_counter()
         bar.note(source)
         runtime = Runtime(backend.value, threads, lambda stage: bar.note(f"{stage}: {source}"))
-        # Nobody holds the image: at 24 megapixels Pillow's copy takes 96 MB.
-        encoder = Encoder(
-            open_image(read(source), source, quiet=quiet),
-            chosen,
-            drop,
-            runtime,
-            embed_model=embed_model,
-        )
+        image = open_image(read(source), source, quiet=quiet)
+        drop = stripped(image.metadata) if strip_metadata else None
+        encoder = Encoder(image, chosen, drop, runtime, embed_model=embed_model)
         if target is None:
             wanted = DEFAULT_QUALITY if quality is None else quality
             encoded = encoder.encode(chosen.levels.of_quality(wanted))
@@ -138,6 +132,8 @@ def encode(
         write(name, encoded.data)
         if encoded.note and not quiet:
             complain(encoded.note, source)
+        if image.left_out and not quiet and not strip_metadata:
+            complain(f"not kept: {', '.join(image.left_out)}", source)
         result, line = _result(encoder, encoded, source, name, time.perf_counter() - start)
         if checked is not None:
             result["checked_with"] = checked
@@ -164,41 +160,18 @@ def tell_left_out(inputs: list[str]) -> None:
             )
 
 
-def open_image(data: bytes, name: str, *, quiet: bool = False) -> Image.Image:
-    """Open any image that Pillow reads; pixels are never rotated.
+def open_image(data: bytes, name: str, *, quiet: bool = False) -> Source:
+    """Open any image in one of the formats that are read; pixels are never rotated.
 
     Raises:
-        UnsupportedError: no image format that Pillow knows, samples of more than 8 bits, or
-            beyond our limit of pixels.
-        CorruptDataError: the image is damaged.
+        UnsupportedError, CorruptDataError: see `intact.images.read_image`.
     """
-    import warnings
+    from intact.images import read_image
 
-    from PIL import Image, UnidentifiedImageError
-
-    from intact.codec.pixels import refuse_deep
-    from intact.container.limits import MAX_PIXELS
-    from intact.errors import CorruptDataError, UnsupportedError
-
-    Image.MAX_IMAGE_PIXELS = None  # our own limit is below
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd metadata; pixels are checked below
-        try:
-            image = Image.open(io.BytesIO(data))
-            if image.width * image.height > MAX_PIXELS:
-                raise UnsupportedError(
-                    f"{image.width}x{image.height} pixels, at most {MAX_PIXELS} in all"
-                )
-            frames = getattr(image, "n_frames", 1)
-            refuse_deep(image)
-            image.load()
-        except UnidentifiedImageError:
-            raise UnsupportedError("not an image in a format that Pillow reads") from None
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise CorruptDataError(f"the image is damaged: {error}") from error
-    if frames > 1 and not quiet:
-        complain(f"only the first of {frames} frames is coded", name)
-    return image
+    source = read_image(data)
+    if source.frames > 1 and not quiet:
+        complain(f"only the first of {source.frames} frames is coded", name)
+    return source
 
 
 def search(encoder: Encoder, target: Target, bar: Bar, name: str) -> Encoded:

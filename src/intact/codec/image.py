@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from intact.bits.fast import Backend
-from intact.codec import pixels as px
+from intact.codec import alpha, foreign, pixels as px
 from intact.codec.latents import Layout, decode_latents, encode_latents, plan_latents
 from intact.codec.model import DECODING, LATENT_PX, PROGRAMS, Model
 from intact.codec.networks import Networks
@@ -43,7 +43,12 @@ DEFAULT_QUALITY = 50.0
 REFERENCE_PIXELS = 1 << 20
 """Larger images are not decoded by the reference where no second backend disagrees with the first:
 it takes fifty times as long, and eight bytes for each integer."""
-_CHUNKS = {"exif": chunks.EXIF, "icc_profile": chunks.ICC, "xmp": chunks.XMP}
+_CHUNKS = {
+    "cicp": chunks.CICP,
+    "exif": chunks.EXIF,
+    "icc_profile": chunks.ICC,
+    "xmp": chunks.XMP,
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Decoded:
         exif: a TIFF structure as found in the file, or b"".
         icc_profile: or b"".
         xmp: or b"".
+        cicp: four bytes of ITU-T H.273 that say what the colors mean, or b"": primaries, transfer,
+            matrix (0), full range. It goes before a profile.
         level: the quality level.
         model_name: of the model.
     """
@@ -82,6 +89,7 @@ class Decoded:
     exif: bytes = b""
     icc_profile: bytes = b""
     xmp: bytes = b""
+    cicp: bytes = b""
     level: int = 0
     model_name: str = ""
 
@@ -121,7 +129,8 @@ class Encoder:
     Args:
         image: uint8 [h, w], [h, w, 1..4], or a Pillow image.
         model: the codec.
-        metadata: "exif", "icc_profile", "xmp"; what is missing is taken from the image, b"" drops.
+        metadata: "exif", "icc_profile", "xmp", "cicp"; what is missing is taken from the image, b""
+            drops.
         runtime: how to compute.
         embed_model: put the model into the file, which then needs nothing else to decode.
     """
@@ -142,7 +151,10 @@ class Encoder:
             raise ValueError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
         self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
         given = {k: v for k, v in (metadata or {}).items() if v is not None}
-        self.metadata = px.bare({**self.source.metadata, **given})
+        found = dict(self.source.metadata)
+        if "icc_profile" in given:  # whoever says what the colors mean says all of it
+            found.pop("cicp", None)
+        self.metadata = foreign.bare({**found, **given})
 
     def encode(self, level: int) -> Encoded:
         """Encode at a level (an index into the model's levels)."""
@@ -161,7 +173,7 @@ class Encoder:
         extra = []
         if source.alpha is not None:
             decoded = np.dstack([decoded, source.alpha])
-            extra.append(chunks.Chunk(chunks.ALPHA, px.pack_alpha(source.alpha)))
+            extra.append(chunks.Chunk(chunks.ALPHA, alpha.pack_alpha(source.alpha)))
         extra += [chunks.Chunk(_CHUNKS[k], self.metadata[k]) for k in _CHUNKS if k in self.metadata]
         if self.embed_model:
             extra.append(chunks.Chunk(chunks.MODEL, self.model.to_bytes()))
@@ -256,7 +268,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         image: uint8 [h, w], [h, w, 1..4], or a Pillow image (whose EXIF, ICC and XMP are kept).
         quality: 0 (smallest) .. 100 (best).
         model: a `Model`, the name of one, or a path; None takes the default.
-        metadata: overrides of "exif", "icc_profile", "xmp"; b"" drops one.
+        metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
         embed_model: put the model into the file, which then needs nothing else to decode.
         check: decode with an independent backend, too, before the file is returned; for archives.
         backend: "auto", "native", "numpy", "torch" or "reference": same bytes from each.
@@ -345,6 +357,7 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         exif=found["exif"],
         icc_profile=found["icc_profile"],
         xmp=found["xmp"],
+        cicp=found["cicp"],
         level=file.header.level,
         model_name=chosen.name,
     )
@@ -457,6 +470,6 @@ def _decode_pixels(
         data = file.chunk(chunks.ALPHA)
         if data is None:
             raise CorruptDataError("the alpha plane is missing")
-        alpha = px.unpack_alpha(data, header.height, header.width)
-        pixels = np.dstack([pixels, alpha[window.slices]])
+        plane = alpha.unpack_alpha(data, header.height, header.width)
+        pixels = np.dstack([pixels, plane[window.slices]])
     return np.ascontiguousarray(pixels)
