@@ -11,13 +11,14 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from PIL import Image, PngImagePlugin, features
 
 from intact.codec import foreign
+from intact.codec.exif import Structure
 from intact.codec.pixels import Source, from_image
 from intact.container.limits import MAX_PIXELS
 from intact.errors import CorruptDataError, IntactError, UnsupportedError
@@ -26,17 +27,19 @@ MAX_TEXT_BYTES: Final = 1 << 26
 """Of one text or profile in a PNG. Pillow's own limit, 1 MiB, is less than there is in the world;
 a deflated megabyte becomes a gigabyte at most."""
 _HEAD_BYTES: Final = 64
+_COMPRESSION: Final = 259
 _FEATURES: Final = {"AVIF": "avif", "JPEG": "jpg", "JPEG2000": "jpg_2000", "WEBP": "webp"}
 _UNSUPPORTED: Final = (
     "unsupported", "not supported", "cannot handle", "unknown pixel mode", "not installed",
     "not available", "unknown compression", "too large", "too much memory", "exceeds limit",
 )  # fmt: skip
 """What Pillow says of sound files that it cannot read."""
-_TIFF_OPTIONAL: Final = {
+_TIFF_COMMON: Final = {1, 2, 3, 4, 5, 7, 8, 32771, 32773, 32809, 32946}
+"""Compressions of TIFF that Pillow always reads; libtiff may have been built without others."""
+_TIFF_NAMES: Final = {
     6: "old JPEG", 34676: "SGI log", 34677: "SGI log", 34712: "JPEG 2000", 34887: "LERC",
     34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL",
 }  # fmt: skip
-"""Compressions of TIFF that libtiff may have been built without."""
 
 
 def identify(head: bytes) -> str | None:
@@ -107,31 +110,40 @@ def read_image(data: bytes) -> Source:
             )
         facts = foreign.look(image)
         facts.untouched = True
-        with _told_apart(data, image):
+        with _told_apart(data):
             frames = int(getattr(image, "n_frames", 1))
             image.load()
         return from_image(image, facts, frames=frames)
 
 
 @contextmanager
-def _told_apart(data: bytes, image: Any = None) -> Iterator[None]:
+def _told_apart(data: bytes) -> Iterator[None]:
     """Turn whatever a plugin of Pillow raises into damaged or not supported."""
     try:
         yield
     except (IntactError, MemoryError):
         raise
     except Exception as error:
-        reason = _reason(data, error)
-        compression = image.tag_v2.get(259) if getattr(image, "tag_v2", None) else None
-        if compression in _TIFF_OPTIONAL:
+        reason, compression = _reason(data, error), _tiff_compression(data)
+        if compression not in _TIFF_COMMON:
+            name = _TIFF_NAMES.get(compression, "unknown")
             raise UnsupportedError(
-                f"TIFF with compression {compression} ({_TIFF_OPTIONAL[compression]}), "
-                f"which this Pillow cannot read: {reason}"
+                f"TIFF with compression {compression} ({name}), which this Pillow does not read"
             ) from error
         known = isinstance(error, NotImplementedError | Image.DecompressionBombError)
         if known or any(text in reason.lower() for text in _UNSUPPORTED):
             raise UnsupportedError(f"not supported: {reason}") from error
         raise CorruptDataError(f"the image is damaged: {reason}") from error
+
+
+def _tiff_compression(data: bytes) -> int:
+    """The compression that a TIFF says; 1 (none) for anything else, and where it says nothing."""
+    with suppress(ValueError):
+        structure = Structure(io.BytesIO(data))
+        for entry in structure.entries(structure.first):
+            if entry.tag == _COMPRESSION:
+                return structure.short(entry) or 1
+    return 1
 
 
 def _reason(data: bytes, error: Exception) -> str:

@@ -107,7 +107,7 @@ def _fitting(decoded: Decoded, kind: str) -> tuple[Decoded, list[str]]:
     if "exif" in reasons and turned > 1:
         lost[0] += f", which says that the picture is turned (orientation {turned})"
     if "cicp" in reasons:
-        lost.append(f"what its colors are: {h273.describe(decoded.cicp)}")
+        lost.append(f"code points of colors, {h273.describe(decoded.cicp)}")
     kept = replace(decoded, **dict.fromkeys(reasons, b""))
     return kept, [f"{kind} holds no {'; no '.join(lost)}: left out"]
 

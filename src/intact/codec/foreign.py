@@ -37,7 +37,8 @@ class Facts:
         colors: what samples mean, where no profile says it.
         settled: whether ``colors`` and metadata are all that there is to say about colors.
         transparent: the color that is transparent, in units of 8 bits.
-        notes: for people, about what changes the look.
+        notes: for people: what was converted, or is kept in another way.
+        lost: for people: what the look depended on, and is left out.
         left_out: metadata that is not kept.
         untouched: whether nobody but us has had the image since it was opened.
     """
@@ -47,6 +48,7 @@ class Facts:
     settled: bool = False
     transparent: tuple[int, ...] | None = None
     notes: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     untouched: bool = False
 
@@ -104,7 +106,7 @@ def complete(image: Any, facts: Facts) -> dict[str, bytes]:
     if own and "exif" in found and not facts.untouched:
         found["exif"] = edits.edited(image, found["exif"])
     if "icc_profile" in info and info["icc_profile"] is None:
-        facts.notes.append("its color profile is damaged and left out")
+        facts.lost.append("its color profile is damaged and left out")
     if facts.colors is None and not facts.settled:
         facts.colors = png.colors(info)
     facts.left_out += _other_metadata(image) if own else []
@@ -145,12 +147,12 @@ def _read_png(file: IO[bytes], image: Any, facts: Facts) -> None:
     chunks = png.read_chunks(file)
     facts.transparent = png.transparent_color(chunks)
     if chunks.hdr:
-        facts.notes.append(f"{', '.join(chunks.hdr)} (about an HDR display) left out")
+        facts.lost.append(f"{', '.join(chunks.hdr)} (about an HDR display) left out")
     code_points = chunks.data.get(b"cICP")
     if code_points is None:
         return
     if len(code_points) != 4 or code_points[2] != 0 or code_points[3] > 1:
-        facts.notes.append("its chunk cICP breaks the rules of PNG and is left out")
+        facts.lost.append("its chunk cICP breaks the rules of PNG and is left out")
         return
     facts.take_code_points(code_points, beside_profile=chunks.has_profile)
 
@@ -178,9 +180,9 @@ def _read_tiff(file: IO[bytes], image: Any, facts: Facts) -> None:
     extra = tags.get(338, ())
     unknown = [kind for kind in (extra if isinstance(extra, tuple) else (extra,)) if kind == 0]
     if unknown:
-        facts.notes.append(f"{len(unknown)} more channels, which are no alpha, are left out")
+        facts.lost.append(f"{len(unknown)} more channels, which are no alpha, are left out")
     if tags.get(301) is not None:
-        facts.notes.append("its TransferFunction is left out")
+        facts.lost.append("its TransferFunction is left out")
     points = (*_numbers(tags.get(318)), *_numbers(tags.get(319)))
     if 301 in tags or len(points) != 8 or image.info.get("icc_profile"):
         return
@@ -208,13 +210,13 @@ def _read_bmp(file: IO[bytes], image: Any, facts: Facts) -> None:
         file.seek(14 + place)
         facts.metadata["icc_profile"] = file.read(min(length, 1 << 24))
     elif space == b"KNIL":  # PROFILE_LINKED
-        facts.notes.append("its color profile is in another file and left out")
+        facts.lost.append("its color profile is in another file and left out")
     elif space == bytes(4):  # LCS_CALIBRATED_RGB
         ends = struct.unpack("<9i", header[60:96])
         gammas = struct.unpack("<3I", header[96:108])
         facts.colors = _calibrated([v / (1 << 30) for v in ends], [v / 65536 for v in gammas])
         if facts.colors is None and any(ends + gammas):
-            facts.notes.append("its calibrated colors are left out")
+            facts.lost.append("its calibrated colors are left out")
 
 
 def _calibrated(ends: list[float], gammas: list[float]) -> icc.Colors | None:

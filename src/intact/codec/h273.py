@@ -29,13 +29,16 @@ _GAMMAS: Final = {UNSPECIFIED: None, 4: 2.2, 5: 2.8, 8: 1.0, SRGB_CURVE: None}
 """Transfer characteristics whose meaning as a picture is beyond doubt. Those of video (1, 6, 14,
 15) are meant for another display than they say, PQ (16) and HLG (18) are no curve of a profile."""
 _NAMES: Final = {9: "BT.2020", 12: "Display P3", 16: "PQ", 18: "HLG"}
+"""Of primaries (9, 12) and transfer characteristics (16, 18)."""
 
 
 def colors_of(primaries: int, transfer: int) -> Colors | None:
     """What two code points mean, None where no profile says the same."""
     if primaries not in _PRIMARIES or transfer not in _GAMMAS:
         return None
-    return Colors(f"H.273 {primaries}-{transfer}", _PRIMARIES[primaries], _GAMMAS[transfer])
+    name = _NAMES.get(primaries, "") if transfer == SRGB_CURVE else ""
+    name = name or f"H.273 {primaries}-{transfer}"
+    return Colors(name, _PRIMARIES[primaries], _GAMMAS[transfer])
 
 
 def describe(code_points: bytes) -> str:

@@ -265,7 +265,9 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     """Encode an image into a file; inverse of `decode` up to the loss that ``quality`` allows.
 
     Args:
-        image: uint8 [h, w], [h, w, 1..4], or a Pillow image (whose EXIF, ICC and XMP are kept).
+        image: uint8 [h, w], [h, w, 1..4], or a Pillow image. What its colors mean is kept, and of
+            one that was opened from a file (not turned, cut or converted since) EXIF and XMP. What
+            cannot be kept of the former is logged as a warning.
         quality: 0 (smallest) .. 100 (best).
         model: a `Model`, the name of one, or a path; None takes the default.
         metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
@@ -296,6 +298,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     level = chosen.levels.of_quality(quality)
     runtime = Runtime(backend, threads, progress)
     encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model)
+    for text in encoder.source.lost:
+        log.warning("image: %s", text)
     encoded = encoder.encode(level)
     if check:
         encoder.check(encoded)

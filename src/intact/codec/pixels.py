@@ -25,8 +25,9 @@ class Source:
         color: uint8 [h, w, 3] or [h, w, 1].
         alpha: uint8 [h, w], or None.
         mode: of the file.
-        note: what was converted, or does not look the same afterwards, or "".
+        note: what was converted, or kept in another way, or lost; or "".
         metadata: "exif", "icc_profile", "xmp" and "cicp" as found in the image.
+        lost: of the note, what the look depended on.
         left_out: metadata that no file of ours holds.
         frames: images in the file that it comes from; this is the first.
     """
@@ -36,6 +37,7 @@ class Source:
     mode: Mode
     note: str
     metadata: dict[str, bytes]
+    lost: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     frames: int = 1
 
@@ -71,8 +73,9 @@ def from_image(image: Any, facts: foreign.Facts | None = None, *, frames: int = 
     mode = Mode(array.shape[2])
     _describe_colors(facts, metadata, mode)
     alpha = np.ascontiguousarray(array[:, :, -1]) if mode.has_alpha else None
-    color, note = array[:, :, : mode.color_channels], "; ".join(facts.notes)
-    return Source(color, alpha, mode, note, metadata, tuple(facts.left_out), frames)
+    color, note = array[:, :, : mode.color_channels], "; ".join(facts.notes + facts.lost)
+    lost, left_out = tuple(facts.lost), tuple(facts.left_out)
+    return Source(color, alpha, mode, note, metadata, lost, left_out, frames)
 
 
 def _converted(image: Any, facts: foreign.Facts, metadata: dict[str, bytes]) -> np.ndarray:
@@ -89,7 +92,7 @@ def _converted(image: Any, facts: foreign.Facts, metadata: dict[str, bytes]) -> 
         profile = metadata.get("icc_profile", b"")
         if mode in _OTHER_COLORS and profile and profile[16:20] != b"RGB ":
             del metadata["icc_profile"]
-            facts.notes.append("its color profile, of other colors than RGB, is left out")
+            facts.lost.append("its color profile, of other colors than RGB, is left out")
         return np.asarray(image.convert(wanted))
     if mode not in _DIRECT:
         raise UnsupportedError(
@@ -113,7 +116,7 @@ def _describe_colors(facts: foreign.Facts, metadata: dict[str, bytes], mode: Mod
     try:
         profile = icc.profile(facts.colors, gray=mode.color_channels == 1)
     except (ValueError, OverflowError) as error:
-        facts.notes.append(f"its colors ({facts.colors.name}) are left out: {error}")
+        facts.lost.append(f"its colors ({facts.colors.name}) are left out: {error}")
         return
     metadata["icc_profile"] = profile
     facts.notes.append(f"its colors ({facts.colors.name}) are kept as an ICC profile")
