@@ -84,7 +84,7 @@ class IntactImageFile(ImageFile.ImageFile):
         finally:
             self._data = None
             self.tile = []
-        super().verify()
+            super().verify()
 
     def load(self) -> Any:
         """Decode the pixels, once.

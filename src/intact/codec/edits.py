@@ -28,13 +28,16 @@ def edited(image: Any, raw: bytes) -> bytes:
         image: what `is_opened_file`.
         raw: EXIF as the file has it; b"" where it has none, or the user threw it away.
     """
-    if not raw or not hasattr(image, "getexif"):
+    tiff = image.format == "TIFF"
+    if not hasattr(image, "getexif") or not (raw or tiff):
         return raw
     try:
         now = image.getexif()
+        if not raw:  # loaded, so that its file is closed: what Pillow has made of its tags
+            return _rebuilt(now, exif.DESCRIPTIVE)
         before = type(now)()
         before.load(raw)
-        only = exif.DESCRIPTIVE if image.format == "TIFF" else None
+        only = exif.DESCRIPTIVE if tiff else None
         if _content(now, only) == _content(before, only):
             return raw
         return _rebuilt(now, only)
@@ -43,15 +46,21 @@ def edited(image: Any, raw: bytes) -> bytes:
 
 
 def _content(parsed: Any, only: set[int] | None) -> list[str]:
-    first = {k: v for k, v in parsed.items() if k not in _DIRECTORIES and (not only or k in only)}
-    parts = [first, *(parsed.get_ifd(tag) for tag in _DIRECTORIES)]
     # By text: a rational of 0/0 does not equal itself.
-    return [repr(sorted(part.items(), key=lambda item: item[0])) for part in parts]
+    return [repr(sorted(part.items(), key=lambda item: item[0])) for part in _pieces(parsed, only)]
+
+
+def _pieces(parsed: Any, only: set[int] | None) -> list[dict[int, Any]]:
+    """The first directory, or some tags of it, and those below."""
+    first = {k: v for k, v in parsed.items() if k not in _DIRECTORIES and (not only or k in only)}
+    return [first, *(parsed.get_ifd(tag) for tag in _DIRECTORIES)]
 
 
 def _rebuilt(parsed: Any, only: set[int] | None) -> bytes:
     if only is None:
         return parsed.tobytes()
+    if not any(_pieces(parsed, only)):
+        return b""
     copy = type(parsed)()
     for tag, value in parsed.items():
         if tag in only:

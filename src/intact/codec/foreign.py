@@ -103,8 +103,8 @@ def complete(image: Any, facts: Facts) -> dict[str, bytes]:
         value = value.encode("utf-8") if isinstance(value, str) else value
         if isinstance(value, bytes) and value:
             found[key] = value
-    if own and "exif" in found and not facts.untouched:
-        found["exif"] = edits.edited(image, found["exif"])
+    if own and not facts.untouched:
+        found["exif"] = edits.edited(image, found.get("exif", b""))
     if "icc_profile" in info and info["icc_profile"] is None:
         facts.lost.append("its color profile is damaged and left out")
     if facts.colors is None and not facts.settled:
