@@ -5,7 +5,7 @@
 Every point is a file written by `intact.encode` and pixels that `intact.decode` returned. With
 ``--twin`` the float network of a training run is measured too: its symbols are coded with the same
 tables by the same coder, into the same container, so that the difference is the integers' alone.
-Writes benchmarks/results/rd_kodak.csv (codec, quality, bpp, psnr, ms_ssim) and
+Writes benchmarks/results/rd_kodak.csv (codec, quality, bpp, psnr, ms_ssim, ssimulacra2) and
 rd_kodak_per_image.csv, and prints BD-rates against benchmarks/results/baselines_kodak.csv.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import sys
 import zlib
 from pathlib import Path
@@ -22,12 +23,15 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from rd_eyes.bd import front
+from rd_eyes.metrics import Ssimulacra2, groups
+
 import intact
 from intact.codec.latents import Layout, Plan, encode_latents, pass_a_mask, table_indexes
 from intact.codec.model import Model
 from intact.codec.store import load_model
 from intact.container.image_file import ImageFile, ImageHeader, Mode, pack_image
-from intact.measure import ms_ssim, psnr
+from intact.measure import bd_rate, ms_ssim, psnr
 
 ROOT = Path(__file__).resolve().parent.parent
 KODAK = ROOT.parent / "shared" / "data" / "kodak"
@@ -119,12 +123,28 @@ def curve(name: str, point, images, qualities, model) -> tuple[list, list]:  # n
         for path, image in images:
             size, pixels = point(image, quality, model)
             bpp = 8 * size / (image.shape[0] * image.shape[1])
-            rows.append((bpp, psnr(image, pixels), ms_ssim(image, pixels)))
+            eyes = Ssimulacra2(image)(pixels) if "ssimulacra2" in groups()[0] else math.nan
+            rows.append((bpp, psnr(image, pixels), ms_ssim(image, pixels), eyes))
             singles.append((name, quality, path.stem, *rows[-1]))
         means.append((name, quality, *np.mean(rows, 0)))
         print(f"{name:12} q {quality:3}: {means[-1][2]:.4f} bpp {means[-1][3]:.3f} dB "
-              f"{means[-1][4]:.4f}", flush=True)  # fmt: skip
+              f"{means[-1][4]:.4f} {means[-1][5]:.2f}", flush=True)  # fmt: skip
     return means, singles
+
+
+def single_rates(singles: list, column: int) -> list[float]:
+    """BD-rates in percent of the integers against their twin, picture by picture."""
+    curves: dict[str, dict[str, list]] = {}
+    for codec, _, image, *values in singles:
+        curves.setdefault(image, {}).setdefault(codec, []).append((values[0], values[column]))
+    rates = []
+    for found in curves.values():
+        (rate, quality), (twin_rate, twin_quality) = (
+            zip(*front(found[codec]), strict=True) for codec in ("intact", "float twin")
+        )
+        if all(map(math.isfinite, quality)):
+            rates.append(bd_rate(twin_rate, twin_quality, rate, quality))
+    return rates
 
 
 def write(path: Path, header: list[str], rows: list) -> None:
@@ -154,8 +174,9 @@ def main() -> None:
     if args.twin:
         more = curve("float twin", Twin(args.twin, model), images, qualities, model)
         means, singles = means + more[0], singles + more[1]
-    write(args.o, ["codec", "quality", "bpp", "psnr", "ms_ssim"], means)
-    header = ["codec", "quality", "image", "bpp", "psnr", "ms_ssim"]
+    columns = ["bpp", "psnr", "ms_ssim", "ssimulacra2"]
+    write(args.o, ["codec", "quality", *columns], means)
+    header = ["codec", "quality", "image", *columns]
     write(args.o.with_name(args.o.stem + "_per_image.csv"), header, singles)
     from rd_baselines import HYPERPRIOR, RESULTS as BASELINES, SHARED, read_points, report
 
@@ -168,6 +189,13 @@ def main() -> None:
     if args.twin:
         print("integers against their float twin:")
         report({"intact": ours["intact"]}, {"float twin": ours["float twin"]})
+        for column, name in ((1, "PSNR"), (3, "SSIMULACRA2")):
+            rates = single_rates(singles, column)
+            if rates:
+                print(
+                    f"{name}: mean of the BD-rates of {len(rates)} single pictures "
+                    f"{np.mean(rates):+.2f} %, worst {max(rates):+.2f} %"
+                )
 
 
 if __name__ == "__main__":

@@ -86,6 +86,13 @@ def open_listed(file: Path | IO[bytes]) -> Image.Image:
     return Image.open(file, formats=(kind,))
 
 
+def use_our_limits() -> None:
+    """Lift limits of Pillow's, for the process: those that hold in the command line are ours."""
+    Image.MAX_IMAGE_PIXELS = None
+    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, MAX_TEXT_BYTES)
+    PngImagePlugin.MAX_TEXT_MEMORY = max(PngImagePlugin.MAX_TEXT_MEMORY, 4 * MAX_TEXT_BYTES)
+
+
 def read_image(data: bytes) -> Source:
     """Open and decode an image; pixels are not rotated (but Pillow turns a TIFF).
 
@@ -96,10 +103,7 @@ def read_image(data: bytes) -> Source:
             coded, beyond our limit of pixels, or a kind that this Pillow cannot read.
         CorruptDataError: the image is damaged.
     """
-    # For the process: the limits that hold here are ours.
-    Image.MAX_IMAGE_PIXELS = None
-    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, MAX_TEXT_BYTES)
-    PngImagePlugin.MAX_TEXT_MEMORY = max(PngImagePlugin.MAX_TEXT_MEMORY, 4 * MAX_TEXT_BYTES)
+    use_our_limits()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd metadata
         with _told_apart(data):

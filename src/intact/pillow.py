@@ -147,10 +147,23 @@ def _metadata(options: dict[str, Any]) -> dict[str, bytes | None]:
     return found
 
 
+def _save_all(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+    """As `_save`, for whoever says ``save_all``: a file holds one image, so there may be one only.
+
+    Raises:
+        ValueError: there are more.
+    """
+    count = getattr(im, "n_frames", 1) + len(list(im.encoderinfo.get("append_images") or ()))
+    if count != 1:
+        raise ValueError(f"save_all, append_images: {count} images, a file of {FORMAT} holds one")
+    _save(im, fp, filename)
+
+
 def register() -> None:
     """Make the format known to Pillow; importing this module does it. Twice does no harm."""
     Image.register_open(FORMAT, IntactImageFile, _accept)
     Image.register_save(FORMAT, _save)
+    Image.register_save_all(FORMAT, _save_all)
     Image.register_extension(FORMAT, EXTENSION)
     Image.register_mime(FORMAT, MIME)
 

@@ -14,6 +14,7 @@ from intact.cli.info import least_quality
 from intact.cli.progress import Bar
 from intact.codec import store
 from intact.codec.model import Levels
+from intact.errors import DivergedError
 from intact.intnet.backends import choose
 from tiny_model import tiny_model
 
@@ -365,7 +366,7 @@ def test_train_refuses_wrong_settings(intact, training, options):
 
 def test_train_reports_divergence_and_interruption(intact, training, monkeypatch):
     def diverge(*_):
-        raise FloatingPointError("the loss is nan at step 4")
+        raise DivergedError("the loss is nan at step 4")
 
     def stop(*_):
         raise KeyboardInterrupt

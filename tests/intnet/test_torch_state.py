@@ -132,3 +132,18 @@ def test_the_last_thread_out_puts_settings_back() -> None:
         leave.set()
         thread.join()
         assert matmul.fp32_precision == "bf16"
+
+
+@pytest.mark.parametrize("width", [1, 2])
+@pytest.mark.parametrize("channels", [8, 192])
+def test_a_strided_layer_is_exact_where_its_output_is_one_column(width: int, channels: int) -> None:
+    """oneDNN's own convolution is wrong here on processors with AMX (torch 2.13)."""
+    random = np.random.default_rng(9)
+    weight = random.integers(-64, 65, (channels, channels, 3, 3))
+    zeros, divisor = np.zeros(channels, int), np.full(channels, 257)
+    layer = Conv("x", "y", weight, zeros, zeros, divisor, stride=2, low=0, high=255)
+    program = Program("column", (Value("x", channels, 0, 255),), (layer,), ("y",))
+    for height in (3, 9, 10):
+        x = {"x": random.integers(0, 256, (height, width, channels)).astype(np.uint8)}
+        found = backend.prepare(program)(x, level=0)
+        np.testing.assert_array_equal(found["y"], ops.run(program, x, 0)["y"])

@@ -42,6 +42,16 @@ def test_equals_scipy_integrated_numerically():
     )
 
 
+def test_qualities_outside_of_the_counted_range_do_not_count():
+    curves = [PchipInterpolator(q, np.log(r)) for r, q in (JPEG, HYPER)]
+    area = quad(lambda q: curves[1](q) - curves[0](q), 29, 33, limit=200)[0]
+    expected = 100 * (np.exp(area / 4) - 1)
+    assert bd_rate(*JPEG, *HYPER, between=(29, 33)) == pytest.approx(expected, abs=1e-6)
+    assert bd_rate(*JPEG, *HYPER, between=(0, 99)) == bd_rate(*JPEG, *HYPER)
+    with pytest.raises(ValueError, match=r"do not overlap.*counted 40 \.\. 50"):
+        bd_rate(*JPEG, *HYPER, between=(40, 50))
+
+
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(-9, 9)), min_size=2, max_size=9))
 def test_pchip_equals_scipy(steps):
     # Small integers on purpose: ties and turns of direction are the branches of the slope rule.

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from intact.cli import existing, lines
 from intact.cli.errors import UnreachableError, UsageError, complain
-from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, walk, write
+from intact.cli.io import STDIO, SUFFIX, Rules, modified_ns, outputs, read, walk, write
 from intact.cli.options import (
     Backend,
     BackendName,
@@ -24,6 +25,8 @@ from intact.cli.options import (
     Threads,
     each,
 )
+from intact.cli.progress import Stages
+from intact.files import IMAGES
 
 if TYPE_CHECKING:
     from intact.cli.progress import Bar
@@ -31,11 +34,13 @@ if TYPE_CHECKING:
     from intact.codec.model import Model
     from intact.codec.pixels import Source
 
-IMAGES = (
-    ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".pnm",
-    ".jp2", ".avif",
-)  # fmt: skip
-"""What is taken for an image in a folder; one that is named may have any suffix."""
+SEARCHES = 7
+"""Encodes that a target takes at most, with 64 levels."""
+BEGINS = {
+    "analysis": 0.0, "hyper analysis": 0.47, "hyper synthesis": 0.472, "prior a": 0.477,
+    "prior b": 0.54, "entropy coding": 0.67, "synthesis": 0.69,
+}  # fmt: skip
+"""Share of an encode that is done when a stage begins (6 megapixels, native)."""
 
 
 @dataclass(frozen=True)
@@ -105,35 +110,46 @@ def encode(
     from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
     from intact.codec.pixels import stripped
     from intact.codec.store import load_model
+    from intact.container.image_file import peek
 
     if output is not None and output.lower().endswith(IMAGES):
         raise UsageError(f"{output} is an image's name; a file of Intact ends in {SUFFIX}")
     chosen = load_model(model)  # before outputs: folders are made there
-    pairs = outputs(inputs, output, Rules(SUFFIX, IMAGES, force, skip_existing))
+    pairs = outputs(inputs, output, Rules(SUFFIX, IMAGES, force, skip_existing, quiet))
     if not quiet:
         tell_left_out(inputs)
     if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
     target = Target(target_bpp, target_size, target_psnr) if given else None
 
-    def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str]:
+    def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str] | None:
         start = time.perf_counter()
         bar.note(source)
-        runtime = Runtime(backend.value, threads, lambda stage: bar.note(f"{stage}: {source}"))
+        # What nobody named gets its input's time: see `intact.cli.existing`.
+        modified = None if STDIO in (source, name) or name == output else modified_ns(source)
+        old = None
+        if skip_existing:
+            old = existing.whole(name, existing.is_sound_file, force=force)
+        if old is not None and existing.same_time(source, name):
+            return None
+        runs = 1 if target is None else SEARCHES
+        runtime = Runtime(backend.value, threads, Stages(bar, source, BEGINS, runs))
         image = open_image(read(source), source, quiet=quiet)
         drop = stripped(image.metadata) if strip_metadata else None
         encoder = Encoder(image, chosen, drop, runtime, embed_model=embed_model)
+        if old is not None:
+            level = min(peek(old).level, len(chosen.levels) - 1)
+            if existing.is_same(name, old, encoder.encode(level).data, modified, force=force):
+                return None
         if target is None:
             wanted = DEFAULT_QUALITY if quality is None else quality
             encoded = encoder.encode(chosen.levels.of_quality(wanted))
         else:
             encoded = search(encoder, target, bar, source)
         checked = encoder.check(encoded) if check else None
-        write(name, encoded.data)
-        if encoded.note and not quiet:
-            complain(encoded.note, source)
-        if image.left_out and not quiet and not strip_metadata:
-            complain(f"not kept: {', '.join(image.left_out)}", source)
+        write(name, encoded.data, modified_ns=modified)
+        if not quiet:
+            _tell(image, source, stripped=strip_metadata)
         result, line = _result(encoder, encoded, source, name, time.perf_counter() - start)
         if checked is not None:
             result["checked_with"] = checked
@@ -172,6 +188,14 @@ def open_image(data: bytes, name: str, *, quiet: bool = False) -> Source:
     if source.frames > 1 and not quiet:
         complain(f"only the first of {source.frames} frames is coded", name)
     return source
+
+
+def _tell(image: Source, name: str, *, stripped: bool) -> None:
+    """Say what was converted, and what of the metadata is not kept, if it was not to be dropped."""
+    if image.note:
+        complain(image.note, name)
+    if image.left_out and not stripped:
+        complain(f"not kept: {', '.join(image.left_out)}", name)
 
 
 def search(encoder: Encoder, target: Target, bar: Bar, name: str) -> Encoded:
@@ -242,8 +266,5 @@ def _result(
         "backend": encoder.networks.backend.name,
         "seconds": seconds,
     }
-    line = (
-        f"{source} -> {name}  {area} px  {size:,} bytes  {8 * size / area:.3f} bpp  "
-        f"{psnr:.2f} dB  {seconds:.2f} s"
-    )
-    return result, line
+    facts = f"{area} px  {size:,} bytes  {8 * size / area:.3f} bpp  {psnr:.2f} dB  {seconds:.2f} s"
+    return result, lines.pair(source, name, facts)

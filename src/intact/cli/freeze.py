@@ -23,6 +23,10 @@ def freeze(
     images: Annotated[
         int, typer.Option(min=0, help="Training images on which symbols are counted.")
     ] = 96,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.safetensors", help="Also write the float weights, in bfloat16."),
+    ] = None,
     dead_zone: Annotated[
         float | None, typer.Option(min=0.0, max=0.5, help="Rounding offset, share of the step.")
     ] = None,
@@ -39,7 +43,11 @@ def freeze(
         raise UsageError(
             f"{output} exists, and files made with it need it; replace it with --force"
         )
-    from intact.freeze.run import freeze_run
+    from intact.freeze.run import freeze_run, write_weights
+    from intact.train import weights_file
+
+    if weights is not None and Path(weights).suffix != weights_file.SUFFIX:
+        raise UsageError(f"{weights}: the name of float weights ends in {weights_file.SUFFIX}")
 
     extra: dict[str, Any] = {} if dead_zone is None else {"dead_zone": dead_zone}
     with Bar("freezing", images, quiet=quiet) as bar:
@@ -53,6 +61,8 @@ def freeze(
         )
     data = model.to_bytes()
     write(output, data)
+    if weights is not None:
+        write_weights(Path(run), Path(weights), model)
     if as_json:
         show_json(describe(model, Path(output)))
     elif not quiet:

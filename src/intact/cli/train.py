@@ -29,7 +29,7 @@ def train(
     init: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="Start from a frozen model, or from the folder of a run."
+            metavar="MODEL", help="Start from a model, its float weights, or a run's folder."
         ),
     ] = None,
     grow: Annotated[

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 
 from intact.codec import boxes, edits, exif, h273, icc, png
 from intact.codec.depth import refuse_deep
-from intact.container.chunks import EXIF_PREFIX
+from intact.container.chunks import EXIF_PREFIX, is_code_points
 from intact.errors import UnsupportedError
 
 IN_PROCESS: Final = (
@@ -101,7 +101,7 @@ def complete(image: Any, facts: Facts) -> dict[str, bytes]:
     for key in ("exif", "icc_profile", "xmp", "cicp") if own else ("icc_profile", "cicp"):
         value = info.get(key)
         value = value.encode("utf-8") if isinstance(value, str) else value
-        if isinstance(value, bytes) and value:
+        if isinstance(value, bytes) and value and (key != "cicp" or is_code_points(value)):
             found[key] = value
     if own and not facts.untouched:
         found["exif"] = edits.edited(image, found.get("exif", b""))
@@ -151,7 +151,7 @@ def _read_png(file: IO[bytes], image: Any, facts: Facts) -> None:
     code_points = chunks.data.get(b"cICP")
     if code_points is None:
         return
-    if len(code_points) != 4 or code_points[2] != 0 or code_points[3] > 1:
+    if not is_code_points(code_points):
         facts.lost.append("its chunk cICP breaks the rules of PNG and is left out")
         return
     facts.take_code_points(code_points, beside_profile=chunks.has_profile)

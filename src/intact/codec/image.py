@@ -10,6 +10,7 @@ cannot be tested against the checksum, which is over the whole.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import zlib
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from intact.bits.fast import Backend
-from intact.codec import alpha, foreign, pixels as px
+from intact.codec import alpha, arguments, foreign, pixels as px
 from intact.codec.latents import Layout, decode_latents, encode_latents, plan_latents
 from intact.codec.model import DECODING, LATENT_PX, PROGRAMS, Model
 from intact.codec.networks import Networks
@@ -33,8 +34,14 @@ from intact.container.image_file import (
     pack_image,
     unpack_image,
 )
-from intact.container.limits import MAX_PIXELS, MAX_TILE_LOG2
-from intact.errors import CorruptDataError, ModelError, NotExactError, UnsupportedError
+from intact.container.limits import MAX_METADATA_BYTES, MAX_PIXELS, MAX_THREADS, MAX_TILE_LOG2
+from intact.errors import (
+    ArgumentError,
+    CorruptDataError,
+    ModelNotFoundError,
+    NotExactError,
+    UnsupportedError,
+)
 from intact.intnet.backends import choose
 
 log = logging.getLogger(__name__)
@@ -108,11 +115,16 @@ class Runtime:
     threads: int = 0
     progress: Callable[[str], None] | None = None
 
+    def __post_init__(self) -> None:
+        arguments.choice("backend", self.backend, ("auto", *choose.NAMES))
+        object.__setattr__(self, "threads", arguments.threads(self.threads))  # NumPy's are narrow
+        arguments.progress(self.progress)
+
     def networks(
         self, model: Model, num_pixels: int, roles: tuple[str, ...] = PROGRAMS
     ) -> Networks:
         """A model's programs of these roles, ready to run."""
-        threads = self.threads or _num_cores()
+        threads = self.threads or min(_num_cores(), MAX_THREADS)
         return Networks(model, num_pixels, self.backend, threads, roles, self.progress)
 
 
@@ -127,7 +139,7 @@ class Encoder:
     """One image, analyzed again for each level that is asked for.
 
     Args:
-        image: uint8 [h, w], [h, w, 1..4], or a Pillow image.
+        image: uint8 [h, w], [h, w, 1..4], a Pillow image, or a `Source`.
         model: the codec.
         metadata: "exif", "icc_profile", "xmp", "cicp"; what is missing is taken from the image, b""
             drops.
@@ -144,20 +156,28 @@ class Encoder:
         *,
         embed_model: bool = False,
     ) -> None:
-        self.embed_model = embed_model
+        self.embed_model = arguments.flag("embed_model", embed_model)
+        given = arguments.metadata(metadata)
+        if not isinstance(image, px.Source):
+            arguments.image(image)
         self.source, self.model = px.from_image(image), model
         self.height, self.width = self.source.color.shape[:2]
         if self.height * self.width > MAX_PIXELS:
-            raise ValueError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
+            raise ArgumentError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
         self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
-        given = {k: v for k, v in (metadata or {}).items() if v is not None}
         found = dict(self.source.metadata)
         if "icc_profile" in given:  # whoever says what the colors mean says all of it
             found.pop("cicp", None)
         self.metadata = foreign.bare({**found, **given})
+        for key, piece in self.metadata.items():
+            if len(piece) > MAX_METADATA_BYTES:
+                raise UnsupportedError(
+                    f"{key} has {len(piece)} bytes, a file holds at most {MAX_METADATA_BYTES}"
+                )
 
     def encode(self, level: int) -> Encoded:
         """Encode at a level (an index into the model's levels)."""
+        level = arguments.integer("level", level, 0, len(self.model.levels) - 1)
         source = self.source
         h, w = self.height, self.width
         network_pixels = px.to_network(source.color, LATENT_PX)
@@ -254,7 +274,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     image: Any,
     *,
     quality: float = DEFAULT_QUALITY,
-    model: str | Model | None = None,
+    model: str | os.PathLike[str] | Model | None = None,
     metadata: Mapping[str, bytes | None] | None = None,
     embed_model: bool = False,
     check: bool = False,
@@ -274,7 +294,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         embed_model: put the model into the file, which then needs nothing else to decode.
         check: decode with an independent backend, too, before the file is returned; for archives.
         backend: "auto", "native", "numpy", "torch" or "reference": same bytes from each.
-        threads: 0 takes all cores; same bytes from any number.
+        threads: 0 takes all cores, at most 1024; same bytes from any number.
         progress: called with the name of each stage as it begins.
 
     Returns:
@@ -282,8 +302,10 @@ def encode(  # noqa: PLR0913 - keywords with defaults
 
     Raises:
         UnsupportedError: 16-bit, floating-point and CMYK images.
-        ValueError: quality outside 0..100, an empty or misshapen array.
-        TypeError: the name of an image instead of an image.
+        ArgumentError: (a `ValueError`) an argument is out of its range, which the message names; an
+            empty or misshapen array.
+        TypeError: an argument of another kind: the name of an image instead of an image.
+        ModelNotFoundError: there is no such model.
         NotExactError: ``check`` failed: a backend of this machine computes wrong.
 
     Example:
@@ -292,8 +314,9 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         >>> decode(data).pixels.shape
         (5, 7, 3)
     """
-    if isinstance(image, str | os.PathLike):
-        raise TypeError(f"image is the name {os.fspath(image)!r}, must be an array or Pillow image")
+    arguments.image(image)  # before a model is loaded
+    quality = arguments.number("quality", quality, 0, 100)
+    arguments.flag("check", check)
     chosen = model if isinstance(model, Model) else load_model(model)
     level = chosen.levels.of_quality(quality)
     runtime = Runtime(backend, threads, progress)
@@ -310,7 +333,7 @@ def decode(  # noqa: PLR0913 - keywords with defaults
     data: bytes | bytearray | memoryview,
     *,
     region: tuple[int, int, int, int] | None = None,
-    model: str | Model | None = None,
+    model: str | os.PathLike[str] | Model | None = None,
     backend: str = "auto",
     threads: int = 0,
     max_pixels: int = MAX_PIXELS,
@@ -329,22 +352,21 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         progress: called with the name of each stage as it begins.
 
     Raises:
-        TypeError: ``data`` is no bytes.
+        TypeError: an argument of another kind: ``data`` is no bytes.
         CorruptDataError: the file is damaged, or its pixels' checksum is not met.
         UnsupportedError: a feature from the future, or an image beyond ``max_pixels``.
-        ModelError: the file's model is not here.
-        ValueError: the region leaves the image.
+        ModelNotFoundError: the file's model is not here; ``model_id`` says which it is.
+        ModelError: ``model`` is another one.
+        ArgumentError: (a `ValueError`) the region leaves the image, or another argument its range.
     """
-    if isinstance(data, str | os.PathLike):
-        raise TypeError(f"data is the name {os.fspath(data)!r}, must be the content of a file")
-    if not isinstance(data, bytes):
-        data = bytes(memoryview(data))
-    file = unpack_image(data, max_pixels=max_pixels)
+    arguments.number("max_pixels", max_pixels, 1, math.inf)
+    region = arguments.region(region)
+    runtime = Runtime(backend, threads, progress)
+    file = unpack_image(arguments.content(data), max_pixels=max_pixels)
     chosen = model_of(file, model)
     if file.header.level >= len(chosen.levels):
         raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
     window = _pixel_window(file.header, region)
-    runtime = Runtime(backend, threads, progress)
     networks = runtime.networks(chosen, window.shape[0] * window.shape[1], DECODING)
     whole = window.shape == (file.header.height, file.header.width)
     check = file.header.pixel_crc if whole else None
@@ -367,7 +389,7 @@ def decode(  # noqa: PLR0913 - keywords with defaults
     )
 
 
-def model_of(file: ImageFile, override: str | Model | None = None) -> Model:
+def model_of(file: ImageFile, override: str | os.PathLike[str] | Model | None = None) -> Model:
     """The model of a file: given, found by id, or carried in the file itself.
 
     Raises:
@@ -378,7 +400,7 @@ def model_of(file: ImageFile, override: str | Model | None = None) -> Model:
     wanted, embedded = file.header.model_id, file.chunk(chunks.MODEL)
     try:
         return find_model(wanted, override)
-    except ModelError:
+    except ModelNotFoundError:
         if override is not None or embedded is None:
             raise
     model = Model.from_bytes(embedded)
@@ -392,7 +414,7 @@ def _pixel_window(header: ImageHeader, region: tuple[int, int, int, int] | None)
         return Window(0, 0, header.height, header.width)
     x, y, w, h = region
     if x < 0 or y < 0 or w < 1 or h < 1 or x + w > header.width or y + h > header.height:
-        raise ValueError(f"region {region} leaves the image of {header.width}x{header.height}")
+        raise ArgumentError(f"region {region} leaves the image of {header.width}x{header.height}")
     return Window(y, x, y + h, x + w)
 
 

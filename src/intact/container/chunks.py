@@ -63,15 +63,18 @@ def _is_letter(byte: int) -> bool:
     return 65 <= byte & 0xDF <= 90  # bit 5 is the case
 
 
+def is_code_points(data: bytes) -> bool:
+    """Whether bytes are what `CICP` holds."""
+    return len(data) == 4 and data[2] == 0 and data[3] <= 1
+
+
 def _fault(type: str, data: bytes) -> str:
     """What is wrong with the data of a chunk that is not opaque, or ""."""
-    if type != CICP:
+    if type != CICP or is_code_points(data):
         return ""
     if len(data) != 4:
         return f"chunk {type!r} has {len(data)} bytes, must have 4"
-    if data[2] != 0 or data[3] > 1:
-        return f"chunk {type!r} is {list(data)}: the third must be 0, the fourth 0 or 1"
-    return ""
+    return f"chunk {type!r} is {list(data)}: the third must be 0, the fourth 0 or 1"
 
 
 @dataclass(frozen=True)

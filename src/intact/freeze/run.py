@@ -9,7 +9,7 @@ import numpy as np
 
 from intact.codec.model import Model
 from intact.freeze.freeze import DEAD_ZONE, freeze
-from intact.train import checkpoint
+from intact.train import checkpoint, weights_file
 from intact.train.codec_net import CodecNet
 from intact.train.config import Config, from_dict
 from intact.train.convert import convert_codec, observation
@@ -30,6 +30,18 @@ def load_codec(folder: Path, *, average: bool = True) -> tuple[CodecNet, Config,
     tensors, state = checkpoint.read(folder)
     net = codec_of(tensors, state, average=average)
     return net, from_dict(state["config"]), int(state["step"])
+
+
+def write_weights(folder: Path, path: Path, model: Model) -> None:
+    """Write the averaged float weights of a run beside the model that was frozen from it.
+
+    Raises:
+        ValueError: the run trained integers: there are no float weights.
+    """
+    net, config, step = load_codec(folder)
+    if config.optimizer.integer:
+        raise ValueError(f"{folder} trained integers: they are the weights, there are no others")
+    weights_file.write(path, net, {"model": model.id.hex(), "steps": str(step)})
 
 
 def freeze_run(
@@ -67,6 +79,10 @@ def freeze_run(
     info = {
         "trained": f"{step} steps of {config.data.batch} crops of {config.data.crop} pixels",
         "images": f"{len(data.images)}",
+        "loss": ", ".join(f"{k} {v:.2g}" for k, v in config.loss.shares().items()),
         "integer training": "yes" if config.optimizer.integer else "no: converted after training",
     }
+    parent = checkpoint.read(folder)[1].get("parent")
+    if parent:
+        info["started from"] = str(parent)
     return freeze(net, name, chosen, info, dead_zone=dead_zone, progress=progress)

@@ -6,6 +6,8 @@ cubic polynomial, which swings on curves of more than four points.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,8 @@ def bd_rate(
     anchor_quality: npt.ArrayLike,
     test_bpp: npt.ArrayLike,
     test_quality: npt.ArrayLike,
+    *,
+    between: tuple[float, float] = (-math.inf, math.inf),
 ) -> float:
     """Mean rate difference of a test codec against an anchor at equal quality, in percent.
 
@@ -28,13 +32,15 @@ def bd_rate(
         anchor_quality: [n] qualities at those rates, such as PSNR in dB.
         test_bpp: [k] rates of the other codec.
         test_quality: [k] qualities, in the same unit.
+        between: lowest and highest quality that count; the curves are cut there.
 
     Returns:
         Percent; negative where the test codec needs fewer bits.
 
     Raises:
         ValueError: fewer than 2 points, a rate that is not positive, two points of one quality, a
-            quality that falls as the rate grows, or curves whose qualities do not overlap.
+            quality that falls as the rate grows, or curves whose qualities do not overlap (within
+            ``between``).
 
     Example:
         >>> round(bd_rate([1, 2, 4], [30, 33, 36], [0.5, 1, 2], [30, 33, 36]), 6)
@@ -42,11 +48,12 @@ def bd_rate(
     """
     anchor_q, anchor_log = _curve("anchor", anchor_bpp, anchor_quality)
     test_q, test_log = _curve("test", test_bpp, test_quality)
-    low, high = max(anchor_q[0], test_q[0]), min(anchor_q[-1], test_q[-1])
+    low = max(anchor_q[0], test_q[0], between[0])
+    high = min(anchor_q[-1], test_q[-1], between[1])
     if low >= high:
         raise ValueError(
             f"qualities do not overlap: anchor {anchor_q[0]:g} .. {anchor_q[-1]:g}, "
-            f"test {test_q[0]:g} .. {test_q[-1]:g}"
+            f"test {test_q[0]:g} .. {test_q[-1]:g}, counted {between[0]:g} .. {between[1]:g}"
         )
     difference = _integral(test_q, test_log, low, high) - _integral(anchor_q, anchor_log, low, high)
     return float(100 * np.expm1(difference / (high - low)))

@@ -180,16 +180,19 @@ class CodecNet(nn.Module):
         noise = torch.rand(like.shape, generator=generator, device=like.device)
         return noise - 0.5
 
-    def loss(self, result: Result, t: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Mean over the batch of ``weight * step * (bpp + rd_weight / step^2 * mse)``.
+    def loss(
+        self, result: Result, t: Tensor, distortion: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
+        """Mean over the batch of ``weight * step * (bpp + rd_weight / step^2 * distortion)``.
 
         Args:
             result: of a forward pass.
             t: level per image [b].
+            distortion: per image [b], in squared gray levels (`intact.train.losses.distortion`).
             weight: of each image [b]; all 1 by default.
         """
         step = self.rates.step(t)
-        loss = step * result.bpp + self.rates.rd_weight / step * result.mse
+        loss = step * result.bpp + self.rates.rd_weight / step * distortion
         return (loss if weight is None else weight * loss).mean()
 
     def slow_parameters(self) -> list[nn.Parameter]:

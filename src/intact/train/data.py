@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from intact.codec.depth import refuse_deep
+from intact.errors import ArgumentError
 from intact.images import open_listed
+from intact.train.folders import find_images, large_images
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 MEMORY_GB = 4.0
 WINDOW_CROPS = 16
 """An image that must be cut keeps an area of at least so many crops; else fewer images are read."""
@@ -40,6 +41,7 @@ class ImageFolder:
     Args:
         folders: searched recursively, in sorted order.
         crop: images with a side below this are left out.
+        exclude: paths below their folder, with slashes, of images not to be used.
         memory_gb: for the pixels, in 10^9 bytes.
         progress: called while the images are read.
 
@@ -48,20 +50,29 @@ class ImageFolder:
         notes: lines for people: what was left out and cut.
 
     Raises:
-        ValueError: no image can be used.
+        ArgumentError: no image can be used, or an excluded one does not exist.
+        OSError: a folder is not there, or cannot be read.
     """
 
+    @large_images()
     def __init__(
         self,
         folders: list[Path],
         crop: int,
         *,
+        exclude: frozenset[str] = frozenset(),
         memory_gb: float = MEMORY_GB,
         progress: Progress | None = None,
     ) -> None:
-        paths = sorted(
-            p for folder in folders for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES
-        )
+        names, notes = find_images(folders)
+        unknown = sorted(exclude - set(names.values()))
+        if unknown:
+            # A misspelled name would be trained on, and nobody would know.
+            raise ArgumentError(
+                f"{len(unknown)} of {len(exclude)} excluded images are in none of the folders: "
+                + ", ".join(unknown[:NOTED])
+            )
+        paths = sorted(p for p, name in names.items() if name not in exclude)
         sizes = [_tried(size_of, path, crop) for path in paths]
         left_out = [f"{p}: {s}" for p, s in zip(paths, sizes, strict=True) if isinstance(s, str)]
         usable = [(p, s) for p, s in zip(paths, sizes, strict=True) if not isinstance(s, str)]
@@ -76,10 +87,10 @@ class ImageFolder:
                 self.images.append(found)
             if progress:
                 progress(done, len(todo))
-        self.notes = _notes(left_out, len(paths), usable, chosen, area)
+        self.notes = [*notes, *_notes(left_out, len(paths), usable, chosen, area)]
         if not self.images:
             where = ", ".join(map(str, folders))
-            raise ValueError(
+            raise ArgumentError(
                 "; ".join([f"no image of at least {crop}x{crop} pixels in {where}", *self.notes])
             )
         areas = np.array([i.shape[0] * i.shape[1] for i in self.images], np.float64)
@@ -116,6 +127,23 @@ class ImageFolder:
                 mean = crop.mean((0, 1))
                 out[k] = np.rint(mean + contrast * (crop - mean)).astype(np.uint8)
         return out
+
+
+def read_list(path: Path) -> frozenset[str]:
+    """Names in a text file, one a line; '#' begins a comment.
+
+    Raises:
+        OSError: the file cannot be read.
+        ArgumentError: it is not UTF-8, or names nothing.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ArgumentError(f"{path} is not a text file of names: {error}") from error
+    names = frozenset(filter(None, (line.partition("#")[0].strip() for line in lines)))
+    if not names:
+        raise ArgumentError(f"{path} names no image")
+    return names
 
 
 def _tried(function: Callable[..., Any], *arguments: Any) -> Any:

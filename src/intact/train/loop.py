@@ -21,13 +21,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from intact import files
 from intact.codec.store import load_model
-from intact.train import checkpoint
+from intact.errors import ArgumentError, DivergedError
+from intact.train import checkpoint, weights_file
 from intact.train.codec_net import CodecNet
 from intact.train.config import Config, OptimizerConfig, from_dict
 from intact.train.convert import convert_codec, observation
-from intact.train.data import ImageFolder, Progress
+from intact.train.data import ImageFolder, Progress, read_list
 from intact.train.grow import grow
+from intact.train.losses import distortion
 from intact.train.soap import Soap
 from intact.train.thaw import thaw
 from intact.train.transforms import TransformConfig
@@ -100,6 +103,7 @@ class Trainer:
     Attributes:
         step: of which so many are done.
         saved: the step of the last checkpoint.
+        parent: what the run started from, for people; empty where it began from nothing.
     """
 
     def __init__(
@@ -130,6 +134,7 @@ class Trainer:
             self.optimizer = torch.optim.Adam(groups, config.optimizer.learning_rate, fused=True)
         self.average = {k: v.detach().clone() for k, v in net.state_dict().items()}
         self.step = self.saved = 0
+        self.parent = ""
 
     def run(self, report: Report, *, until: int | None = None) -> None:
         """Train to the last step (or to ``until``), with checkpoints on the way."""
@@ -143,8 +148,6 @@ class Trainer:
                 # .item() here only: reading a scalar every step would stall a GPU.
                 values = {k: float(v) for k, v in scalars.items()}
                 values["seconds_per_step"] = time.perf_counter() - start
-                if not math.isfinite(values["loss"]):
-                    raise FloatingPointError(f"the loss is {values['loss']} at step {self.step}")
                 report(self.step, values)
             if self.step % output.checkpoint_every == 0 or self.step == last:
                 self.save()
@@ -165,10 +168,13 @@ class Trainer:
         result = self.net(image, t, generator)
         flat = image.flatten(1, 2).amax(1).eq(image.flatten(1, 2).amin(1)).all(1)
         weight = torch.where(flat, self.config.data.flat_weight, 1.0)
-        loss = self.net.loss(result, t, weight)
+        distance = distortion(
+            self.config.loss, image.float(), result.pixels, self.net.rates.step(t), result.mse
+        )
+        loss = self.net.loss(result, t, distance, weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), config.clip_norm)
+        norm = self._clip_gradients(loss.detach())
         rate = learning_rate(config, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
@@ -179,9 +185,36 @@ class Trainer:
             "bpp": result.bpp.detach().mean(),
             "bpp_z": result.bpp_z.detach().mean(),
             "mse": result.mse.detach().mean(),
+            "distortion": distance.detach().mean(),
             "gradient_norm": norm.detach(),
             "learning_rate": torch.tensor(rate),
         }
+
+    def _clip_gradients(self, loss: Tensor) -> Tensor:
+        """Scale the gradients down to their largest norm; return the norm that they had.
+
+        Raises:
+            DivergedError: one is not finite. The weights are not touched yet, so that the last
+                checkpoint is sound.
+        """
+        parameters = dict(self.net.named_parameters())
+        limit = self.config.optimizer.clip_norm
+        try:
+            return torch.nn.utils.clip_grad_norm_(
+                parameters.values(), limit, error_if_nonfinite=True
+            )
+        except RuntimeError as error:
+            grads = {name: p.grad for name, p in parameters.items() if p.grad is not None}
+            bad = [name for name, grad in grads.items() if not torch.isfinite(grad).all()]
+            if not bad:
+                raise
+            mixture = ", ".join(f"{k} {v:.2g}" for k, v in self.config.loss.shares().items())
+            raise DivergedError(
+                f"training diverged at step {self.step + 1}: the loss ({mixture}) is "
+                f"{loss.item():.4g}, the gradient is not finite in {len(bad)} of {len(grads)} "
+                f"tensors ({', '.join(bad[:3])}). The checkpoint of step {self.saved} is sound: "
+                "--resume with a lower optimizer.learning_rate"
+            ) from error
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -202,6 +235,7 @@ class Trainer:
             "step": self.step,
             "precision": str(self.precision).removeprefix("torch."),
             "config": dataclasses.asdict(self.config),
+            "parent": self.parent,
         }
         checkpoint.write(Path(self.config.output.folder), tensors, state)
         self.saved = self.step
@@ -209,6 +243,7 @@ class Trainer:
     def load(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Continue from a checkpoint of the same configuration."""
         self.step = self.saved = int(state["step"])
+        self.parent = str(state.get("parent", ""))
         groups: dict[str, dict[str, Tensor]] = {"net": {}, "average": {}}
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
@@ -229,13 +264,18 @@ def image_folder(config: Config, progress: Progress | None = None) -> ImageFolde
     """The images of a run.
 
     Raises:
-        ValueError: no folder is named, or none of its images can be used.
+        ValueError: no folder is named, none of its images can be used, or a name in data.exclude
+            is that of no image.
+        OSError: data.exclude cannot be read.
     """
     data = config.data
     if not data.folders:
-        raise ValueError("data.folders is empty: name at least one folder of images")
+        raise ArgumentError("data.folders is empty: name at least one folder of images")
     folders = [Path(f) for f in data.folders]
-    return ImageFolder(folders, data.crop, memory_gb=data.memory_gb, progress=progress)
+    exclude = read_list(Path(data.exclude)) if data.exclude else frozenset()
+    return ImageFolder(
+        folders, data.crop, exclude=exclude, memory_gb=data.memory_gb, progress=progress
+    )
 
 
 def start(
@@ -253,8 +293,9 @@ def start(
         config: the run. With ``init`` the model decides the sizes of the networks.
         device: where to run.
         resume: continue from the checkpoint in ``config.output.folder``.
-        init: a frozen model (.intactm) or the folder of another run to start from, instead of the
-            transform code. A float run that starts an integer one is the warm start.
+        init: what to start from instead of the transform code: a frozen model (.intactm), the
+            float weights behind one (.safetensors), or the folder of another run. A float run that
+            starts an integer one is the warm start.
         larger: with ``init``, grow the model to the configuration's sizes (`intact.train.grow`).
         progress: called while the images are read.
 
@@ -269,16 +310,26 @@ def start(
     if config.optimizer.integer and not net.is_integer:
         net = convert_codec(net, observation(data, config.data.crop))
     trainer = Trainer(config, net, data, device)
+    trainer.parent = _describe(init) if init else ""
     _write_config(config)
     trainer.save()  # from here on the folder's checkpoint is this run's, not one that was replaced
     return trainer
+
+
+def _describe(init: Path) -> str:
+    """What a run starts from, in words that still mean something elsewhere."""
+    if init.is_file() and init.suffix != weights_file.SUFFIX:
+        model = load_model(init)
+        return f"model {model.name} {model.id.hex()}"
+    return f"float weights {init.name}" if init.is_file() else f"run {init.name}"
 
 
 def _write_config(config: Config) -> None:
     """Put the configuration, with all defaults, beside the checkpoint, for people."""
     folder = Path(config.output.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2))
+    text = json.dumps(dataclasses.asdict(config), indent=2)
+    files.replace(folder / "config.json", text.encode())
 
 
 def _say_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -298,11 +349,11 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
     # The run's own sizes count: with --init they came from the model, not from the file.
     sizes = from_dict({"transform": state["config"]["transform"]}).transform
     if config.transform not in (sizes, TransformConfig()):
-        raise ValueError(f"the checkpoint's transform is {sizes}, not {config.transform}")
+        raise ArgumentError(f"the checkpoint's transform is {sizes}, not {config.transform}")
     for key in ("integer", "method"):
         before = state["config"]["optimizer"].get(key)
         if before != getattr(config.optimizer, key):
-            raise ValueError(f"optimizer.{key} was {before!r} in this run; use --init instead")
+            raise ArgumentError(f"optimizer.{key} was {before!r} in this run; use --init instead")
     config = dataclasses.replace(config, transform=sizes)
     _say_changes(state["config"], dataclasses.asdict(config))
     net = CodecNet(config.transform, config.rate, config.optimizer.seed)
@@ -325,6 +376,9 @@ def _initial(
         return net, config
     if init.is_dir():
         net = codec_of(*checkpoint.read(init))
+        net.rates = config.rate
+    elif init.suffix == weights_file.SUFFIX:
+        net = weights_file.read(init)
         net.rates = config.rate
     else:
         net = thaw(load_model(init), config.rate)

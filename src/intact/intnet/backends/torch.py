@@ -6,6 +6,9 @@ integers. (A bias given to a *scaled* call would be added after the division, in
 wrong in a quarter of the boundary cases.) Signed inputs go in as ``u + 128`` with zero point 128.
 Everything else is a float32 or float64 product, as in the NumPy backend.
 
+Dense 3x3 layers are products, too, of gathered bytes: with AMX, oneDNN's convolution of stride 2 is
+wrong where its output is one column wide (torch 2.13; every other shape tried was exact).
+
 Whether oneDNN's own sums are exact depends on the machine: without VNNI it adds pairs of products
 in 16 bits and saturates them unless |weight| <= 64. This module does not ask; `choose` proves.
 What the caller's torch is set to (autocast, reduced precision, default dtype) is put aside.
@@ -26,6 +29,7 @@ import torch
 from intact.intnet import ops
 from intact.intnet.backends import Runner
 from intact.intnet.backends.plan import Segment, gathers, plan
+from intact.intnet.backends.rounding import nearest
 from intact.intnet.bounds import conv_bounds
 from intact.intnet.certificate import prove
 from intact.intnet.program import (
@@ -106,7 +110,7 @@ _FULL_PRECISION = _FullPrecision()
 @contextmanager
 def _exact() -> Iterator[None]:
     """Torch as the proof assumes it, whatever modes the caller is in."""
-    with torch.autocast("cpu", enabled=False), torch.inference_mode(), _FULL_PRECISION:
+    with torch.autocast("cpu", enabled=False), torch.inference_mode(), _FULL_PRECISION, nearest():
         yield
 
 
@@ -170,7 +174,7 @@ class _Accumulate:
         weight = torch.from_numpy(op.weight.astype(np.int32))
         self.ones = torch.from_numpy(np.ones(outputs, np.float32))
         self.zeros = torch.from_numpy(np.zeros(outputs, np.int64))
-        if self.bytes and gathers(op):
+        if self.bytes and op.groups > 1:
             self.weight = torch.ops.onednn.qconv_prepack(
                 weight.to(torch.int8),
                 self.ones,
@@ -183,8 +187,9 @@ class _Accumulate:
                 None,
             )
         elif self.bytes:
-            matrix = weight.reshape(outputs, inputs).to(torch.int8)
-            self.weight = torch.ops.onednn.qlinear_prepack(matrix, None)
+            # In the order in which `_gathered` lays out what the taps see.
+            matrix = weight.permute(0, 2, 3, 1).reshape(outputs, -1).to(torch.int8)
+            self.weight = torch.ops.onednn.qlinear_prepack(matrix.contiguous(), None)
         elif op.groups > 1:
             self.weight = weight.to(self.dtype)
         else:
@@ -204,14 +209,18 @@ class _Accumulate:
         if not self.bytes:
             matrix = band.read(self.op.source).to(self.dtype)
             return torch.addmm(self.bias(level), matrix, self.weight)
+        return self.product(band.read_bytes(self.op.source), self.bias(level))
+
+    def product(self, rows: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """The accumulators of uint8 [positions, inputs]."""
         return torch.ops.onednn.qlinear_pointwise(
-            band.read_bytes(self.op.source),
+            rows,
             1.0,
             self.point,
             self.weight,
             self.ones,
             self.zeros,
-            self.bias(level),
+            bias,
             1.0,
             0,
             torch.float32,
@@ -239,6 +248,8 @@ class _Accumulate:
     def spatial(self, grid: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """The accumulators of a padded grid."""
         op = self.op
+        if self.bytes and op.groups == 1:
+            return self.product(_gathered(grid, op.weight.shape[2], op.stride), bias)
         if self.bytes:
             acc = torch.ops.onednn.qconv2d_pointwise(
                 grid,
@@ -266,6 +277,19 @@ class _Accumulate:
             columns = torch.nn.functional.unfold(grid, op.weight.shape[2], stride=op.stride)
             return torch.addmm(bias, columns[0].t(), self.weight)
         return acc.permute(0, 2, 3, 1).reshape(-1, op.weight.shape[0])
+
+
+def _gathered(grid: torch.Tensor, taps: int, stride: int) -> torch.Tensor:
+    """What the taps see of a padded grid [1, c, rows, columns]: [positions, taps * taps * c]."""
+    rows, columns = ((size - taps) // stride + 1 for size in grid.shape[2:])
+    pixels = grid[0].permute(1, 2, 0)
+    seen = [
+        pixels[y : y + rows * stride : stride, x : x + columns * stride : stride]
+        for y in range(taps)
+        for x in range(taps)
+    ]
+    # A slice may reach beyond the last position by less than a stride.
+    return torch.cat([part[:rows, :columns] for part in seen], 2).reshape(rows * columns, -1)
 
 
 def _conv(op: Conv, source: Info) -> _Kernel:

@@ -1,0 +1,105 @@
+"""BD-rates of benchmarks/rd.py: which way they point, and what they are taken over."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from rd_eyes import bd, report, table
+from rd_eyes.metrics import METRICS
+
+BY_KEY = {metric.key: metric for metric in METRICS}
+
+
+def rows(codec, factor, pictures=("a", "b"), settings=6, variant=""):
+    """A codec whose files are ``factor`` times those of the codec with 1, at equal quality."""
+    return [
+        table.Row(
+            codec, f"{variant}{s}", name, 8, 8, 100, factor * 0.1 * 2**s * (number + 1),
+            30 + 2 * s, 1 - 0.1 / 2**s, 20 + 10 * s, 8 / 2**s, 16 / 2**s,
+            f"quality={s}", "1.0", name, "all",
+        )
+        for number, name in enumerate(pictures)
+        for s in range(settings)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", BY_KEY)
+def test_half_the_bytes_is_minus_fifty_percent_by_every_metric(key):
+    found = bd.by_codec(rows("old", 1) + rows("new", 0.5))
+    result = bd.compare(found, "new", "old", BY_KEY[key])
+    assert result.mean_of_pictures == pytest.approx(-50)
+    assert result.of_mean_curves == pytest.approx(-50)
+    assert (result.pictures, result.all_pictures) == (2, 2)
+    assert result.overlap == 1
+    values = [getattr(row, key) for row in rows("old", 1)]
+    assert (result.low, result.high) == pytest.approx((min(values), max(values)))
+
+
+def test_the_mean_of_pictures_is_not_the_mean_curve():
+    test = [*rows("new", 0.5, ["a"]), *rows("new", 2, ["a", "b"])[6:]]
+    result = bd.compare(bd.by_codec(rows("old", 1) + test), "new", "old", BY_KEY["psnr"])
+    assert result.mean_of_pictures == pytest.approx((100 - 50) / 2)
+    # Picture b has twice the bytes of a: (0.5 + 2 * 2) / (1 + 2).
+    assert result.of_mean_curves == pytest.approx(50)
+    assert (result.worst, result.worst_picture) == (pytest.approx(100), "b")
+    assert result.best == pytest.approx(-50)
+
+
+def test_pictures_that_only_one_codec_has_do_not_count():
+    found = bd.by_codec(rows("old", 1, "abc") + rows("new", 0.5, "ab"))
+    assert bd.compare(found, "new", "old", BY_KEY["psnr"]).all_pictures == 2
+
+
+def test_a_setting_that_is_beaten_does_not_count():
+    good = {"1": (1.0, 30.0), "2": (2.0, 33.0), "3": (3.0, 35.0)}
+    assert bd.curve({**good, "4": (2.5, 32.0)}) == list(good.values())
+
+
+def test_a_curve_of_variants_takes_the_better_at_each_rate():
+    one = {"one/1": (0.1, 20.0), "one/2": (0.5, 30.0), "one/3": (2.0, 32.0)}
+    two = {"two/1": (0.2, 18.0), "two/2": (1.0, 33.0), "two/3": (2.0, 40.0)}
+    assert bd.curve({**one, **two}) == [
+        one["one/1"], one["one/2"], two["two/2"], two["two/3"],
+    ]  # fmt: skip
+
+
+def test_curves_apart_have_no_bd_rate():
+    far = [r for r in rows("far", 1, settings=9) if r.psnr > 41]
+    result = bd.compare(bd.by_codec(rows("old", 1) + far), "far", "old", BY_KEY["psnr"])
+    assert math.isnan(result.mean_of_pictures)
+    assert math.isnan(result.of_mean_curves)
+    assert (result.pictures, result.overlap) == (0, 0)
+
+
+def test_only_the_counted_qualities_count():
+    cheap_below = [replace(r, bpp=r.bpp / 4) if r.psnr < 34 else r for r in rows("new", 1)]
+    found = bd.by_codec(rows("old", 1) + cheap_below)
+    result = bd.compare(found, "new", "old", BY_KEY["butteraugli_3"], (1, 0.1))
+    assert result.of_mean_curves == pytest.approx(0, abs=1e-9)
+    assert (result.low, result.high) == pytest.approx((0.25, 1))
+    assert bd.compare(found, "new", "old", BY_KEY["butteraugli_3"]).of_mean_curves < -20
+
+
+def test_a_metric_nobody_measured_is_not_compared():
+    bare = [replace(r, ssimulacra2=math.nan) for r in rows("old", 1)]
+    assert BY_KEY["ssimulacra2"] not in bd.measured(bd.by_codec(bare), METRICS)
+
+
+def test_rows_of_an_earlier_model_of_the_same_name_do_not_count():
+    earlier = [replace(r, source="0.9") for r in rows("new", 3)]
+    last = bd.by_codec([*earlier, *rows("new", 0.5), *rows("old", 1)])
+    assert bd.compare(last, "new", "old", BY_KEY["psnr"]).of_mean_curves == pytest.approx(-50)
+    both = [*earlier, *rows("new", 0.5), *rows("old", 1)]
+    asked = bd.by_codec(both, sources={"new": ("0.9", "all")})
+    assert bd.compare(asked, "new", "old", BY_KEY["psnr"]).of_mean_curves == pytest.approx(200)
+
+
+def test_the_report_names_both_kinds_and_the_worst(tmp_path):
+    found = bd.by_codec(rows("old", 1) + rows("new", 0.5))
+    comparisons = bd.compare_all(found, ["new"], METRICS)
+    text = report.text(comparisons, METRICS)
+    assert "-50.0 (-50.0) -50 / 2" in text
+    report.write(tmp_path / "bd.csv", comparisons)
+    lines = (tmp_path / "bd.csv").read_text().splitlines()
+    assert lines[0].startswith("test,anchor,metric,mean_of_pictures,worst,worst_picture")
+    assert len(lines) == 1 + len(METRICS)
