@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import time
@@ -30,11 +29,10 @@ from intact.cli.progress import Stages
 from intact.files import IMAGES
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from intact.cli.progress import Bar
     from intact.codec.image import Encoded, Encoder
     from intact.codec.model import Model
+    from intact.codec.pixels import Source
 
 SEARCHES = 7
 """Encodes that a target takes at most, with 64 levels."""
@@ -80,7 +78,8 @@ def encode(
         float | None, typer.Option(help="Smallest file that reaches so many dB.")
     ] = None,
     strip_metadata: Annotated[
-        bool, typer.Option("--strip-metadata", help="Drop EXIF, ICC, XMP.")
+        bool,
+        typer.Option("--strip-metadata", help="Drop EXIF and XMP; orientation and colors stay."),
     ] = False,
     embed_model: Annotated[
         bool, typer.Option("--embed-model", help="Put the model into the file, megabytes long.")
@@ -109,6 +108,7 @@ def encode(
         raise UsageError(f"a target of {given[0]:g} is not a positive number")
 
     from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
+    from intact.codec.pixels import stripped
     from intact.codec.store import load_model
     from intact.container.image_file import peek
 
@@ -121,7 +121,6 @@ def encode(
     if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
     target = Target(target_bpp, target_size, target_psnr) if given else None
-    drop = {"exif": b"", "icc_profile": b"", "xmp": b""} if strip_metadata else None
 
     def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str] | None:
         start = time.perf_counter()
@@ -135,14 +134,9 @@ def encode(
             return None
         runs = 1 if target is None else SEARCHES
         runtime = Runtime(backend.value, threads, Stages(bar, source, BEGINS, runs))
-        # Nobody holds the image: at 24 megapixels Pillow's copy takes 96 MB.
-        encoder = Encoder(
-            open_image(read(source), source, quiet=quiet),
-            chosen,
-            drop,
-            runtime,
-            embed_model=embed_model,
-        )
+        image = open_image(read(source), source, quiet=quiet)
+        drop = stripped(image.metadata) if strip_metadata else None
+        encoder = Encoder(image, chosen, drop, runtime, embed_model=embed_model)
         if old is not None:
             level = min(peek(old).level, len(chosen.levels) - 1)
             if existing.is_same(name, old, encoder.encode(level).data, modified, force=force):
@@ -154,8 +148,8 @@ def encode(
             encoded = search(encoder, target, bar, source)
         checked = encoder.check(encoded) if check else None
         write(name, encoded.data, modified_ns=modified)
-        if encoded.note and not quiet:
-            complain(encoded.note, source)
+        if not quiet:
+            _tell(image, source, stripped=strip_metadata)
         result, line = _result(encoder, encoded, source, name, time.perf_counter() - start)
         if checked is not None:
             result["checked_with"] = checked
@@ -182,41 +176,26 @@ def tell_left_out(inputs: list[str]) -> None:
             )
 
 
-def open_image(data: bytes, name: str, *, quiet: bool = False) -> Image.Image:
-    """Open any image that Pillow reads; pixels are never rotated.
+def open_image(data: bytes, name: str, *, quiet: bool = False) -> Source:
+    """Open any image in one of the formats that are read; pixels are never rotated.
 
     Raises:
-        UnsupportedError: no image format that Pillow knows, samples of more than 8 bits, or
-            beyond our limit of pixels.
-        CorruptDataError: the image is damaged.
+        UnsupportedError, CorruptDataError: see `intact.images.read_image`.
     """
-    import warnings
+    from intact.images import read_image
 
-    from PIL import Image, UnidentifiedImageError
+    source = read_image(data)
+    if source.frames > 1 and not quiet:
+        complain(f"only the first of {source.frames} frames is coded", name)
+    return source
 
-    from intact.codec.pixels import refuse_deep
-    from intact.container.limits import MAX_PIXELS
-    from intact.errors import CorruptDataError, UnsupportedError
 
-    Image.MAX_IMAGE_PIXELS = None  # our own limit is below
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd metadata; pixels are checked below
-        try:
-            image = Image.open(io.BytesIO(data))
-            if image.width * image.height > MAX_PIXELS:
-                raise UnsupportedError(
-                    f"{image.width}x{image.height} pixels, at most {MAX_PIXELS} in all"
-                )
-            frames = getattr(image, "n_frames", 1)
-            refuse_deep(image)
-            image.load()
-        except UnidentifiedImageError:
-            raise UnsupportedError("not an image in a format that Pillow reads") from None
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise CorruptDataError(f"the image is damaged: {error}") from error
-    if frames > 1 and not quiet:
-        complain(f"only the first of {frames} frames is coded", name)
-    return image
+def _tell(image: Source, name: str, *, stripped: bool) -> None:
+    """Say what was converted, and what of the metadata is not kept, if it was not to be dropped."""
+    if image.note:
+        complain(image.note, name)
+    if image.left_out and not stripped:
+        complain(f"not kept: {', '.join(image.left_out)}", name)
 
 
 def search(encoder: Encoder, target: Target, bar: Bar, name: str) -> Encoded:

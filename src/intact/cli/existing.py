@@ -16,8 +16,6 @@ from pathlib import Path
 from intact.cli import streams
 from intact.cli.errors import UsageError, complain
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "PPM", "BMP")
-"""Of decoded images; no other reader of Pillow's is let near a file."""
 COARSE_NS = (100, 1000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000)
 """Steps in which file systems count time: NTFS, others, exFAT, ext3 and HFS+, FAT."""
 
@@ -113,7 +111,8 @@ def is_sound_image(data: bytes) -> bool:
     import warnings
 
     import numpy as np
-    from PIL import Image
+
+    from intact.images import open_listed, use_our_limits
 
     try:
         if data.startswith(b"\x93NUMPY"):
@@ -121,8 +120,8 @@ def is_sound_image(data: bytes) -> bool:
             return True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            Image.MAX_IMAGE_PIXELS = None
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            use_our_limits()
+            with open_listed(io.BytesIO(data)) as image:
                 image.load()
     except Exception as error:  # Pillow's decoders raise nearly anything
         reason = " ".join(str(error).split()) or type(error).__name__

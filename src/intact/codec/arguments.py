@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from intact.container.chunks import is_code_points
 from intact.container.limits import MAX_METADATA_BYTES, MAX_THREADS
 from intact.errors import ArgumentError, quoted
 
-METADATA: Final = ("exif", "icc_profile", "xmp")
+METADATA: Final = ("exif", "icc_profile", "xmp", "cicp")
 
 
 def _wrong_kind(name: str, value: object, legal: str) -> TypeError:
@@ -127,6 +128,11 @@ def metadata(value: Any) -> dict[str, bytes]:
         if len(found[key]) > MAX_METADATA_BYTES:
             raise ArgumentError(
                 f"metadata[{key!r}] has {len(found[key])} bytes, at most {MAX_METADATA_BYTES}"
+            )
+        if key == "cicp" and found[key] and not is_code_points(found[key]):
+            raise ArgumentError(
+                f"metadata['cicp'] is {quoted(list(found[key]))}, must be four bytes: primaries, "
+                "transfer, 0, and 0 or 1"
             )
     return found
 
