@@ -32,7 +32,7 @@ def read(name: str) -> bytes:
     return Path(name).read_bytes()
 
 
-def write(name: str, data: bytes, *, modified_ns: int | None = None) -> None:
+def write(name: str, data: bytes, *, modified_ns: int | None = None, origin: str = "") -> None:
     """Write a file whole or not at all, or to stdout for ``-``.
 
     Args:
@@ -40,6 +40,7 @@ def write(name: str, data: bytes, *, modified_ns: int | None = None) -> None:
             it stands.
         data: the content.
         modified_ns: the output's time of last change; now if not given.
+        origin: what it was made from (`intact.files.origin_of`).
 
     Raises:
         OSError: with the file's name; nothing was changed.
@@ -54,7 +55,7 @@ def write(name: str, data: bytes, *, modified_ns: int | None = None) -> None:
             with open(name, "wb") as file:
                 file.write(data)
         else:
-            files.replace(name, data, modified_ns=modified_ns)
+            files.replace(name, data, modified_ns=modified_ns, origin=origin)
     except OSError as error:
         raise OSError(error.errno, error.strerror, name) from error
 
