@@ -143,7 +143,8 @@ def _metadata(options: dict[str, Any]) -> dict[str, bytes | None]:
             value = options[key]
             if isinstance(value, Image.Exif):
                 value = value.tobytes()
-            found[key] = value.encode() if isinstance(value, str) else value or b""
+            is_text = key == "xmp" and isinstance(value, str)
+            found[key] = value.encode() if is_text else value or b""
     return found
 
 
@@ -153,7 +154,8 @@ def _save_all(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     Raises:
         ValueError: there are more.
     """
-    count = getattr(im, "n_frames", 1) + len(list(im.encoderinfo.get("append_images") or ()))
+    more = im.encoderinfo.pop("append_images", None) or ()
+    count = getattr(im, "n_frames", 1) + len(list(more))
     if count != 1:
         raise ValueError(f"save_all, append_images: {count} images, a file of {FORMAT} holds one")
     _save(im, fp, filename)

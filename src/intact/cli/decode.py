@@ -10,7 +10,7 @@ import typer
 
 from intact.cli import existing, lines
 from intact.cli.errors import UsageError, complain
-from intact.cli.io import STDIO, SUFFIX, Rules, modified_ns, outputs, read, write
+from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read
 from intact.cli.options import (
     Backend,
     BackendName,
@@ -78,22 +78,22 @@ def decode(
 
         start = time.perf_counter()
         bar.note(source)
-        # What nobody named gets its input's time: see `intact.cli.existing`.
-        modified = None if STDIO in (source, name) or name == output else modified_ns(source)
-        old = None
+        place = existing.Output(source, name, named=name == output, options=region or "")
         if skip_existing:
-            old = existing.whole(name, existing.is_sound_image, force=force)
-        if old is not None and existing.same_time(source, name):
+            place.look(existing.is_sound_image, force=force)
+        if place.is_done_by_time():
+            return None
+        content = read(source)
+        if place.is_done_by_hash(content):
             return None
         decoded = codec.decode(
-            read(source), region=box, model=model, backend=backend.value, threads=threads,
+            content, region=box, model=model, backend=backend.value, threads=threads,
             progress=Stages(bar, source, BEGINS),
         )  # fmt: skip
         packed = pack(decoded, FORMATS[kinds[name].lower().lstrip(".")])
-        data = packed.data
-        if old is not None and existing.is_same(name, old, data, modified, force=force):
+        if place.is_done_by_bytes(packed.data):
             return None
-        write(name, data, modified_ns=modified)
+        place.write(packed.data)
         if packed.notes and not quiet:
             complain("; ".join(packed.notes), source)
         seconds = time.perf_counter() - start

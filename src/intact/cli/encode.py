@@ -13,7 +13,7 @@ import typer
 
 from intact.cli import existing, lines
 from intact.cli.errors import UnreachableError, UsageError, complain
-from intact.cli.io import STDIO, SUFFIX, Rules, modified_ns, outputs, read, walk, write
+from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, walk
 from intact.cli.options import (
     Backend,
     BackendName,
@@ -99,13 +99,7 @@ def encode(
 
     Without -o each file goes next to its image, with the suffix .intact.
     """
-    given = [t for t in (target_bpp, target_size, target_psnr) if t is not None]
-    if len(given) + (quality is not None) > 1:
-        raise UsageError("give one of --quality, --target-bpp, --target-size, --target-psnr")
-    if quality is not None and not 0 <= quality <= 100:
-        raise UsageError(f"quality is {quality:g}, must be in 0..100")
-    if given and not 0 < given[0] < math.inf:
-        raise UsageError(f"a target of {given[0]:g} is not a positive number")
+    target = aim(quality, target_bpp, target_size, target_psnr)
 
     from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
     from intact.codec.pixels import stripped
@@ -120,26 +114,27 @@ def encode(
         tell_left_out(inputs)
     if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
-    target = Target(target_bpp, target_size, target_psnr) if given else None
 
     def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str] | None:
         start = time.perf_counter()
         bar.note(source)
-        # What nobody named gets its input's time: see `intact.cli.existing`.
-        modified = None if STDIO in (source, name) or name == output else modified_ns(source)
-        old = None
+        place = existing.Output(source, name, named=name == output)
         if skip_existing:
-            old = existing.whole(name, existing.is_sound_file, force=force)
-        if old is not None and existing.same_time(source, name):
+            place.look(existing.is_sound_file, force=force)
+        if place.is_done_by_time():
+            return None
+        content = [read(source)]
+        if place.is_done_by_hash(content[0]):
             return None
         runs = 1 if target is None else SEARCHES
         runtime = Runtime(backend.value, threads, Stages(bar, source, BEGINS, runs))
-        image = open_image(read(source), source, quiet=quiet)
+        # Nobody holds the file while it is coded.
+        image = open_image(content.pop(), source, quiet=quiet)
         drop = stripped(image.metadata) if strip_metadata else None
         encoder = Encoder(image, chosen, drop, runtime, embed_model=embed_model)
-        if old is not None:
-            level = min(peek(old).level, len(chosen.levels) - 1)
-            if existing.is_same(name, old, encoder.encode(level).data, modified, force=force):
+        if place.old is not None:
+            level = min(peek(place.old).level, len(chosen.levels) - 1)
+            if place.is_done_by_bytes(encoder.encode(level).data):
                 return None
         if target is None:
             wanted = DEFAULT_QUALITY if quality is None else quality
@@ -147,7 +142,7 @@ def encode(
         else:
             encoded = search(encoder, target, bar, source)
         checked = encoder.check(encoded) if check else None
-        write(name, encoded.data, modified_ns=modified)
+        place.write(encoded.data)
         if not quiet:
             _tell(image, source, stripped=strip_metadata)
         result, line = _result(encoder, encoded, source, name, time.perf_counter() - start)
@@ -156,6 +151,24 @@ def encode(
         return result, line
 
     return each(pairs, one, label="encoding", as_json=as_json, quiet=quiet)
+
+
+def aim(
+    quality: float | None, bpp: float | None, size: int | None, psnr: float | None
+) -> Target | None:
+    """What the options aim at; None is a quality.
+
+    Raises:
+        UsageError: there is more than one, or one is out of range.
+    """
+    given = [t for t in (bpp, size, psnr) if t is not None]
+    if len(given) + (quality is not None) > 1:
+        raise UsageError("give one of --quality, --target-bpp, --target-size, --target-psnr")
+    if quality is not None and not 0 <= quality <= 100:
+        raise UsageError(f"quality is {quality:g}, must be in 0..100")
+    if given and not 0 < given[0] < math.inf:
+        raise UsageError(f"a target of {given[0]:g} is not a positive number")
+    return Target(bpp, size, psnr) if given else None
 
 
 def tell_left_out(inputs: list[str]) -> None:

@@ -164,7 +164,9 @@ def content(value: Any) -> bytes:
         TypeError: it is the name of a file, or no bytes.
     """
     if isinstance(value, str | os.PathLike):
-        raise TypeError(f"data is the name {quoted(os.fspath(value))}, must be a file's content")
+        raise TypeError(
+            f"data is the name {quoted(os.fspath(value))}, must be the content of a file"
+        )
     if isinstance(value, bytes):
         return value
     try:

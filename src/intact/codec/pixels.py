@@ -9,7 +9,7 @@ import numpy as np
 
 from intact.codec import exif, foreign, icc
 from intact.container.image_file import Mode
-from intact.errors import UnsupportedError
+from intact.errors import ArgumentError, UnsupportedError
 
 _DIRECT = {"L", "LA", "RGB", "RGBA"}
 _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA", "YCbCr": "RGB", "RGBX": "RGB", "La": "LA",
@@ -52,7 +52,7 @@ def from_image(image: Any, facts: foreign.Facts | None = None, *, frames: int = 
 
     Raises:
         UnsupportedError: 16-bit, floating-point and CMYK images, and see `foreign.look`.
-        ValueError: an array of another shape, or an empty one.
+        ArgumentError: an array of another shape, or an empty one.
     """
     if isinstance(image, Source):
         return image
@@ -69,7 +69,7 @@ def from_image(image: Any, facts: foreign.Facts | None = None, *, frames: int = 
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
-        raise ValueError(f"pixels have the shape {array.shape}, wanted [h, w] or [h, w, 1..4]")
+        raise ArgumentError(f"pixels have the shape {array.shape}, wanted [h, w] or [h, w, 1..4]")
     mode = Mode(array.shape[2])
     _describe_colors(facts, metadata, mode)
     alpha = np.ascontiguousarray(array[:, :, -1]) if mode.has_alpha else None
