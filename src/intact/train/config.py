@@ -111,8 +111,8 @@ POSITIVE = (
     "transform.hyper_latents", "transform.features",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "optimizer.warmup",
-    "optimizer.seed", "transform.blocks_analysis",
+    "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "loss.masked",
+    "optimizer.warmup",     "optimizer.seed", "transform.blocks_analysis",
     "transform.blocks_synthesis", "transform.blocks_context",
 )  # fmt: skip
 SHARES = ("data.flat", "optimizer.decay_from", "optimizer.average")

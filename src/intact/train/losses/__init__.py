@@ -10,13 +10,18 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from intact.errors import ArgumentError
 from intact.train.losses.loss import Loss
+from intact.train.losses.masked import MASKED
 from intact.train.losses.ms_ssim import MS_SSIM
 from intact.train.losses.mse import MSE
 from intact.train.losses.ssimulacra2 import SSIMULACRA2
 
-LOSSES: dict[str, Loss] = {"mse": MSE, "ms_ssim": MS_SSIM, "ssimulacra2": SSIMULACRA2}
+LOSSES: dict[str, Loss] = {
+    "mse": MSE,
+    "ms_ssim": MS_SSIM,
+    "ssimulacra2": SSIMULACRA2,
+    "masked": MASKED,
+}
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,13 @@ class LossConfig:
         mse: mean squared error of pixels in 0..255; what PSNR measures.
         ms_ssim: 1 - MS-SSIM; needs crops of 192.
         ssimulacra2: SSIMULACRA2 before its last power; needs crops of 128.
+        masked: squared error in opponent colors, masked by the original's activity.
     """
 
     mse: float = 1.0
     ms_ssim: float = 0.0
     ssimulacra2: float = 0.0
+    masked: float = 0.0
 
     def shares(self) -> dict[str, float]:
         """The losses that count, and their shares of 1."""
@@ -52,11 +59,11 @@ class LossConfig:
             ValueError: no weight is above zero, or the crops are too small for a loss.
         """
         if not sum(getattr(self, field.name) for field in fields(self)) > 0:
-            raise ArgumentError(f"all weights of loss are 0: {', '.join(LOSSES)}")
+            raise ValueError(f"all weights of loss are 0: {', '.join(LOSSES)}")
         for name in self.shares():
             least = LOSSES[name].min_crop
             if crop < least:
-                raise ArgumentError(
+                raise ValueError(
                     f"data.crop = {crop} is too small for loss.{name}: its scales need {least}"
                 )
 
