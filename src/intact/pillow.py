@@ -143,8 +143,9 @@ def _metadata(options: dict[str, Any]) -> dict[str, bytes | None]:
             value = options[key]
             if isinstance(value, Image.Exif):
                 value = value.tobytes()
-            is_text = key == "xmp" and isinstance(value, str)
-            found[key] = value.encode() if is_text else value or b""
+            if key == "xmp" and isinstance(value, str):
+                value = value.encode()
+            found[key] = value or b""
     return found
 
 

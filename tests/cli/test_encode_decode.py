@@ -375,6 +375,11 @@ def test_circular_outputs_are_refused(intact, photo, tiny_path, tmp_path):
     mine = photo.with_suffix(".intact")  # an image of that name, and input of the same command
     mine.write_bytes(photo.read_bytes())
     done = intact("encode", photo, mine, "--model", tiny_path, "--force")
+    # Both would be photo.intact, so both keep their whole names, and no input is written over.
+    assert (done.code, mine.read_bytes()) == (Code.OK, photo.read_bytes())
+    assert (tmp_path / "photo.png.intact").exists()
+    assert (tmp_path / "photo.intact.intact").exists()
+    done = intact("encode", mine, "--model", tiny_path, "--force")
     assert (done.code, mine.read_bytes()) == (Code.USAGE, photo.read_bytes())
 
 

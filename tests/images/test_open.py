@@ -44,7 +44,7 @@ needs_avif = pytest.mark.skipif(not features.check("avif"), reason="Pillow witho
 needs_jp2 = pytest.mark.skipif(not features.check("jpg_2000"), reason="Pillow without JPEG 2000")
 
 
-def colors_of(profile):
+def colors_of(profile) -> list[tuple[int, ...]]:
     """Where a profile puts samples: sRGB of a few of its colors, by lcms."""
     opened = ImageCms.getOpenProfile(io.BytesIO(profile))
     gray = profile[16:20] == b"GRAY"
@@ -52,10 +52,14 @@ def colors_of(profile):
     for x, value in enumerate([128, 55, 230] if gray else [(128,) * 3, (55,) * 3, (10, 200, 30)]):
         image.putpixel((x, 0), value)
     shown = ImageCms.profileToProfile(
-        image, opened, ImageCms.createProfile("sRGB"), renderingIntent=1, outputMode="RGB"
+        image,
+        opened,
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
     )
     assert shown is not None
-    return [shown.getpixel((x, 0)) for x in range(3)]
+    return [tuple(int(v) for v in np.asarray(shown)[0, x]) for x in range(3)]
 
 
 # ---------------------------------------------------------------- a closed list
