@@ -10,7 +10,8 @@ import pytest
 
 from intact import files
 
-posix = pytest.mark.skipif(files.fcntl is None, reason="no locks here")
+fcntl = vars(files)["fcntl"]
+posix = pytest.mark.skipif(fcntl is None, reason="no locks here")
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +146,7 @@ def test_a_folder_that_cannot_be_read_is_none_of_our_business(tmp_path):
 
 @posix
 def test_a_temporary_file_that_was_removed_before_its_lock_is_made_again(tmp_path, monkeypatch):
-    true, calls = files.fcntl.flock, []
+    true, calls = fcntl.flock, []
 
     def flock(descriptor, how):
         if not calls:  # somebody else was faster
@@ -154,7 +155,7 @@ def test_a_temporary_file_that_was_removed_before_its_lock_is_made_again(tmp_pat
         calls.append(how)
         true(descriptor, how)
 
-    monkeypatch.setattr(files.fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "flock", flock)
     files.replace(tmp_path / "a", b"x")
     assert (names(tmp_path), len(calls)) == (["a"], 2)
 
@@ -165,7 +166,7 @@ def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
         raise OSError("no locks available")
 
     leave_over(tmp_path)
-    monkeypatch.setattr(files.fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "flock", flock)
     files.replace(tmp_path / "a", b"x")
     assert len(names(tmp_path)) == 2  # nobody can tell whether the other's writer lives
 

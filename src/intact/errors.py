@@ -38,7 +38,11 @@ def quoted(value: object, limit: int = 60) -> str:
     whole = len(value) if isinstance(value, str | bytes | bytearray) else 0
     if isinstance(value, str | bytes | bytearray) and whole > limit:
         return f"{value[:limit]!r}... ({whole} in all)"
-    return cut(" ".join(repr(value).split()), limit + 40)
+    try:
+        text = repr(value)
+    except Exception:  # whatever its class does; of an integer of 5000 digits Python's own
+        text = f"<{type(value).__name__}>"
+    return cut(" ".join(text.split()), limit + 40)
 
 
 class ArgumentError(ValueError):

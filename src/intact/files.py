@@ -31,6 +31,7 @@ IMAGES = (
 HINT_BYTES = 80
 """Of the output's name in that of the temporary file. Names end at 255 bytes, some at 143."""
 _PARTIAL = re.compile(r"\..*\.[0-9a-f]{16}\.intact-partial", re.DOTALL)
+_ORIGIN = "user.intact.origin"
 _OURS: set[Path] = set()
 """Temporary files that this process may have now."""
 _CLEANED: set[str] = set()
@@ -40,7 +41,9 @@ if hasattr(os, "register_at_fork"):  # a child must not remove what its parent i
     os.register_at_fork(after_in_child=_OURS.clear)
 
 
-def replace(path: str | Path, data: bytes, *, modified_ns: int | None = None) -> None:
+def replace(
+    path: str | Path, data: bytes, *, modified_ns: int | None = None, origin: str = ""
+) -> None:
     """Write a file whole or not at all.
 
     Args:
@@ -48,6 +51,7 @@ def replace(path: str | Path, data: bytes, *, modified_ns: int | None = None) ->
             the system lets us).
         data: the content.
         modified_ns: its time of last change, in nanoseconds since 1970; now if not given.
+        origin: what it was made from; see `origin_of`.
 
     Raises:
         OSError: it cannot be written; nothing was changed.
@@ -66,8 +70,7 @@ def replace(path: str | Path, data: bytes, *, modified_ns: int | None = None) ->
             file.flush()
             if before is not None:
                 _give(partial, before)
-            if modified_ns is not None:
-                os.utime(partial, ns=(modified_ns, modified_ns))
+            mark(partial, modified_ns, origin)
             os.fsync(file.fileno())
             if fcntl is not None:
                 partial.replace(target)  # while it is locked: nobody may take it for left over
@@ -111,6 +114,27 @@ def _give(partial: Path, before: os.stat_result) -> None:
         with contextlib.suppress(OSError):
             os.chown(partial, before.st_uid, before.st_gid)
     partial.chmod(stat.S_IMODE(before.st_mode))
+
+
+def mark(path: str | Path, modified_ns: int | None, origin: str) -> None:
+    """Give a file a time of last change and the name of its origin; None and "" change nothing."""
+    if origin and hasattr(os, "setxattr"):
+        with contextlib.suppress(OSError):
+            os.setxattr(path, _ORIGIN, origin.encode())
+    if modified_ns is not None:
+        with contextlib.suppress(OSError):
+            os.utime(path, ns=(modified_ns, modified_ns))
+
+
+def origin_of(path: str | Path) -> str:
+    """What a file was made from, as its writer said in an extended attribute, or "".
+
+    Not every system and file system has them, and not every copy keeps them.
+    """
+    if hasattr(os, "getxattr"):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return os.getxattr(path, _ORIGIN).decode()
+    return ""
 
 
 def _remove(partial: Path) -> None:

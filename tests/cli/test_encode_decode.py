@@ -10,6 +10,7 @@ from PIL import Image
 
 import intact as package
 from intact.cli.errors import Code
+from intact.codec.exif import orientation
 from intact.codec.image import Encoder
 from tiny_model import DEEP, bmp_565, picture, tiny_model
 
@@ -146,7 +147,9 @@ def test_strip_metadata(intact, photo, tiny_path, tmp_path):
     out = tmp_path / "bare.intact"
     assert intact("encode", photo, "--model", tiny_path, "--strip-metadata", "-o", out).code == 0
     decoded = package.decode(out.read_bytes(), model=str(tiny_path))
-    assert (decoded.exif, decoded.icc_profile, decoded.xmp) == (b"", b"", b"")
+    # What the look depends on stays: that the picture is turned, and what its colors are.
+    assert (orientation(decoded.exif), len(decoded.exif)) == (6, 26)
+    assert (decoded.icc_profile, decoded.xmp) == (b"profile", b"")
 
 
 def test_targets_are_met_by_the_best_level(intact, tiny, tiny_path, tmp_path):
@@ -372,6 +375,11 @@ def test_circular_outputs_are_refused(intact, photo, tiny_path, tmp_path):
     mine = photo.with_suffix(".intact")  # an image of that name, and input of the same command
     mine.write_bytes(photo.read_bytes())
     done = intact("encode", photo, mine, "--model", tiny_path, "--force")
+    # Both would be photo.intact, so both keep their whole names, and no input is written over.
+    assert (done.code, mine.read_bytes()) == (Code.OK, photo.read_bytes())
+    assert (tmp_path / "photo.png.intact").exists()
+    assert (tmp_path / "photo.intact.intact").exists()
+    done = intact("encode", mine, "--model", tiny_path, "--force")
     assert (done.code, mine.read_bytes()) == (Code.USAGE, photo.read_bytes())
 
 

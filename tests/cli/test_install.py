@@ -2,6 +2,7 @@
 
 import pytest
 
+from intact import models
 from intact.cli.errors import Code
 from intact.codec import store
 from tiny_model import tiny_model
@@ -74,6 +75,6 @@ def test_the_name_of_a_model_that_ships_is_taken(intact, home, bird, tmp_path):
 
 
 def test_a_user_without_a_home_has_no_folder_to_install_to(intact, bird, monkeypatch):
-    monkeypatch.setattr(store, "search_path", lambda: [store.models.FOLDER])
+    monkeypatch.setattr(store, "search_path", lambda: [models.FOLDER])
     done = intact("models", "install", bird)
     assert (done.code, "no folder for models" in done.err) == (Code.USAGE, True)

@@ -2,13 +2,16 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import intact as package
 from intact.cli.errors import Code
-from intact.cli.existing import same_time
+from intact.cli.existing import Output
+from intact.codec.image import Encoder
 from tiny_model import picture
 
 
@@ -43,12 +46,32 @@ def again(encode, archive, tmp_path):
     return run
 
 
-def test_what_is_done_is_left_out_without_reading_its_source(again, archive, tmp_path):
+def encoding_is(monkeypatch, allowed):
+    """Let encoding fail the test where it is not allowed."""
+    true = Encoder.encode
+
+    def encode(self, level):
+        assert allowed, "was encoded again"
+        return true(self, level)
+
+    monkeypatch.setattr(Encoder, "encode", encode)
+
+
+@pytest.fixture(params=[True, False], ids=["attributes", "times"])
+def attributes(request, monkeypatch):
+    """With extended attributes and on a file system without them."""
+    if not request.param:
+        for name in ("getxattr", "setxattr"):
+            monkeypatch.delattr(os, name, raising=False)
+    return request.param
+
+
+def test_what_is_done_is_left_out_without_encoding_it(
+    attributes, again, archive, tmp_path, monkeypatch
+):
     source = tmp_path / "pictures" / "a.png"
     assert archive.stat().st_mtime_ns == source.stat().st_mtime_ns
-    times = source.stat().st_atime_ns, source.stat().st_mtime_ns
-    source.write_bytes(b"no picture any more")
-    os.utime(source, ns=times)
+    encoding_is(monkeypatch, allowed=False)
     done, kept = again("--json")
     assert (done.code, kept) == (0, True)
     assert done.json["files"] == [{"input": str(source), "output": str(archive), "left_out": True}]
@@ -71,11 +94,13 @@ def test_what_is_not_whole_is_made_again(again, archive, damage):
     assert "made again" in done.err
 
 
-@pytest.mark.parametrize("seconds", [-3600, 3600])
-def test_an_edited_source_is_said_and_nothing_is_replaced(again, archive, tmp_path, seconds):
+@pytest.mark.parametrize("nanoseconds", [-3600 * 10**9, 3600 * 10**9, 1])
+def test_an_edited_source_is_said_and_nothing_is_replaced(
+    attributes, again, archive, tmp_path, nanoseconds
+):
     """Newer, or older: moved over the other."""
     source = save(tmp_path / "pictures" / "a.png", seed=1)
-    moment = archive.stat().st_mtime_ns + seconds * 10**9
+    moment = archive.stat().st_mtime_ns + nanoseconds
     os.utime(source, ns=(moment, moment))
     done, kept = again()
     assert (done.code, kept) == (Code.USAGE, True)
@@ -86,13 +111,47 @@ def test_an_edited_source_is_said_and_nothing_is_replaced(again, archive, tmp_pa
     assert (done.code, kept) == (0, True)
 
 
-def test_a_copy_that_lost_its_times_is_compared_and_gets_them_back(again, archive, tmp_path):
+def test_a_copy_that_lost_its_times_is_compared_and_gets_them_back(
+    attributes, again, archive, tmp_path
+):
     source = tmp_path / "pictures" / "a.png"
     for path in (archive, source):
         os.utime(path)
         done, kept = again()
         assert (done.code, kept) == (0, True)
         assert archive.stat().st_mtime_ns == source.stat().st_mtime_ns
+
+
+def test_equal_times_that_are_round_are_no_proof(attributes, encode, archive, tmp_path):
+    """As builds and archives make them: every file has the same."""
+    paths = save(tmp_path / "pictures" / "a.png"), save(tmp_path / "other" / "a.png", seed=1)
+    for path in paths:
+        os.utime(path, ns=(10**18, 10**18))
+    assert encode(paths[0].parent, "-o", archive.parent, "--force").code == 0
+    assert archive.stat().st_mtime_ns == 10**18
+    before = archive.read_bytes()
+    done = encode(paths[1].parent, "-o", archive.parent, "--skip-existing")
+    assert (done.code, archive.read_bytes()) == (Code.USAGE, before)
+    done = encode(paths[0].parent, "-o", archive.parent, "--skip-existing")
+    assert (done.code, "nothing to do" in done.err) == (0, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no extended attributes")
+def test_an_edit_that_keeps_the_time_is_noticed_by_the_hash(again, archive, tmp_path):
+    source = tmp_path / "pictures" / "a.png"
+    times = source.stat()
+    save(source, seed=1)
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    done, kept = again()
+    assert (done.code, kept) == (Code.USAGE, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no extended attributes")
+def test_a_hash_spares_encoding_where_the_times_were_lost(again, archive, monkeypatch):
+    os.utime(archive)
+    encoding_is(monkeypatch, allowed=False)
+    done, kept = again()
+    assert (done.code, kept) == (0, True)
 
 
 def test_another_source_of_the_same_name_is_said(encode, archive, tmp_path):
@@ -134,7 +193,9 @@ def test_a_named_output_has_its_own_time_and_is_compared(encode, archive, tmp_pa
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "npy"])
-def test_decoding_leaves_out_what_is_done_only(intact, archive, tiny_path, tmp_path, suffix):
+def test_decoding_leaves_out_what_is_done_only(
+    attributes, intact, archive, tiny_path, tmp_path, suffix
+):
     out = tmp_path / "out" / f"a.{suffix}"
     options = ("--model", tiny_path, "-o", out.parent, "--format", suffix, "--skip-existing")
 
@@ -165,35 +226,55 @@ def test_decoding_leaves_out_what_is_done_only(intact, archive, tiny_path, tmp_p
     assert decode() == (Code.USAGE, True)
 
 
-@pytest.mark.parametrize(
-    ("step", "granular"), [(1, "ns"), (100, "100 ns"), (10**7, "10 ms"), (2 * 10**9, "2 s")]
-)
-def test_times_are_compared_as_far_as_a_file_system_keeps_them(tmp_path, step, granular):
+def test_a_region_is_not_taken_for_the_whole_or_for_another(
+    attributes, intact, archive, tiny_path, tmp_path
+):
+    options = ("--model", tiny_path, "-o", tmp_path / "out", "--skip-existing")
+    assert intact("decode", archive.parent, *options, "--region", "0,0,5,5").code == 0
+    assert intact("decode", archive.parent, *options, "--region", "0,0,5,5").code == 0
+    done = intact("decode", archive.parent, *options, "--region", "1,1,5,5")
+    assert (done.code, "not made from this" in done.err) == (Code.USAGE, True)
+
+
+@pytest.mark.parametrize("later", [0, 1, -1, 10**9])
+@pytest.mark.parametrize("moment", [1_700_000_001_987_654_321, 1_700_000_001_980_000_000])
+def test_only_the_very_same_time_that_is_not_round_tells(tmp_path, moment, later):
     source, target = tmp_path / "a", tmp_path / "b"
-    moment = 1_700_000_001_987_654_321
-    for path, time in ((source, moment), (target, moment // step * step)):
-        path.touch()
+    for path, time in ((source, moment), (target, moment + later)):
+        path.write_bytes(b"x")
         os.utime(path, ns=(time, time))
-    assert same_time(str(source), str(target)), granular
-    os.utime(target, ns=(moment - 5, moment - 5))
-    assert not same_time(str(source), str(target))
-    assert not same_time(str(source), str(tmp_path / "nowhere"))
+    output = Output(str(source), str(target), named=False)
+    assert not output.is_done_by_time()  # nobody has looked at it
+    output.look(lambda _: True, force=False)
+    assert output.is_done_by_time() == (later == 0 and moment % 10**7 != 0)
+    source.unlink()
+    assert not output.is_done_by_time()
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no extended attributes")
+def test_a_hash_does_not_tell_once_the_output_was_written_over(again, archive, tmp_path, tiny_path):
+    """In place, so that its attributes stay."""
+    other = tmp_path / "other" / "b.png"
+    save(other, seed=1)
+    times = archive.stat()
+    archive.write_bytes(package.encode(Image.open(other), model=str(tiny_path)))
+    os.utime(archive, ns=(times.st_atime_ns, times.st_mtime_ns))
+    done, kept = again()
+    assert (done.code, kept) == (Code.USAGE, True)
 
 
 def test_a_source_that_changes_while_it_is_read_is_not_taken_for_done(
     encode, tmp_path, monkeypatch
 ):
-    from intact.cli import encode as verb
-
-    source, true = save(tmp_path / "pictures" / "a.png"), verb.read
+    source = save(tmp_path / "pictures" / "a.png")
 
     def read(name):
-        data = true(name)
+        data = Path(name).read_bytes()
         save(source, seed=7)
         os.utime(source, ns=(10**18, 10**18))
         return data
 
-    monkeypatch.setattr(verb, "read", read)
+    monkeypatch.setattr("intact.cli.encode.read", read)
     assert encode(source).code == 0
     monkeypatch.undo()
     assert encode(source, "--skip-existing").code == Code.USAGE

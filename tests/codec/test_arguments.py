@@ -1,6 +1,7 @@
 """A wrong argument is named, with what it was and what is legal, before anything is done."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +41,7 @@ def test_threads_out_of_range_are_refused_at_once(tiny, data, threads):
         ("quality", float("nan"), ArgumentError),
         ("quality", 100.001, ArgumentError),
         ("quality", -1, ArgumentError),
+        ("quality", 10**400, ArgumentError),
         ("threads", "2", TypeError),
         ("threads", 1.5, TypeError),
         ("threads", None, TypeError),
@@ -108,15 +110,33 @@ def test_decode_wants_bytes(wrong):
 
 
 def test_what_is_legal_in_another_dress_is_taken(tiny, tiny_path, data):
-    kinds = [np.float32(50), np.int64(50), 50, 50.0]
-    assert len({encode(PIXELS, model=tiny, quality=kind) for kind in kinds}) == 1
-    assert encode(PIXELS, model=tiny_path, threads=np.int8(2)) == encode(PIXELS, model=tiny)
-    assert encode(PIXELS.tolist() and PIXELS, model=tiny, check=np.True_)
-    for region in ([1, 2, 3, 4], np.array([1, 2, 3, 4]), (np.int8(1), 2, 3, 4)):
-        assert decode(data, model=tiny, region=region).pixels.shape == (4, 3, 3)
-    for dressed in (bytearray(data), memoryview(data), np.frombuffer(data, np.uint8)):
-        assert decode(dressed, model=tiny, max_pixels=1e6).mode == "RGB"
-    assert encode(PIXELS, model=tiny, metadata={"xmp": bytearray(b"<x/>"), "exif": None})
+    usual = encode(PIXELS, model=tiny)
+    dresses: list[dict[str, Any]] = [
+        *({"quality": kind} for kind in (np.float32(50), np.int64(50), 50, 50.0)),
+        {"model": tiny_path},
+        {"threads": np.int8(2)},
+        {"check": np.True_},
+        {"metadata": {"exif": None, "xmp": bytearray()}},
+    ]
+    for dress in dresses:
+        assert encode(PIXELS, **{"model": tiny, **dress}) == usual
+    pixels = decode(data, model=tiny).pixels
+    regions: list[Any] = [[1, 2, 3, 4], np.array([1, 2, 3, 4]), (np.int8(1), 2, 3, 4)]
+    for region in regions:
+        np.testing.assert_array_equal(
+            decode(data, model=tiny, region=region).pixels, pixels[2:6, 1:4]
+        )
+    contents: list[Any] = [bytearray(data), memoryview(data), np.frombuffer(data, np.uint8)]
+    most: Any = 1e6
+    for content in contents:
+        np.testing.assert_array_equal(decode(content, model=tiny, max_pixels=most).pixels, pixels)
+
+
+def test_a_number_that_python_will_not_print_is_refused_like_others(tiny):
+    for name in ("quality", "threads"):
+        for value in (10**9999, -(10**9999)):
+            with pytest.raises(ArgumentError, match=f"{name} is <int>, must be"):
+                encode(PIXELS, **{"model": tiny, name: value})
 
 
 def masked():
@@ -185,7 +205,10 @@ def test_the_plugin_names_what_is_wrong(tiny_path, tmp_path, options, error, mes
 
 def test_save_all_of_one_image_saves_it(tiny_path, tmp_path):
     image = Image.fromarray(PIXELS)
-    for name, options in (("a", {}), ("b", {"save_all": True}), ("c", {"save_all": False})):
+    dresses: list[tuple[str, dict[str, Any]]] = [
+        ("a", {}), ("b", {"save_all": True}), ("c", {"save_all": False}),
+    ]  # fmt: skip
+    for name, options in dresses:
         image.save(tmp_path / f"{name}.intact", model=str(tiny_path), **options)
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
 

@@ -20,7 +20,7 @@ from intact.intnet.program import Conv, Program, Requantize, Value
 from tiny_model import picture, tiny_model
 
 # FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO of fenv.h.
-MODES = {
+MODES: tuple[int, ...] = {
     "x86_64": (0x800, 0x400, 0xC00),
     "aarch64": (0x400000, 0x800000, 0xC00000),
 }.get(platform.machine(), ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from intact.cli import existing, lines
-from intact.cli.errors import UsageError
-from intact.cli.io import STDIO, SUFFIX, Rules, modified_ns, outputs, read, write
+from intact.cli.errors import UsageError, complain
+from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read
 from intact.cli.options import (
     Backend,
     BackendName,
@@ -24,23 +23,12 @@ from intact.cli.options import (
     each,
 )
 from intact.cli.progress import Stages
+from intact.cli.save import FORMATS, pack
 from intact.cli.streams import is_stream
 
 if TYPE_CHECKING:
     from intact.cli.progress import Bar
-    from intact.codec.image import Decoded
 
-FORMATS = {
-    "png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP", "tif": "TIFF", "tiff": "TIFF",
-    "ppm": "PPM", "pgm": "PPM", "pnm": "PPM", "bmp": "BMP", "npy": "NPY",
-}  # fmt: skip
-ALPHA = {"PNG", "WEBP", "TIFF", "NPY"}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"lossless": True, "exact": True},  # exact: colors under transparent pixels stay
-    "TIFF": {"compression": "tiff_deflate"},
-}
-TIFF_XMP = 700
 BEGINS = {"hyper synthesis": 0.0, "prior a": 0.02, "prior b": 0.27, "synthesis": 0.54}
 """Share of a decode that is done when a stage begins (6 megapixels, native)."""
 
@@ -90,21 +78,24 @@ def decode(
 
         start = time.perf_counter()
         bar.note(source)
-        # What nobody named gets its input's time: see `intact.cli.existing`.
-        modified = None if STDIO in (source, name) or name == output else modified_ns(source)
-        old = None
+        place = existing.Output(source, name, named=name == output, options=region or "")
         if skip_existing:
-            old = existing.whole(name, existing.is_sound_image, force=force)
-        if old is not None and existing.same_time(source, name):
+            place.look(existing.is_sound_image, force=force)
+        if place.is_done_by_time():
+            return None
+        content = read(source)
+        if place.is_done_by_hash(content):
             return None
         decoded = codec.decode(
-            read(source), region=box, model=model, backend=backend.value, threads=threads,
+            content, region=box, model=model, backend=backend.value, threads=threads,
             progress=Stages(bar, source, BEGINS),
         )  # fmt: skip
-        data = pack(decoded, FORMATS[kinds[name].lower().lstrip(".")])
-        if old is not None and existing.is_same(name, old, data, modified, force=force):
+        packed = pack(decoded, FORMATS[kinds[name].lower().lstrip(".")])
+        if place.is_done_by_bytes(packed.data):
             return None
-        write(name, data, modified_ns=modified)
+        place.write(packed.data)
+        if packed.notes and not quiet:
+            complain("; ".join(packed.notes), source)
         seconds = time.perf_counter() - start
         height, width = decoded.pixels.shape[:2]
         result = {
@@ -136,68 +127,3 @@ def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
     except ValueError:
         raise UsageError(f"region {text!r}: write x,y,width,height in pixels") from None
     return x, y, w, h
-
-
-def pack(decoded: Decoded, kind: str) -> bytes:
-    """A decoded image in a common format, with the metadata that the format can hold.
-
-    Raises:
-        UnsupportedError: the format holds no alpha, or not so much metadata.
-    """
-    import numpy as np
-
-    from intact.errors import UnsupportedError
-
-    if decoded.mode.endswith("A") and kind not in ALPHA:
-        raise UnsupportedError(f"{kind} holds no alpha; decode to png, webp or tiff")
-    stream = io.BytesIO()
-    if kind == "NPY":
-        np.save(stream, decoded.pixels, allow_pickle=False)
-        return stream.getvalue()
-    from PIL import Image
-
-    image = Image.fromarray(decoded.pixels)
-    try:
-        image.save(stream, kind, **SETTINGS.get(kind, {}), **_metadata(decoded, kind))
-    except (ValueError, OSError) as error:
-        raise UnsupportedError(f"cannot be written as {kind}: {error}") from error
-    return stream.getvalue()
-
-
-def _metadata(decoded: Decoded, kind: str) -> dict[str, Any]:
-    """Arguments for Pillow's ``save``."""
-    from PIL import PngImagePlugin, TiffImagePlugin
-
-    if kind in ("PPM", "BMP"):
-        return {}
-    options: dict[str, Any] = {}
-    if decoded.icc_profile:
-        options["icc_profile"] = decoded.icc_profile
-    if decoded.exif and kind != "TIFF":
-        options["exif"] = b"Exif\0\0" + decoded.exif  # JPEG needs the prefix, the others drop it
-    if decoded.xmp and kind == "PNG":
-        info = PngImagePlugin.PngInfo()
-        info.add_itxt("XML:com.adobe.xmp", decoded.xmp.decode("utf-8", "replace"))
-        options["pnginfo"] = info
-    elif decoded.xmp and kind in ("JPEG", "WEBP"):
-        options["xmp"] = decoded.xmp
-    elif kind == "TIFF":
-        options["tiffinfo"] = _tiff_tags(decoded, TiffImagePlugin.ImageFileDirectory_v2())
-    return options
-
-
-def _tiff_tags(decoded: Decoded, tags: Any) -> Any:
-    from PIL import Image
-
-    if decoded.exif:
-        exif = Image.Exif()
-        exif.load(decoded.exif)
-        for key, value in exif.items():
-            tags[key] = value
-        for pointer in (0x8769, 0x8825):  # the Exif and GPS directories
-            if pointer in exif:
-                tags[pointer] = exif.get_ifd(pointer)
-    if decoded.xmp:
-        tags.tagtype[TIFF_XMP] = 1  # bytes
-        tags[TIFF_XMP] = decoded.xmp
-    return tags

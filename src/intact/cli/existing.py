@@ -1,87 +1,123 @@
 """``--skip-existing``: an output is left out only if it is whole and was made from this input.
 
-Outputs whose names follow from their inputs get their inputs' time of last change, so that equal
-times say where one came from. Where times differ (a copy lost them, the input was changed, it is
-another input) the output is made again and compared: both are exact, so equal bytes are proof.
+Each output keeps a hash of its input (and of itself) in an extended attribute, where there are
+such. Where that was lost, the time tells: outputs whose names follow from their inputs get their
+inputs' time of last change, and the same time, to the last digit, is not that of another file. But
+many times are round (from archives, cameras, builds): then the output is made again and compared.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from intact import files
 from intact.cli import streams
 from intact.cli.errors import UsageError, complain
+from intact.cli.io import STDIO, modified_ns, write
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "PPM", "BMP")
-"""Of decoded images; no other reader of Pillow's is let near a file."""
-COARSE_NS = (100, 1000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000)
-"""Steps in which file systems count time: NTFS, others, exFAT, ext3 and HFS+, FAT."""
-
-
-def whole(target: str, is_sound: Callable[[bytes], bool], *, force: bool) -> bytes | None:
-    """The content of an output that is there and whole.
-
-    Args:
-        target: the output.
-        is_sound: whether a content is whole; raises `UsageError` where it is not ours to replace.
-        force: replace it all the same.
-
-    Returns:
-        None where the output must be made: it is not there, it is empty, or damaged.
-
-    Raises:
-        UsageError: something else is in the way.
-    """
-    if streams.is_stream(target) or not os.path.lexists(target):
-        return None
-    if not os.path.isfile(target):
-        raise UsageError(f"{target} is in the way and no file")
-    data = Path(target).read_bytes()
-    try:
-        if data and is_sound(data):
-            return data
-    except UsageError as error:
-        if not force:
-            raise UsageError(f"{target} {error}; --force replaces") from error
-    complain(f"{target} is {'not whole' if data else 'empty'}: made again")
-    return None
+ROUND_NS = 10_000_000
+"""Times that are multiples of this are round: exFAT counts in such steps, others in larger ones."""
 
 
-def same_time(source: str, target: str) -> bool:
-    """Whether an output has its input's time of last change, as far as its file system can tell."""
-    with contextlib.suppress(OSError):
-        wanted, found = os.stat(source).st_mtime_ns, os.stat(target).st_mtime_ns
-        return found == wanted or any(
-            found % step == 0 and abs(found - wanted) < step for step in COARSE_NS
-        )
-    return False
-
-
-def is_same(target: str, old: bytes, new: bytes, modified_ns: int | None, *, force: bool) -> bool:
-    """Whether making an output again gives what is there.
+class Output:
+    """What lies in an output's place, and what tells where it comes from.
 
     Args:
+        source: the input.
         target: the output.
-        old: its content.
-        new: what it would be now.
-        modified_ns: its input's time of last change, which it then gets: next time the times tell.
-        force: where it is something else, it is replaced.
+        named: somebody chose the output's name: it does not get its input's time.
+        options: what makes another output of the same input, in words.
 
-    Raises:
-        UsageError: it is something else, and is not to be replaced.
+    Attributes:
+        old: the content of a whole output that may be left out, or None: it must be made.
     """
-    if old != new:
-        if not force:
-            raise UsageError(f"{target} is not made from this as it is now; --force replaces")
-        return False
-    if modified_ns is not None:
+
+    def __init__(self, source: str, target: str, *, named: bool, options: str = "") -> None:
+        self.source, self.target, self.options = source, target, options
+        # Taken before the input is read: it may change meanwhile.
+        self.modified_ns = None if named or source == STDIO else modified_ns(source)
+        self.old: bytes | None = None
+        self._force = False
+        self._input = b""
+
+    def look(self, is_sound: Callable[[bytes], bool], *, force: bool) -> None:
+        """Look at what is there.
+
+        Args:
+            is_sound: whether a content is whole; raises `UsageError` where it is not ours.
+            force: replace what was not made from this input.
+
+        Raises:
+            UsageError: something that is not ours to replace is in the way.
+        """
+        self._force = force
+        if streams.is_stream(self.target) or not os.path.lexists(self.target):
+            return
+        if not os.path.isfile(self.target):
+            raise UsageError(f"{self.target} is in the way and no file")
+        data = Path(self.target).read_bytes()
+        try:
+            if data and is_sound(data):
+                self.old = data
+                return
+        except UsageError as error:
+            if not force:
+                raise UsageError(f"{self.target} {error}; --force replaces") from error
+        complain(f"{self.target} is {'not whole' if data else 'empty'}: made again")
+
+    def is_done_by_time(self) -> bool:
+        """Whether it has its input's time, and no other file is likely to.
+
+        Asked where it does not say what it was made from, and no option made it another.
+        """
+        if self.old is None or self.options or files.origin_of(self.target):
+            return False
         with contextlib.suppress(OSError):
-            os.utime(target, ns=(modified_ns, modified_ns))
-    return True
+            wanted, found = (os.stat(p).st_mtime_ns for p in (self.source, self.target))
+            return found == wanted and wanted % ROUND_NS != 0
+        return False
+
+    def is_done_by_hash(self, content: bytes) -> bool:
+        """Whether it says that it was made from this input, and is still what was made then.
+
+        Args:
+            content: of the input.
+        """
+        self._input = hashlib.sha256(content).digest()
+        if self.old is None or files.origin_of(self.target) != self._origin(self.old):
+            return False
+        files.mark(self.target, self.modified_ns, "")
+        return True
+
+    def is_done_by_bytes(self, new: bytes) -> bool:
+        """Whether making it again gives what is there; then time and hash will tell next time.
+
+        Raises:
+            UsageError: it gives something else, and what is there is not to be replaced.
+        """
+        if new == self.old:
+            files.mark(self.target, self.modified_ns, self._origin(new))
+            return True
+        if self.old is not None and not self._force:
+            raise UsageError(f"{self.target} is not made from this as it is now; --force replaces")
+        return False
+
+    def write(self, data: bytes) -> None:
+        """Write it, with what tells where it comes from.
+
+        Raises:
+            OSError: with its name; nothing was changed.
+        """
+        write(self.target, data, modified_ns=self.modified_ns, origin=self._origin(data))
+
+    def _origin(self, data: bytes) -> str:
+        parts = self._input, self.options.encode(), hashlib.sha256(data).digest()
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def is_sound_file(data: bytes) -> bool:
@@ -113,7 +149,8 @@ def is_sound_image(data: bytes) -> bool:
     import warnings
 
     import numpy as np
-    from PIL import Image
+
+    from intact.images import open_listed, use_our_limits
 
     try:
         if data.startswith(b"\x93NUMPY"):
@@ -121,8 +158,8 @@ def is_sound_image(data: bytes) -> bool:
             return True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            Image.MAX_IMAGE_PIXELS = None
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            use_our_limits()
+            with open_listed(io.BytesIO(data)) as image:
                 image.load()
     except Exception as error:  # Pillow's decoders raise nearly anything
         reason = " ".join(str(error).split()) or type(error).__name__

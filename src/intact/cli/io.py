@@ -32,7 +32,7 @@ def read(name: str) -> bytes:
     return Path(name).read_bytes()
 
 
-def write(name: str, data: bytes, *, modified_ns: int | None = None) -> None:
+def write(name: str, data: bytes, *, modified_ns: int | None = None, origin: str = "") -> None:
     """Write a file whole or not at all, or to stdout for ``-``.
 
     Args:
@@ -40,6 +40,7 @@ def write(name: str, data: bytes, *, modified_ns: int | None = None) -> None:
             it stands.
         data: the content.
         modified_ns: the output's time of last change; now if not given.
+        origin: what it was made from (`intact.files.origin_of`).
 
     Raises:
         OSError: with the file's name; nothing was changed.
@@ -54,7 +55,7 @@ def write(name: str, data: bytes, *, modified_ns: int | None = None) -> None:
             with open(name, "wb") as file:
                 file.write(data)
         else:
-            files.replace(name, data, modified_ns=modified_ns)
+            files.replace(name, data, modified_ns=modified_ns, origin=origin)
     except OSError as error:
         raise OSError(error.errno, error.strerror, name) from error
 
@@ -195,7 +196,7 @@ def _named(
         # one file; beside inputs they are not.
         return name if folder is None else unicodedata.normalize("NFC", name).casefold()
 
-    clashing = True
+    clashing, count = [0], Counter[str]()
     while clashing:
         count = Counter(map(key, names))
         clashing = [i for i, n in enumerate(names) if count[key(n)] > 1 and n != whole[i]]
@@ -226,9 +227,7 @@ def _refuse_existing(pairs: Sequence[tuple[str, str]], rules: Rules) -> None:
     there = [target for _, target in pairs if os.path.lexists(target)]
     if there:
         others = f" (and {len(there) - 1} other outputs)" if there[1:] else ""
-        raise UsageError(
-            f"{there[0]} exists{others}; -o names another, --force replaces, --skip-existing keeps"
-        )
+        raise UsageError(f"{there[0]} exists{others}; give -o, --force or --skip-existing")
 
 
 def _same(left: str, right: str) -> bool:

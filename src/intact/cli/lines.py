@@ -10,7 +10,7 @@ import textwrap
 from typing import Any, TextIO
 
 from intact.cli import streams
-from intact.errors import cut
+from intact.errors import cut as cut
 
 WIDTH = 80
 """Columns where the terminal does not say how many it has, and of messages at most."""

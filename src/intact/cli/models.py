@@ -100,8 +100,8 @@ def _text(facts: dict[str, Any]) -> str:
         f"{facts['name']}{title}  {facts['id']}",
         f"  {facts['path']}  {facts['bytes']:,} bytes",
         f"  {facts['levels']} levels, {facts['parameters']:,} parameters, decoder "
-        f"{facts['decoder_macs_per_pixel'] / 1000:.1f} kMAC per pixel, "
-        f"{facts['room_bits']} bits of room in 32-bit sums",
+        f"{facts['decoder_macs_per_pixel'] / 1000:.1f} kMAC per pixel",
+        f"  {facts['room_bits']} bits of room in 32-bit sums",
         *(f"  {lines.cut(key)}: {lines.cut(value)}" for key, value in facts["info"].items()),
     ]
     return "\n".join(map(printable, text))

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from intact.container.chunks import is_code_points
 from intact.container.limits import MAX_METADATA_BYTES, MAX_THREADS
 from intact.errors import ArgumentError, quoted
 
-METADATA: Final = ("exif", "icc_profile", "xmp")
+METADATA: Final = ("exif", "icc_profile", "xmp", "cicp")
 
 
 def _wrong_kind(name: str, value: object, legal: str) -> TypeError:
@@ -35,9 +36,13 @@ def number(name: str, value: Any, low: float, high: float) -> float:
     legal = f"a number in {low:g}..{high:g}" if high < math.inf else f"a number >= {low:g}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise _wrong_kind(name, value, legal)
-    if not low <= value <= high:
+    try:
+        found = float(value)
+    except OverflowError:  # of a long integer
+        found = math.inf if int(value) > 0 else -math.inf  # pyright: ignore[reportArgumentType]
+    if not low <= found <= high:
         raise ArgumentError(f"{name} is {quoted(value)}, must be {legal}")
-    return float(value)
+    return found
 
 
 def integer(name: str, value: Any, low: int, high: int) -> int:
@@ -124,6 +129,11 @@ def metadata(value: Any) -> dict[str, bytes]:
             raise ArgumentError(
                 f"metadata[{key!r}] has {len(found[key])} bytes, at most {MAX_METADATA_BYTES}"
             )
+        if key == "cicp" and found[key] and not is_code_points(found[key]):
+            raise ArgumentError(
+                f"metadata['cicp'] is {quoted(list(found[key]))}, must be four bytes: primaries, "
+                "transfer, 0, and 0 or 1"
+            )
     return found
 
 
@@ -154,7 +164,9 @@ def content(value: Any) -> bytes:
         TypeError: it is the name of a file, or no bytes.
     """
     if isinstance(value, str | os.PathLike):
-        raise TypeError(f"data is the name {quoted(os.fspath(value))}, must be a file's content")
+        raise TypeError(
+            f"data is the name {quoted(os.fspath(value))}, must be the content of a file"
+        )
     if isinstance(value, bytes):
         return value
     try:

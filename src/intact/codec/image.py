@@ -21,7 +21,7 @@ import numpy as np
 
 from intact.bits.fast import Backend
 from intact.bottleneck.grid import Layout, Window
-from intact.codec import arguments, pixels as px
+from intact.codec import alpha, arguments, foreign, pixels as px
 from intact.codec.coding import decode_colors, encode_colors
 from intact.codec.model import Model
 from intact.codec.networks import Networks
@@ -50,7 +50,12 @@ DEFAULT_QUALITY = 50.0
 REFERENCE_PIXELS = 1 << 20
 """Larger images are not decoded by the reference where no second backend disagrees with the first:
 it takes fifty times as long, and eight bytes for each integer."""
-_CHUNKS = {"exif": chunks.EXIF, "icc_profile": chunks.ICC, "xmp": chunks.XMP}
+_CHUNKS = {
+    "cicp": chunks.CICP,
+    "exif": chunks.EXIF,
+    "icc_profile": chunks.ICC,
+    "xmp": chunks.XMP,
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Decoded:
         exif: a TIFF structure as found in the file, or b"".
         icc_profile: or b"".
         xmp: or b"".
+        cicp: four bytes of ITU-T H.273 that say what the colors mean, or b"": primaries, transfer,
+            matrix (0), full range. It goes before a profile.
         level: the quality level.
         model_name: of the model.
     """
@@ -89,6 +96,7 @@ class Decoded:
     exif: bytes = b""
     icc_profile: bytes = b""
     xmp: bytes = b""
+    cicp: bytes = b""
     level: int = 0
     model_name: str = ""
 
@@ -131,9 +139,10 @@ class Encoder:
     """One image, analyzed again for each level that is asked for.
 
     Args:
-        image: uint8 [h, w], [h, w, 1..4], or a Pillow image.
+        image: uint8 [h, w], [h, w, 1..4], a Pillow image, or a `Source`.
         model: the codec.
-        metadata: "exif", "icc_profile", "xmp"; what is missing is taken from the image, b"" drops.
+        metadata: "exif", "icc_profile", "xmp", "cicp"; what is missing is taken from the image, b""
+            drops.
         runtime: how to compute.
         embed_model: put the model into the file, which then needs nothing else to decode.
     """
@@ -149,13 +158,17 @@ class Encoder:
     ) -> None:
         self.embed_model = arguments.flag("embed_model", embed_model)
         given = arguments.metadata(metadata)
-        arguments.image(image)
+        if not isinstance(image, px.Source):
+            arguments.image(image)
         self.source, self.model = px.from_image(image), model
         self.height, self.width = self.source.color.shape[:2]
         if self.height * self.width > MAX_PIXELS:
             raise ArgumentError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
         self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
-        self.metadata = px.bare({**self.source.metadata, **given})
+        found = dict(self.source.metadata)
+        if "icc_profile" in given:  # whoever says what the colors mean says all of it
+            found.pop("cicp", None)
+        self.metadata = foreign.bare({**found, **given})
         for key, piece in self.metadata.items():
             if len(piece) > MAX_METADATA_BYTES:
                 raise UnsupportedError(
@@ -175,7 +188,7 @@ class Encoder:
         extra = []
         if source.alpha is not None:
             decoded = np.dstack([decoded, source.alpha])
-            extra.append(chunks.Chunk(chunks.ALPHA, px.pack_alpha(source.alpha)))
+            extra.append(chunks.Chunk(chunks.ALPHA, alpha.pack_alpha(source.alpha)))
         extra += [chunks.Chunk(_CHUNKS[k], self.metadata[k]) for k in _CHUNKS if k in self.metadata]
         if self.embed_model:
             extra.append(chunks.Chunk(chunks.MODEL, self.model.to_bytes()))
@@ -267,10 +280,12 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     """Encode an image into a file; inverse of `decode` up to the loss that ``quality`` allows.
 
     Args:
-        image: uint8 [h, w], [h, w, 1..4], or a Pillow image (whose EXIF, ICC and XMP are kept).
+        image: uint8 [h, w], [h, w, 1..4], or a Pillow image. What its colors mean is kept, and of
+            one that was opened from a file (not turned, cut or converted since) EXIF and XMP. What
+            cannot be kept of the former is logged as a warning.
         quality: 0 (smallest) .. 100 (best).
         model: a `Model`, the name of one, or a path; None takes the default.
-        metadata: overrides of "exif", "icc_profile", "xmp"; b"" drops one.
+        metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
         embed_model: put the model into the file, which then needs nothing else to decode.
         check: decode with an independent backend, too, before the file is returned; for archives.
         backend: "auto", "native", "numpy", "torch" or "reference": same bytes from each.
@@ -301,6 +316,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     level = chosen.levels.of_quality(quality)
     runtime = Runtime(backend, threads, progress)
     encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model)
+    for text in encoder.source.lost:
+        log.warning("image: %s", text)
     encoded = encoder.encode(level)
     if check:
         encoder.check(encoded)
@@ -362,6 +379,7 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         exif=found["exif"],
         icc_profile=found["icc_profile"],
         xmp=found["xmp"],
+        cicp=found["cicp"],
         level=file.header.level,
         model_name=chosen.name,
     )
@@ -467,6 +485,6 @@ def _decode_pixels(
         data = file.chunk(chunks.ALPHA)
         if data is None:
             raise CorruptDataError("the alpha plane is missing")
-        alpha = px.unpack_alpha(data, header.height, header.width)
-        pixels = np.dstack([pixels, alpha[window.slices]])
+        plane = alpha.unpack_alpha(data, header.height, header.width)
+        pixels = np.dstack([pixels, plane[window.slices]])
     return np.ascontiguousarray(pixels)

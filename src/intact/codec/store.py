@@ -20,7 +20,7 @@ from intact.errors import IntactError, ModelError, ModelNotFoundError, quoted
 log = logging.getLogger(__name__)
 
 SUFFIX = ".intactm"
-DEFAULT = "photo"
+DEFAULT = "photo-eyes"
 
 
 def search_path() -> list[Path]:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from intact.codec.pixels import refuse_deep
+from intact.codec.depth import refuse_deep
 from intact.errors import ArgumentError
+from intact.images import open_listed
 from intact.train.folders import find_images, large_images
 
 MEMORY_GB = 4.0
@@ -161,10 +161,10 @@ def size_of(path: Path, crop: int) -> Size:
 
     Raises:
         ValueError: it is too small, or not gray or RGB.
-        UnsupportedError: its samples have more than 8 bits.
-        OSError: it is no image.
+        UnsupportedError: its samples have more than 8 bits, or it is in no format that is read.
+        OSError: it is damaged, or not there.
     """
-    with Image.open(path) as image:
+    with open_listed(path) as image:
         if min(image.size) < crop:
             raise ValueError(f"{image.width}x{image.height} pixels, less than data.crop = {crop}")
         if image.mode.startswith(("I", "F", "CMYK")):
@@ -212,7 +212,7 @@ def _read(todo: tuple[Path, Box]) -> tuple[Path, np.ndarray | str]:
     path, box = todo
 
     def decode() -> np.ndarray:
-        with Image.open(path) as image:
+        with open_listed(path) as image:
             return np.asarray(image.crop(box).convert("RGB"))
 
     return path, _tried(decode)
