@@ -1,4 +1,4 @@
-"""What must never change: golden files, the shipped model's id, and what both encoders write.
+"""What must never change: golden files, the shipped models' ids, and what encoders write.
 
 A refactoring that changes a byte here changed the format.
 """
@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from intact import decode, load_model
+from intact import decode, load_model, models
 from intact.codec.image import Encoder, Runtime
-from intact.codec.store import DEFAULT
 from intact.intnet.backends import choose
 
 ROOT = Path(__file__).parents[2]
@@ -25,11 +24,23 @@ SUMS = {
 }
 """As ``sha256sum`` writes them; ``cd vectors && sha256sum -c SHA256SUMS`` checks them, too."""
 
-SHIPPED_ID = "ec891a6891a074743692deda480850fc"
-SHIPPED_FILES = {  # of a cut of demo/original.png, by level: the ends and the middle
-    0: "bb7b7804f729da874118ec4bca3c7e69a8f7a1cdcfb3e927321f73d27cb1987d",
-    31: "e9669f773e474e499a93240e438321b80ef9816f32479d45bb24870beaf7cc33",
-    63: "524d4f3da60dfea6ec7ebc6379be51525d3016693ce06dff367c6b93fae9ecf4",
+SHIPPED = {  # ids, and the files of a cut of demo/original.png at the ends and the middle level
+    "photo": (
+        "ec891a6891a074743692deda480850fc",
+        {
+            0: "bb7b7804f729da874118ec4bca3c7e69a8f7a1cdcfb3e927321f73d27cb1987d",
+            31: "e9669f773e474e499a93240e438321b80ef9816f32479d45bb24870beaf7cc33",
+            63: "524d4f3da60dfea6ec7ebc6379be51525d3016693ce06dff367c6b93fae9ecf4",
+        },
+    ),
+    "photo-eyes": (
+        "d21c312595fc06d249871ed398527f48",
+        {
+            0: "85ffe94db10695676c7680aee333f018e9f901433fc1f1791005d6b9a423f3e9",
+            31: "696644b58f3c79178766e4a5ca8dec1b3c9ca661dc278447fcc0e83dded5c26d",
+            63: "c8f4323ff655d1d228a2bb27fa7d5a1d8f213bc845782fe3b9c781efd43172d2",
+        },
+    ),
 }
 
 
@@ -71,15 +82,23 @@ def test_the_encoder_still_writes_the_golden_images(tiny, name):
     assert sha256(GENERATOR.encoded(name, tiny)) == SUMS[f"image/{name}.intact"]
 
 
-def test_the_shipped_models_id_is_stable():
-    assert load_model(DEFAULT).id.hex() == SHIPPED_ID
+def test_every_shipped_model_is_pinned():
+    """They are never removed."""
+    assert {path.stem for path in models.FOLDER.glob("*.intactm")} == set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_keeps_its_id(name):
+    assert load_model(name).id.hex() == SHIPPED[name][0]
 
 
 @pytest.mark.parametrize("backend", [n for n in choose.available() if n in ("native", "numpy")])
-def test_the_shipped_model_still_writes_the_same_files(backend):
-    encoder = Encoder(original()[100:280, 60:250], load_model(), runtime=Runtime(backend, 1))
-    found = {level: sha256(encoder.encode(level).data) for level in SHIPPED_FILES}
-    assert found == SHIPPED_FILES
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_still_writes_the_same_files(name, backend):
+    runtime = Runtime(backend, 1)
+    encoder = Encoder(original()[100:280, 60:250], load_model(name), runtime=runtime)
+    files = SHIPPED[name][1]
+    assert {level: sha256(encoder.encode(level).data) for level in files} == files
 
 
 def test_the_demos_photograph_gives_the_demos_hashes():
