@@ -36,7 +36,7 @@ from intact.codec.model import Model
 from intact.codec.networks import Networks
 from intact.freeze.run import load_codec
 from intact.intnet.backends import choose, native
-from intact.intnet.backends.native_layers import ISA_NAMES
+from intact.intnet.backends.native.pack import ISA_NAMES
 from intact.intnet.cost import cost
 from intact.intnet.program import Conv, Program
 from intact.native import library

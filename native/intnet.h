@@ -2,7 +2,7 @@
  *
  * A network runs as *segments*: short lists of operations on one resolution that pass a chunk of
  * some dozens of pixels through all of them while it is in the cache. Python plans them
- * (src/intact/intnet/backends/native.py), docs/spec/intnet.md defines every result.
+ * (src/intact/intnet/backends/native/), docs/spec/intnet.md defines every result.
  *
  * Storage of values, channels last, one pixel every `stride` bytes:
  *   8 bits   uint8, value + zero, with zero 0 (unsigned values) or 128 (signed values)
@@ -74,7 +74,7 @@ enum { INTNET_ZEROS = 4096 + 64 };
 /* How acc becomes v: in float32 where rule 1 holds and |acc / c| < 2**22, else in float64. */
 enum { INTNET_FLOAT = 0, INTNET_DOUBLE = 1 };
 
-/* One operation. Kept in step with `OpStruct` in backends/native_layers.py. Arrays with one entry
+/* One operation. Kept in step with `OpStruct` in backends/native/pack.py. Arrays with one entry
  * per output channel are padded to whole blocks of 16, 32 or 64 channels (one vector register of
  * int32 times four); those of GEMM8, GEMM16 and DEPTHWISE8 are in the order of the accumulators. */
 typedef struct {

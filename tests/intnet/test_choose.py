@@ -314,7 +314,7 @@ def test_probes_share_work_out_between_threads(
 ) -> None:
     if name not in choose.available():
         pytest.skip("not built")
-    from intact.intnet.backends import native as native_backend
+    from intact.intnet.backends.native import run as native_backend
 
     class Pool(ThreadPoolExecutor):
         def submit(self, fn, /, *arguments, **more):

@@ -15,8 +15,8 @@ from hypothesis import given, strategies as st
 from intact import native
 from intact.errors import UnsupportedError
 from intact.intnet import ops
-from intact.intnet.backends import native as backend, native_plan
-from intact.intnet.backends.native_layers import ISA_NAMES
+from intact.intnet.backends.native import lower, run as backend
+from intact.intnet.backends.native.pack import ISA_NAMES
 from intact.intnet.certificate import prove
 from intact.intnet.program import (
     Add,
@@ -62,7 +62,7 @@ def check(program, inputs, levels=(0,)):
         for isa, (chunk, threads) in itertools.product(sets(), [(None, 1), (7, 1), (5, 2)]):
             with pytest.MonkeyPatch.context() as patch:
                 if chunk is not None:  # small images in many chunks, so that threads have work
-                    patch.setattr(native_plan, "CHUNK_MOST", chunk)
+                    patch.setattr(lower, "CHUNK_MOST", chunk)
                 runner = backend.prepare(program, isa=isa)
             assert runner.isa == isa
             found = runner(inputs, level=level, threads=threads)

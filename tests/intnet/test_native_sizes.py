@@ -5,8 +5,8 @@ import pytest
 
 from intact import native
 from intact.errors import UnsupportedError
-from intact.intnet.backends import native as backend
-from intact.intnet.backends.native_layers import (
+from intact.intnet.backends.native import run as backend
+from intact.intnet.backends.native.pack import (
     IM2COL,
     SHUFFLE,
     UNSHUFFLE,

@@ -19,7 +19,8 @@ import numpy as np
 from intact import native
 from intact.errors import UnsupportedError
 from intact.intnet import ops
-from intact.intnet.backends.native_layers import (
+from intact.intnet.backends.native.lower import VECTOR, NativeSegment, lower_program
+from intact.intnet.backends.native.pack import (
     ISA_NAMES,
     ZEROS,
     OpStruct,
@@ -27,7 +28,6 @@ from intact.intnet.backends.native_layers import (
     Step,
     fill,
 )
-from intact.intnet.backends.native_plan import VECTOR, NativeSegment, native_plan
 from intact.intnet.backends.rounding import nearest
 from intact.intnet.certificate import prove
 from intact.intnet.infer import infer, sizes_of
@@ -67,12 +67,12 @@ def prepare(program: Program, *, isa: Isa = "auto") -> NativeRunner:
     if isa != "auto" and isa not in ISA_NAMES:
         raise ValueError(f"instruction set {isa!r}, legal: auto, {', '.join(ISA_NAMES)}")
     best = int(library.intact_intnet_isa())
-    level = best if isa == "auto" else ISA_NAMES.index(isa)
-    if level > best:
+    number = best if isa == "auto" else ISA_NAMES.index(isa)
+    if number > best:
         raise UnsupportedError(f"instruction set {isa}; this machine has {ISA_NAMES[best]}")
     prove(program)
     with nearest():  # reciprocals are made in NumPy
-        return NativeRunner(program, level, library)
+        return NativeRunner(program, number, library)
 
 
 def _library() -> ctypes.CDLL:
@@ -162,12 +162,12 @@ class NativeRunner:
         isa: name of the instruction set it runs with.
     """
 
-    def __init__(self, program: Program, level: int, library: ctypes.CDLL) -> None:
+    def __init__(self, program: Program, isa: int, library: ctypes.CDLL) -> None:
         self.program = program
-        self.isa = ISA_NAMES[level]
-        self._level = level
+        self.isa = ISA_NAMES[isa]
+        self._isa = isa
         self._library = library
-        self._parts = tuple(_Packed(segment) for segment in native_plan(program, level))
+        self._parts = tuple(_Packed(segment) for segment in lower_program(program, isa))
         self._zeros = _aligned(2 * ZEROS)
         self._zeros[:ZEROS], self._zeros[ZEROS:] = 0, 128
         self._slots = {
@@ -224,7 +224,7 @@ class NativeRunner:
         scratch = _aligned(part.segment.scratch_bytes)
         status = self._library.intact_intnet_run(
             structs, len(part.template), slots, *span, part.segment.chunk, scratch.ctypes.data,
-            self._zeros.ctypes.data, self._level,
+            self._zeros.ctypes.data, self._isa,
         )  # fmt: skip
         assert status == 0, f"step without a kernel for {self.isa}"
 

@@ -15,7 +15,7 @@ from typing import assert_never
 import numpy as np
 
 from intact.errors import UnsupportedError
-from intact.intnet.backends.native_layers import (
+from intact.intnet.backends.native.pack import (
     ADD,
     COPY,
     GEMM8,
@@ -371,7 +371,7 @@ def _reuses(lowered: _Lowering, segment: Segment, program: Program) -> dict[str,
     return pairs
 
 
-def native_plan(program: Program, isa: int) -> Iterator[NativeSegment]:
+def lower_program(program: Program, isa: int) -> Iterator[NativeSegment]:
     """Lower a valid program for an instruction set; the first segment copies the inputs.
 
     Raises:
