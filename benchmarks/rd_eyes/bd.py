@@ -33,7 +33,7 @@ class Comparison:
 
     Attributes:
         mean_of_pictures: mean of the BD-rates of single pictures.
-        worst, worst_picture, best: of the single pictures.
+        worst, worst_picture, best, median: of the single pictures.
         pictures: how many have one; their curves overlap.
         all_pictures: how many both codecs coded.
         of_mean_curves: BD-rate between the mean curves.
@@ -48,6 +48,7 @@ class Comparison:
     worst: float
     worst_picture: str
     best: float
+    median: float
     pictures: int
     all_pictures: int
     of_mean_curves: float
@@ -177,6 +178,7 @@ def compare(
         test, anchor, metric.key,
         float(np.mean(list(singles.values()))) if singles else math.nan,
         singles.get(worst, math.nan), worst, min(singles.values(), default=math.nan),
+        float(np.median(list(singles.values()))) if singles else math.nan,
         len(singles), len(names),
         rate_difference(curves[0], curves[1], span), ends[0], ends[1], overlap,
     )  # fmt: skip

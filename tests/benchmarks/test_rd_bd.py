@@ -43,6 +43,7 @@ def test_the_mean_of_pictures_is_not_the_mean_curve():
     assert result.of_mean_curves == pytest.approx(50)
     assert (result.worst, result.worst_picture) == (pytest.approx(100), "b")
     assert result.best == pytest.approx(-50)
+    assert result.median == pytest.approx(25)
 
 
 def test_pictures_that_only_one_codec_has_do_not_count():
