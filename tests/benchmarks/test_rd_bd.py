@@ -51,6 +51,17 @@ def test_pictures_that_only_one_codec_has_do_not_count():
     assert bd.compare(found, "new", "old", BY_KEY["psnr"]).all_pictures == 2
 
 
+def test_pictures_of_one_name_and_other_pixels_are_not_compared():
+    """As where one codec coded the whole picture and another its center."""
+    whole, center = rows("old", 1, "ab"), [replace(r, sha256="c" + r.image) for r in rows("new", 9)]
+    result = bd.compare(bd.by_codec(whole + center), "new", "old", BY_KEY["psnr"])
+    assert (result.pictures, result.all_pictures) == (0, 0)
+    assert math.isnan(result.of_mean_curves)
+    both = bd.by_codec([*whole, *rows("new", 0.5), *center])
+    result = bd.compare(both, "new", "old", BY_KEY["psnr"])
+    assert (result.mean_of_pictures, result.pictures) == (pytest.approx(-50), 2)
+
+
 def test_a_setting_that_is_beaten_does_not_count():
     good = {"1": (1.0, 30.0), "2": (2.0, 33.0), "3": (3.0, 35.0)}
     assert bd.curve({**good, "4": (2.5, 32.0)}) == list(good.values())
