@@ -23,6 +23,7 @@ extension = Extension(
     include_dirs=[NATIVE.as_posix()],
     define_macros=[("Py_LIMITED_API", "0x030B0000")],
     extra_compile_args=FLAGS,
+    libraries=[] if sys.platform == "win32" else ["m"],  # fenv.h, where there is no MXCSR
     py_limited_api=True,
     optional=True,
 )

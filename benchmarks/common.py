@@ -69,7 +69,7 @@ def random_codec() -> CodecNet:
 
 def find_model(name: str | None) -> tuple[Model, str]:
     """A model and what to call it: the one named, else the shipped one, else random weights."""
-    if name != "random" and (name or model_files()):
+    if name != "random" and (name or any(model_files())):
         model = load_model(name)
         return model, f"model {model.name} ({model.latent_channels} latents)"
     import torch

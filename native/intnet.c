@@ -7,6 +7,32 @@
 #else
 #include <cpuid.h>
 #endif
+#include <xmmintrin.h>
+#else
+#include <fenv.h>
+#endif
+
+/* The state of the floating-point unit that the proofs assume: round to nearest, no traps. The
+ * caller's may be another, since some libraries change it for good. It belongs to a thread. */
+#if INTNET_X86
+typedef unsigned int float_state;
+static void take_float_state(float_state *before)
+{
+    *before = _mm_getcsr();
+    _mm_setcsr(0x1f80); /* as a process begins */
+}
+static void give_float_state(const float_state *before) { _mm_setcsr(*before); }
+#else
+typedef fenv_t float_state;
+static void take_float_state(float_state *before)
+{
+    fegetenv(before);
+    fesetenv(FE_DFL_ENV);
+}
+static void give_float_state(const float_state *before) { fesetenv(before); }
+#endif
+
+#if INTNET_X86
 
 static void cpuid(uint32_t leaf, uint32_t *out)
 {
@@ -130,7 +156,7 @@ static void scatter(uint8_t *target, const uint8_t *source, const int32_t *order
 
 /* Depth to space. `target` is the whole external value, one pixel every target.stride bytes. */
 static void shuffle(const intnet_op *op, const intnet_span *span, const intnet_slot *target,
-                    int64_t begin, int32_t width)
+                    int64_t begin, int64_t width)
 {
     const int32_t factor = op->step, channels = op->channels_out, bytes = op->bytes_in;
     const int packed = target->stride == (int64_t)channels * bytes;
@@ -160,7 +186,7 @@ static void shuffle(const intnet_op *op, const intnet_span *span, const intnet_s
 
 /* Space to depth. `source` is the whole external value; order: place of (dy, dx, channel). */
 static void unshuffle(const intnet_op *op, const intnet_span *span, const intnet_slot *source,
-                      int64_t begin, int32_t width)
+                      int64_t begin, int64_t width)
 {
     const int32_t factor = op->step, channels = op->channels_in, bytes = op->bytes_in;
     for (int64_t i = 0; i < span->pixels; i++) {
@@ -176,7 +202,7 @@ static void unshuffle(const intnet_op *op, const intnet_span *span, const intnet
 }
 
 static void im2col(const intnet_op *op, const intnet_span *span, const intnet_slot *source,
-                   int64_t begin, int32_t width)
+                   int64_t begin, int64_t width)
 {
     const size_t bytes = (size_t)(op->channels_in * op->bytes_in);
     const int32_t margin = op->size / 2;
@@ -200,7 +226,7 @@ static void im2col(const intnet_op *op, const intnet_span *span, const intnet_sl
 /* Depthwise layers see one row piece at a time. `zeros`: a pixel of zero points. */
 static void depthwise(intnet_piece *kernel, const intnet_op *op, const intnet_span *span,
                       const intnet_slot *source, const uint8_t *zeros, int64_t begin,
-                      int32_t width)
+                      int64_t width)
 {
     const int32_t margin = op->size / 2;
     intnet_span part = *span;
@@ -230,17 +256,10 @@ INTACT_API int32_t intact_intnet_layout(void)
     return (int32_t)(sizeof(intnet_op) * 1024 + sizeof(intnet_slot));
 }
 
-/* Run `count` operations on the pixels begin..end - 1 (rows times `width` in order) of a segment
- * whose resolution is `width` wide. Calls on disjoint ranges may run at the same time.
- *
- * chunk: pixels at a time; the local slots in `scratch` are laid out for that many.
- * zeros: INTNET_ZEROS bytes of 0, then as many of 128: the pixels around an image.
- * Returns 0, or -1 for an operation this instruction set does not have. */
-INTACT_API int32_t intact_intnet_run(const intnet_op *ops, int32_t count, const intnet_slot *slots,
-                                     int32_t width, int64_t begin, int64_t end, int64_t chunk,
-                                     uint8_t *scratch, const uint8_t *zeros, int32_t isa)
+static int32_t run(const intnet_op *ops, int32_t count, const intnet_slot *slots, int64_t width,
+                   int64_t begin, int64_t end, int64_t chunk, uint8_t *scratch,
+                   const uint8_t *zeros, const intnet_kernels *kernels)
 {
-    const intnet_kernels *kernels = kernels_of(isa);
     for (int64_t at = begin; at < end; at += chunk) {
         for (int32_t n = 0; n < count; n++) {
             const intnet_op *op = ops + n;
@@ -291,4 +310,22 @@ INTACT_API int32_t intact_intnet_run(const intnet_op *ops, int32_t count, const 
         }
     }
     return 0;
+}
+
+/* Run `count` operations on the pixels begin..end - 1 (rows times `width` in order) of a segment
+ * whose resolution is `width` wide. Calls on disjoint ranges may run at the same time.
+ *
+ * chunk: pixels at a time; the local slots in `scratch` are laid out for that many.
+ * zeros: INTNET_ZEROS bytes of 0, then as many of 128: the pixels around an image.
+ * Returns 0, or -1 for an operation this instruction set does not have. */
+INTACT_API int32_t intact_intnet_run(const intnet_op *ops, int32_t count, const intnet_slot *slots,
+                                     int64_t width, int64_t begin, int64_t end, int64_t chunk,
+                                     uint8_t *scratch, const uint8_t *zeros, int32_t isa)
+{
+    float_state before;
+    take_float_state(&before);
+    const int32_t status =
+        run(ops, count, slots, width, begin, end, chunk, scratch, zeros, kernels_of(isa));
+    give_float_state(&before);
+    return status;
 }

@@ -13,7 +13,7 @@
  * harmless. Divisors are odd, so acc / c is never nearer than 1 / (2 c) to a half and rounding
  * acc * (1 / c) to the nearest integer is exact in float32 up to (|v| + 1) * c <= 2**22 (and
  * monotone beyond, where the result saturates) and in float64 up to |acc| < 2**31. All of it needs
- * the default rounding mode and no -ffast-math.
+ * round to nearest, which intact_intnet_run sees to, and no -ffast-math.
  */
 #ifndef INTACT_INTNET_H
 #define INTACT_INTNET_H
@@ -100,7 +100,7 @@ typedef struct {
 typedef struct {
     uint8_t *data;
     int64_t offset, stride;
-    int32_t height, width;
+    int64_t height, width; /* a side may have 2**32 - 1 pixels */
 } intnet_slot;
 
 /* A run of pixels of the source, of the addend and of the target. */

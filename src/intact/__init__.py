@@ -6,9 +6,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from intact.errors import (
+    ArgumentError as ArgumentError,
     CorruptDataError as CorruptDataError,
     IntactError as IntactError,
     ModelError as ModelError,
+    ModelNotFoundError as ModelNotFoundError,
     NotExactError as NotExactError,
     UnsupportedError as UnsupportedError,
 )
@@ -30,7 +32,9 @@ __all__ = [
     "CorruptDataError",
     "UnsupportedError",
     "ModelError",
+    "ModelNotFoundError",
     "NotExactError",
+    "ArgumentError",
 ]
 
 # Loaded when first asked for (PEP 562): `intact --version` then needs no NumPy.

@@ -8,11 +8,17 @@ is found by the id in the file, so it must be installed.
 
     Image.open("photo.png").save("photo.intact", quality=60)
     Image.open("photo.intact").show()
+
+An opened file's metadata is in ``info``. `save` takes "exif", "icc_profile", "xmp" and "cicp"; None
+drops one. What is not given is the image's: a color profile always, EXIF (as edited by `getexif`)
+and XMP as long as the image is the one that was opened. One that was turned, cut or converted has
+those that are given: nobody knows whether the others are still true of it.
 """
 
 from __future__ import annotations
 
 import io
+import warnings
 from typing import IO, Any
 
 from PIL import Image, ImageFile
@@ -21,6 +27,8 @@ from intact.container import chunks
 from intact.container.image_file import MAGIC, peek, unpack_image
 from intact.errors import IntactError
 
+METADATA = ("exif", "icc_profile", "xmp", "cicp")
+OPTIONS = ("quality", "model", *METADATA)
 FORMAT = "INTACT"
 EXTENSION = ".intact"
 MIME = "image/x-intact"
@@ -57,8 +65,26 @@ class IntactImageFile(ImageFile.ImageFile):
             "exif": chunks.EXIF_PREFIX + exif if exif else None,
             "icc_profile": file.chunk(chunks.ICC),
             "xmp": file.chunk(chunks.XMP),
+            "cicp": file.chunk(chunks.CICP),
         }
         self.info.update({key: value for key, value in found.items() if value})
+
+    def verify(self) -> None:
+        """Test every checksum of the bytes, without decoding; then the image must be opened again.
+
+        Raises:
+            OSError: the file is damaged.
+        """
+        if self._data is None:
+            raise OSError(f"{FORMAT}: verify comes directly after opening")
+        try:
+            unpack_image(self._data, max_pixels=1 << 64)
+        except IntactError as error:
+            raise OSError(f"{FORMAT}: {error}") from error
+        finally:
+            self._data = None
+            self.tile = []
+            super().verify()
 
     def load(self) -> Any:
         """Decode the pixels, once.
@@ -92,27 +118,55 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     from intact.codec.image import DEFAULT_QUALITY, encode
 
     options = im.encoderinfo
-    metadata = {key: options.get(key) for key in ("exif", "icc_profile", "xmp")}
-    if isinstance(metadata["exif"], Image.Exif):
-        metadata["exif"] = metadata["exif"].tobytes()
-    if isinstance(metadata["xmp"], str):
-        metadata["xmp"] = metadata["xmp"].encode()
+    if unknown := [key for key in options if key not in OPTIONS]:
+        warnings.warn(
+            f"{FORMAT} has no option {', '.join(unknown)}; it has {', '.join(OPTIONS)}",
+            stacklevel=3,
+        )
     try:
         data = encode(
             im,
             quality=options.get("quality", DEFAULT_QUALITY),
             model=options.get("model"),
-            metadata=metadata,
+            metadata=_metadata(options),
         )
     except IntactError as error:
         raise OSError(f"cannot write mode {im.mode} as {FORMAT}: {error}") from error
     fp.write(data)
 
 
+def _metadata(options: dict[str, Any]) -> dict[str, bytes | None]:
+    """What was given; None and nothing both drop what the image has. The rest is the image's."""
+    found: dict[str, bytes | None] = {}
+    for key in METADATA:
+        if key in options:
+            value = options[key]
+            if isinstance(value, Image.Exif):
+                value = value.tobytes()
+            if key == "xmp" and isinstance(value, str):
+                value = value.encode()
+            found[key] = value or b""
+    return found
+
+
+def _save_all(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+    """As `_save`, for whoever says ``save_all``: a file holds one image, so there may be one only.
+
+    Raises:
+        ValueError: there are more.
+    """
+    more = im.encoderinfo.pop("append_images", None) or ()
+    count = getattr(im, "n_frames", 1) + len(list(more))
+    if count != 1:
+        raise ValueError(f"save_all, append_images: {count} images, a file of {FORMAT} holds one")
+    _save(im, fp, filename)
+
+
 def register() -> None:
     """Make the format known to Pillow; importing this module does it. Twice does no harm."""
     Image.register_open(FORMAT, IntactImageFile, _accept)
     Image.register_save(FORMAT, _save)
+    Image.register_save_all(FORMAT, _save_all)
     Image.register_extension(FORMAT, EXTENSION)
     Image.register_mime(FORMAT, MIME)
 

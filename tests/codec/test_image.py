@@ -9,7 +9,7 @@ from PIL import Image, PngImagePlugin
 
 from intact import CorruptDataError, ModelError, NotExactError, UnsupportedError
 from intact.bits import fast
-from intact.codec import image as codec, latents, pixels
+from intact.codec import depth, image as codec, latents
 from intact.codec.image import Encoder, Runtime, decode, encode, search_level
 from intact.codec.model import DECODING, Model
 from intact.codec.networks import Networks
@@ -259,9 +259,9 @@ def test_the_depth_of_an_avif_is_read_from_its_configuration(flags, bits):
     except (KeyError, OSError) as error:
         pytest.skip(f"Pillow without AVIF: {error}")
     data = bytearray(stream.getvalue())
-    assert pixels._avif_bits(bytes(data)) == 8
+    assert depth._avif_bits(bytes(data)) == 8
     data[data.find(b"av1C") + 6] = flags  # Pillow writes 8 bits alone, and libavif sees the lie
-    assert pixels._avif_bits(bytes(data)) == bits
+    assert depth._avif_bits(bytes(data)) == bits
 
 
 @pytest.mark.parametrize(
@@ -282,10 +282,10 @@ def test_formats_that_nobody_here_writes_say_their_depth(kind, tile, head, bits)
     if kind == "SGI":
         stand_in.tile = [(tile, None, 0, "RGB")]
     if bits == 8:
-        pixels.refuse_deep(stand_in)
+        depth.refuse_deep(stand_in)
         return
     with pytest.raises(UnsupportedError, match=f"samples of {bits} bits"):
-        pixels.refuse_deep(stand_in)
+        depth.refuse_deep(stand_in)
 
 
 def test_a_name_is_no_file(tmp_path):

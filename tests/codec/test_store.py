@@ -1,5 +1,7 @@
 """Where models are looked for, and what a bad file there may not do."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,52 @@ def test_the_search_path(monkeypatch, tmp_path):
     for relative in ("", "data"):
         monkeypatch.setenv("XDG_DATA_HOME", relative)
         assert store.search_path() == [models.FOLDER, mine]
+
+
+def unreadable(folder, monkeypatch):
+    """The folder is that of another user."""
+    true = os.listdir
+
+    def listdir(path):
+        if os.fspath(path) == os.fspath(folder):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return true(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+
+
+def test_a_folder_that_cannot_be_read_holds_no_models(tmp_path, tiny, monkeypatch, caplog):
+    monkeypatch.setattr(store, "search_path", lambda: [models.FOLDER, tmp_path])
+    unreadable(tmp_path, monkeypatch)
+    data = encode(picture(20, 30), model=tiny)
+    assert store.load_model("photo").name == "photo"
+    assert store.find_model(store.load_model().id).name == "photo"
+    assert caplog.text == ""  # who needs no model of the user's hears nothing of it
+    with pytest.raises(ModelError, match="not installed"):
+        decode(data)
+    with pytest.raises(ModelError, match="no model named 'bird'; found: photo"):
+        store.load_model("bird")
+    assert f"models in {tmp_path} cannot be read: Permission denied" in caplog.text
+    np.testing.assert_array_equal(
+        decode(encode(picture(20, 30), model=tiny, embed_model=True)).pixels,
+        decode(data, model=tiny).pixels,
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_what_is_no_file_is_no_model(folder, tiny):
+    """Reading a pipe would wait for ever."""
+    os.mkfifo(folder / "a.intactm")
+    (folder / "b.intactm").symlink_to(folder / "a.intactm")
+    (folder / "c.intactm").symlink_to(folder / "nowhere")
+    (folder / "d.intactm").mkdir()
+    (folder / "e.intactm").symlink_to("/dev/zero")
+    with pytest.raises(ModelError, match="found: none"):
+        store.load_model("a")
+    (folder / "z.intactm").write_bytes(tiny.to_bytes())
+    (folder / "y.intactm").symlink_to(folder / "z.intactm")
+    assert [path.stem for path in store.model_files()] == ["y", "z"]
+    assert store.find_model(tiny.id).id == tiny.id
 
 
 def test_a_user_without_a_home_has_the_models_of_the_package(monkeypatch):

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from intact.bits import varint
 from intact.container import limits
-from intact.container.chunks import ALPHA, EXIF, ICC, XMP, Chunk, read_chunks, write_chunks
+from intact.container.chunks import ALPHA, CICP, EXIF, ICC, XMP, Chunk, read_chunks, write_chunks
 from intact.container.cursor import Cursor
 from intact.errors import CorruptDataError, IntactError, UnsupportedError
 
@@ -111,3 +111,37 @@ def test_writing_out_of_order_is_a_value_error():
         write_chunks([Chunk(XMP, b""), Chunk(EXIF, b"")])
     with pytest.raises(ValueError, match="ascend"):
         write_chunks([Chunk(EXIF, b""), Chunk(EXIF, b"")])
+
+
+@pytest.mark.parametrize("full_range", [0, 1])
+def test_code_points_of_colors_are_four_bytes(full_range):
+    chunks = (Chunk(CICP, bytes([9, 16, 0, full_range])), Chunk(EXIF, b"II"))
+    assert read(write_chunks(chunks)) == chunks
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "has 0 bytes, must have 4"),
+        (b"\x09\x10\x00", "has 3 bytes, must have 4"),
+        (b"\x09\x10\x09\x01", "the third must be 0"),
+        (b"\x09\x10\x00\x02", "the fourth 0 or 1"),
+    ],
+)
+def test_code_points_that_mean_nothing_for_rgb_are_refused(data, message):
+    with pytest.raises(CorruptDataError, match=message):
+        read(raw_chunk(b"cicp", data) + b"\x00")
+    with pytest.raises(ValueError, match=message):
+        Chunk(CICP, data)
+
+
+def test_more_than_four_code_points_are_refused():
+    with pytest.raises(CorruptDataError, match="length of chunk 'cicp'"):
+        read(raw_chunk(b"cicp", bytes(5)) + b"\x00")
+
+
+def test_damaged_code_points_are_called_damage():
+    data = bytearray(raw_chunk(b"cicp", bytes([9, 16, 0, 1])) + b"\x00")
+    data[5] ^= 1
+    with pytest.raises(CorruptDataError, match="CRC-32"):
+        read(bytes(data))

@@ -19,7 +19,7 @@ ROOT = Path(intact.__file__).parent
 PARSERS = (
     "container/arrays.py", "container/chunks.py", "container/cursor.py", "container/image_file.py",
     "container/model_file.py", "container/tree.py", "codec/image.py", "codec/latents.py",
-    "codec/lattice.py", "codec/model.py", "codec/pixels.py", "codec/repeats.py",
+    "codec/alpha.py", "codec/lattice.py", "codec/model.py", "codec/pixels.py", "codec/repeats.py",
     "bits/fallback.py", "bits/fast.py", "bits/rans.py", "bits/tables.py", "bits/varint.py",
     "intnet/program.py",
 )  # fmt: skip

@@ -33,6 +33,10 @@ INVALID_MODELS = {
     "unshuffle-of-latents": "hyper_analysis: u does not fit every size",
 }
 INVALID_IMAGES = {
+    "cicp-of-five-bytes": "length of chunk 'cicp' is 5",
+    "cicp-of-three-bytes": "'cicp' has 3 bytes, must have 4",
+    "cicp-with-a-matrix": "the third must be 0",
+    "cicp-with-no-such-range": "the fourth 0 or 1",
     "no-such-repeat-flag": "repeat flag 1 is 2, must be 0 or 1",
     "no-such-repeat-mode": r"repeat mode is 4, must be 0 \.\. 3",
 }

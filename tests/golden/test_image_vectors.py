@@ -32,6 +32,7 @@ def test_golden_files_decode_to_their_pixels(model, name, backend):
     wanted = INDEX["files"][name]
     image = decode((FOLDER / name).read_bytes(), model=model, backend=backend)
     assert image.mode == wanted["mode"]
+    assert image.cicp.hex() == wanted.get("cicp", "")
     assert image.pixels.shape[:2] == (wanted["height"], wanted["width"])
     assert hashlib.sha256(image.pixels.tobytes()).hexdigest() == wanted["pixels_sha256"]
 

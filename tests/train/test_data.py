@@ -39,7 +39,7 @@ def test_what_cannot_be_used_is_named_and_left_out(tmp_path):
     assert note.startswith("4 of 5 images are left out: ")
     assert "63x64 pixels, less than data.crop = 64" in note
     assert "deep.png: mode I;16" in note
-    assert "junk.jpg: cannot identify" in note
+    assert "junk.jpg: not an image in one" in note
 
 
 def test_color_that_pillow_would_cut_to_8_bits_is_left_out(tmp_path):
@@ -100,3 +100,20 @@ def test_windows_lie_inside_and_hold_a_crop():
         assert right <= 1000
         assert 0 <= top <= bottom - 64
         assert bottom <= 90
+
+
+def test_postscript_in_a_training_folder_starts_no_other_program(tmp_path, monkeypatch):
+    started, tools = tmp_path / "started", tmp_path / "bin"
+    tools.mkdir()
+    (tools / "gs").write_text(f"#!/bin/sh\ntouch {started}\nexit 1\n")
+    (tools / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    save(pictures / "good.png", 64, 64)
+    Image.new("RGB", (99, 99)).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(pictures / "holiday.png")
+    data = ImageFolder([pictures], 64)
+    assert len(data.images) == 1
+    assert "holiday.png: not an image in one of the formats" in data.notes[0]
+    assert not started.exists()

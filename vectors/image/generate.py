@@ -3,7 +3,8 @@
     python vectors/image/generate.py
 
 A small model (tiny.intactm), files of every mode made with it, and index.json with the size, mode
-and SHA-256 of the pixels (row by row, channels interleaved) that each file must decode to. An
+and SHA-256 of the pixels (row by row, channels interleaved) that each file must decode to, and what
+a chunk says that is no opaque metadata. An
 implementation in any language can check itself against them. A difference after a change of the
 code means that the format changed: that needs a new version, not new vectors.
 """
@@ -38,7 +39,9 @@ CASES = {
     "whole_block": (290, 290, 3, 3),  # 16 x 16 latents and parts of three more
     "plain": (400, 300, 3, 6),  # most hyper-latents repeat: mode 2
     "plain_two_tiles": (16, 1400, 3, 6),  # nearly all do: mode 3
+    "hdr_colors": (18, 30, 3, 8),  # with the chunk cicp
 }
+METADATA = {"hdr_colors": {"cicp": bytes([9, 16, 0, 1])}}
 
 
 def main() -> None:
@@ -51,7 +54,7 @@ def main() -> None:
         image = image[:, :, 0] if channels == 1 else image
         if name.startswith("plain"):
             image = np.broadcast_to(np.array((200, 90, 30), np.uint8), image.shape)
-        data = Encoder(image, model).encode(level).data
+        data = Encoder(image, model, METADATA.get(name)).encode(level).data
         (FOLDER / f"{name}.intact").write_bytes(data)
         decoded = decode(data, model=model, backend="reference")
         index["files"][f"{name}.intact"] = {
@@ -61,6 +64,8 @@ def main() -> None:
             "level": level,
             "pixels_sha256": hashlib.sha256(decoded.pixels.tobytes()).hexdigest(),
         }
+        if decoded.cicp:
+            index["files"][f"{name}.intact"]["cicp"] = decoded.cicp.hex()
     (FOLDER / "index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 

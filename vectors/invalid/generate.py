@@ -8,6 +8,7 @@ PYTHONPATH=src:tests python vectors/invalid/generate.py
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,21 @@ def no_such_repeat_flag() -> Parts:
     return [mode, (np.array([0, 2, 1], np.int32), np.full(3, 2), repeats.BANK)]
 
 
+def with_code_points(data: bytes) -> bytes:
+    """An image file with these bytes as its chunk cicp, which `Chunk` would refuse."""
+    file = pack_image(unpack_image(Encoder(picture(16, 16), tiny_model()).encode(5).data))
+    chunk = b"cicp" + bytes([len(data)]) + data
+    return file[:-1] + chunk + zlib.crc32(chunk).to_bytes(4, "little") + file[-1:]
+
+
+CODE_POINTS = {
+    "cicp-of-three-bytes": bytes([9, 16, 0]),
+    "cicp-of-five-bytes": bytes([9, 16, 0, 1, 0]),
+    "cicp-with-a-matrix": bytes([9, 16, 9, 1]),
+    "cicp-with-no-such-range": bytes([9, 16, 0, 2]),
+}
+
+
 def with_payload(parts: Parts) -> bytes:
     """An image file of four hyper-latents whose only tile holds these parts."""
     file = unpack_image(Encoder(picture(80, 80), tiny_model()).encode(5).data)
@@ -126,6 +142,8 @@ def main() -> None:
     for make in (no_such_repeat_mode, no_such_repeat_flag):
         path = HERE / f"{make.__name__.replace('_', '-')}.intact"
         path.write_bytes(with_payload(make()))
+    for name, code_points in CODE_POINTS.items():
+        (HERE / f"{name}.intact").write_bytes(with_code_points(code_points))
 
 
 if __name__ == "__main__":

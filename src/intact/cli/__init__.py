@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from intact.cli import streams
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
@@ -22,7 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
     # The NumPy backend shares work out itself; a BLAS with threads of its own then spins against
     # them, measured at nine times slower on a busy machine. Read once, when NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # `intact.__main__` and the console script come here; the parser is loaded by the first use.
-    from intact.cli.app import run
+    streams.settle()
+    try:
+        # `intact.__main__` and the console script come here; the parser is loaded by the first use.
+        from intact.cli.app import run
 
-    return run(sys.argv[1:] if arguments is None else arguments)
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:  # while it was loaded; `run` knows what to do later
+        return 130

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from intact import __version__
+from intact.cli import lines
 from intact.cli.decode import decode
 from intact.cli.encode import encode
 from intact.cli.errors import MEANINGS, guarded, logged
@@ -24,6 +25,7 @@ app = typer.Typer(
     epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 for verb in (encode, decode, info, models, verify, train, freeze):
@@ -47,5 +49,10 @@ def _top(
 
 def run(arguments: list[str]) -> int:
     """Parse and run one command; its exit code."""
+    lines.begin()
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     with logged():
-        return guarded(lambda: app(arguments, prog_name="intact", standalone_mode=False))
+        return guarded(
+            lambda: app(arguments, prog_name="intact", standalone_mode=False),
+            as_json="--json" in options,
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import time
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from intact.cli import existing, lines
 from intact.cli.errors import UnreachableError, UsageError, complain
-from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, walk, write
+from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, walk
 from intact.cli.options import (
     Backend,
     BackendName,
@@ -25,19 +25,22 @@ from intact.cli.options import (
     Threads,
     each,
 )
+from intact.cli.progress import Stages
+from intact.files import IMAGES
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from intact.cli.progress import Bar
     from intact.codec.image import Encoded, Encoder
     from intact.codec.model import Model
+    from intact.codec.pixels import Source
 
-IMAGES = (
-    ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".pnm",
-    ".jp2", ".avif",
-)  # fmt: skip
-"""What is taken for an image in a folder; one that is named may have any suffix."""
+SEARCHES = 7
+"""Encodes that a target takes at most, with 64 levels."""
+BEGINS = {
+    "analysis": 0.0, "hyper analysis": 0.47, "hyper synthesis": 0.472, "prior a": 0.477,
+    "prior b": 0.54, "entropy coding": 0.67, "synthesis": 0.69,
+}  # fmt: skip
+"""Share of an encode that is done when a stage begins (6 megapixels, native)."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ def encode(
         float | None, typer.Option(help="Smallest file that reaches so many dB.")
     ] = None,
     strip_metadata: Annotated[
-        bool, typer.Option("--strip-metadata", help="Drop EXIF, ICC, XMP.")
+        bool,
+        typer.Option("--strip-metadata", help="Drop EXIF and XMP; orientation and colors stay."),
     ] = False,
     embed_model: Annotated[
         bool, typer.Option("--embed-model", help="Put the model into the file, megabytes long.")
@@ -95,55 +99,76 @@ def encode(
 
     Without -o each file goes next to its image, with the suffix .intact.
     """
-    given = [t for t in (target_bpp, target_size, target_psnr) if t is not None]
-    if len(given) + (quality is not None) > 1:
-        raise UsageError("give one of --quality, --target-bpp, --target-size, --target-psnr")
-    if quality is not None and not 0 <= quality <= 100:
-        raise UsageError(f"quality is {quality:g}, must be in 0..100")
-    if given and not 0 < given[0] < math.inf:
-        raise UsageError(f"a target of {given[0]:g} is not a positive number")
+    target = aim(quality, target_bpp, target_size, target_psnr)
 
     from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
+    from intact.codec.pixels import stripped
     from intact.codec.store import load_model
+    from intact.container.image_file import peek
 
     if output is not None and output.lower().endswith(IMAGES):
         raise UsageError(f"{output} is an image's name; a file of Intact ends in {SUFFIX}")
     chosen = load_model(model)  # before outputs: folders are made there
-    pairs = outputs(inputs, output, Rules(SUFFIX, IMAGES, force, skip_existing))
+    pairs = outputs(inputs, output, Rules(SUFFIX, IMAGES, force, skip_existing, quiet))
     if not quiet:
         tell_left_out(inputs)
     if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
-    target = Target(target_bpp, target_size, target_psnr) if given else None
-    drop = {"exif": b"", "icc_profile": b"", "xmp": b""} if strip_metadata else None
 
-    def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str]:
+    def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str] | None:
         start = time.perf_counter()
         bar.note(source)
-        runtime = Runtime(backend.value, threads, lambda stage: bar.note(f"{stage}: {source}"))
-        # Nobody holds the image: at 24 megapixels Pillow's copy takes 96 MB.
-        encoder = Encoder(
-            open_image(read(source), source, quiet=quiet),
-            chosen,
-            drop,
-            runtime,
-            embed_model=embed_model,
-        )
+        place = existing.Output(source, name, named=name == output)
+        if skip_existing:
+            place.look(existing.is_sound_file, force=force)
+        if place.is_done_by_time():
+            return None
+        content = [read(source)]
+        if place.is_done_by_hash(content[0]):
+            return None
+        runs = 1 if target is None else SEARCHES
+        runtime = Runtime(backend.value, threads, Stages(bar, source, BEGINS, runs))
+        # Nobody holds the file while it is coded.
+        image = open_image(content.pop(), source, quiet=quiet)
+        drop = stripped(image.metadata) if strip_metadata else None
+        encoder = Encoder(image, chosen, drop, runtime, embed_model=embed_model)
+        if place.old is not None:
+            level = min(peek(place.old).level, len(chosen.levels) - 1)
+            if place.is_done_by_bytes(encoder.encode(level).data):
+                return None
         if target is None:
             wanted = DEFAULT_QUALITY if quality is None else quality
             encoded = encoder.encode(chosen.levels.of_quality(wanted))
         else:
             encoded = search(encoder, target, bar, source)
         checked = encoder.check(encoded) if check else None
-        write(name, encoded.data)
-        if encoded.note and not quiet:
-            complain(encoded.note, source)
+        place.write(encoded.data)
+        if not quiet:
+            _tell(image, source, stripped=strip_metadata)
         result, line = _result(encoder, encoded, source, name, time.perf_counter() - start)
         if checked is not None:
             result["checked_with"] = checked
         return result, line
 
     return each(pairs, one, label="encoding", as_json=as_json, quiet=quiet)
+
+
+def aim(
+    quality: float | None, bpp: float | None, size: int | None, psnr: float | None
+) -> Target | None:
+    """What the options aim at; None is a quality.
+
+    Raises:
+        UsageError: there is more than one, or one is out of range.
+    """
+    given = [t for t in (bpp, size, psnr) if t is not None]
+    if len(given) + (quality is not None) > 1:
+        raise UsageError("give one of --quality, --target-bpp, --target-size, --target-psnr")
+    if quality is not None and not 0 <= quality <= 100:
+        raise UsageError(f"quality is {quality:g}, must be in 0..100")
+    if given and not 0 < given[0] < math.inf:
+        raise UsageError(f"a target of {given[0]:g} is not a positive number")
+    return Target(bpp, size, psnr) if given else None
 
 
 def tell_left_out(inputs: list[str]) -> None:
@@ -164,41 +189,26 @@ def tell_left_out(inputs: list[str]) -> None:
             )
 
 
-def open_image(data: bytes, name: str, *, quiet: bool = False) -> Image.Image:
-    """Open any image that Pillow reads; pixels are never rotated.
+def open_image(data: bytes, name: str, *, quiet: bool = False) -> Source:
+    """Open any image in one of the formats that are read; pixels are never rotated.
 
     Raises:
-        UnsupportedError: no image format that Pillow knows, samples of more than 8 bits, or
-            beyond our limit of pixels.
-        CorruptDataError: the image is damaged.
+        UnsupportedError, CorruptDataError: see `intact.images.read_image`.
     """
-    import warnings
+    from intact.images import read_image
 
-    from PIL import Image, UnidentifiedImageError
+    source = read_image(data)
+    if source.frames > 1 and not quiet:
+        complain(f"only the first of {source.frames} frames is coded", name)
+    return source
 
-    from intact.codec.pixels import refuse_deep
-    from intact.container.limits import MAX_PIXELS
-    from intact.errors import CorruptDataError, UnsupportedError
 
-    Image.MAX_IMAGE_PIXELS = None  # our own limit is below
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd metadata; pixels are checked below
-        try:
-            image = Image.open(io.BytesIO(data))
-            if image.width * image.height > MAX_PIXELS:
-                raise UnsupportedError(
-                    f"{image.width}x{image.height} pixels, at most {MAX_PIXELS} in all"
-                )
-            frames = getattr(image, "n_frames", 1)
-            refuse_deep(image)
-            image.load()
-        except UnidentifiedImageError:
-            raise UnsupportedError("not an image in a format that Pillow reads") from None
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise CorruptDataError(f"the image is damaged: {error}") from error
-    if frames > 1 and not quiet:
-        complain(f"only the first of {frames} frames is coded", name)
-    return image
+def _tell(image: Source, name: str, *, stripped: bool) -> None:
+    """Say what was converted, and what of the metadata is not kept, if it was not to be dropped."""
+    if image.note:
+        complain(image.note, name)
+    if image.left_out and not stripped:
+        complain(f"not kept: {', '.join(image.left_out)}", name)
 
 
 def search(encoder: Encoder, target: Target, bar: Bar, name: str) -> Encoded:
@@ -269,8 +279,5 @@ def _result(
         "backend": encoder.networks.backend.name,
         "seconds": seconds,
     }
-    line = (
-        f"{source} -> {name}  {area} px  {size:,} bytes  {8 * size / area:.3f} bpp  "
-        f"{psnr:.2f} dB  {seconds:.2f} s"
-    )
-    return result, line
+    facts = f"{area} px  {size:,} bytes  {8 * size / area:.3f} bpp  {psnr:.2f} dB  {seconds:.2f} s"
+    return result, lines.pair(source, name, facts)

@@ -12,7 +12,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from intact import files
+from intact.cli import lines
+from intact.cli.lines import complain as complain, printable as printable
 from intact.errors import (
+    ArgumentError,
     CorruptDataError,
     DivergedError,
     IntactError,
@@ -40,7 +44,7 @@ class Code(enum.IntEnum):
 MEANINGS = {
     Code.OK: "done",
     Code.DAMAGED: "an input is damaged",
-    Code.USAGE: "wrong arguments, or an output is in the way (nothing was done)",
+    Code.USAGE: "wrong arguments, or an output is in the way (which is not replaced)",
     Code.UNSUPPORTED: "an input or a package is of a kind this installation cannot handle",
     Code.MODEL: "a model is missing or breaks a rule",
     Code.SYSTEM: "cannot read or write, or no memory",
@@ -51,8 +55,8 @@ MEANINGS = {
 }
 
 
-class UsageError(ValueError):
-    """The arguments do not go together."""
+class UsageError(ArgumentError):
+    """The arguments do not go together, or an output is in the way."""
 
 
 class UnreachableError(Exception):
@@ -87,32 +91,12 @@ def describe(error: BaseException) -> tuple[Code, str | None, str]:
             return Code.SYSTEM, None, "not enough memory"
         case UnreachableError():
             return Code.UNREACHABLE, None, str(error)
-        case ValueError():
+        case ArgumentError():  # not every ValueError: one of NumPy's is a bug of ours
             return Code.USAGE, None, str(error)
         case KeyboardInterrupt():
             return Code.INTERRUPTED, None, "interrupted"
         case _:
             raise error
-
-
-def printable(text: str) -> str:
-    """One line of text that is safe to print: what is no printable character is escaped.
-
-    Names of files and models come from others. As they are they could move the cursor, forge a
-    line, or hold bytes that no encoding has.
-    """
-    if text.isprintable():
-        return text
-    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return "".join(escaped)
-
-
-def complain(message: str, name: str | None = None) -> None:
-    """Write one line to stderr: ``intact: FILE: message``."""
-    place = f"{name}: " if name else ""
-    line = printable(f"{place}{' '.join(message.split())}")
-    with contextlib.suppress(OSError):  # stderr may be closed; the exit code still tells
-        print(f"intact: {line}", file=sys.stderr, flush=True)
 
 
 def report(error: BaseException, name: str | None = None) -> tuple[Code, str]:
@@ -123,12 +107,29 @@ def report(error: BaseException, name: str | None = None) -> tuple[Code, str]:
         traceback.print_exception(error)
         code, place, message = Code.BUG, None, f"{type(error).__name__}: {error}"
     place = place or name
-    complain(message, place)
-    return code, " ".join(message.split())
+    complain(message, place, error=True)
+    return code, lines.cut(" ".join(message.split()), lines.LONGEST_MESSAGE)
 
 
-def guarded(work: Callable[[], Any]) -> int:
-    """Run a command; its exit code, whatever happens."""
+def guarded(work: Callable[[], Any], *, as_json: bool = False) -> int:
+    """Run a command; its exit code, whatever happens.
+
+    Args:
+        work: the command.
+        as_json: where it ends in an error before it has printed its document, print one with the
+            error: whoever reads stdout can always parse it.
+    """
+    code, message = _guarded(work)
+    if as_json and message and lines.json_is_due():
+        try:
+            lines.show_json({"error": message, "code": int(code)})
+        except OSError as error:
+            code = max(code, report(error)[0])
+    return int(code)
+
+
+def _guarded(work: Callable[[], Any]) -> tuple[int, str]:
+    """The exit code and what was wrong, or ""."""
     try:
         with _terminated():
             result = work()
@@ -136,37 +137,50 @@ def guarded(work: Callable[[], Any]) -> int:
     except BrokenPipeError:
         # Whoever read our output has gone. Python would complain again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return Code.SYSTEM
+        return Code.SYSTEM, ""
     except SystemExit as error:
-        return error.code if isinstance(error.code, int) else Code.USAGE
+        code = error.code if isinstance(error.code, int) else Code.USAGE
+        return code, f"terminated by signal {code - 128}" if code > 128 else ""
     except BaseException as error:
         if hasattr(error, "format_message"):  # from typer: the arguments cannot be parsed
             message = error.format_message()  # type: ignore[attr-defined]
             if message:  # else the help was shown, because there were no arguments
-                complain(f"{message} (see --help)")
-            return Code.USAGE
+                message = f"{message} (see --help)"
+                complain(message, error=True)
+            return Code.USAGE, message
         if type(error).__name__ == "Abort":
-            return Code.INTERRUPTED
-        return report(error)[0]
-    return int(result or 0)
+            return Code.INTERRUPTED, "interrupted"
+        return report(error)
+    return int(result or 0), ""
+
+
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
+"""What ends a command: a job's end, a closed terminal or connection, Windows' Ctrl-Break."""
 
 
 @contextlib.contextmanager
 def _terminated() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that no temporary file stays behind."""
+    """Let signals that end a process unwind the stack, so that no temporary file stays behind."""
 
     def leave(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    try:
-        previous = signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # not in the main thread
-        yield
-        return
+    previous: dict[int, Any] = {}
+    with contextlib.suppress(ValueError):  # not in the main thread
+        for number in SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:  # under nohup a hangup is ignored
+                previous[number] = signal.signal(number, leave)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number in previous:
+            signal.signal(number, signal.SIG_IGN)
+        # A second signal may have come while the first was dealt with.
+        files.remove_partials()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 class _Once(logging.Filter):

@@ -1,27 +1,23 @@
-"""Files in and out: ``-``, names of outputs, atomic replacement.
-
-An output appears whole or not at all: it is written to a temporary file in the same folder, synced
-and renamed. Where that fails, what was there before is still there.
-"""
+"""Files in and out: ``-``, names of outputs, what may be in their way; see `intact.files`."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
 import os
-import secrets
 import stat
-import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from intact.cli.errors import UsageError
+from intact import files
+from intact.cli import lines, streams
+from intact.cli.errors import UsageError, complain
+from intact.cli.lines import show_json as show_json
+from intact.cli.streams import STDIO as STDIO
+from intact.files import walk as walk
 
-STDIO = "-"
 SUFFIX = ".intact"
 
 
@@ -31,67 +27,45 @@ def read(name: str) -> bytes:
     Raises:
         OSError: with the file's name.
     """
-    if name == STDIO:
-        return sys.stdin.buffer.read()
+    if name == STDIO or streams.descriptor(name) == 0:
+        return streams.read_stdin()
     return Path(name).read_bytes()
 
 
-def write(name: str, data: bytes) -> None:
+def write(name: str, data: bytes, *, modified_ns: int | None = None, origin: str = "") -> None:
     """Write a file whole or not at all, or to stdout for ``-``.
 
     Args:
-        name: a symbolic link is followed; what is no regular file (/dev/null) is written directly.
+        name: a symbolic link is followed; a stream (a pipe, a device, ``/dev/fd/1``) is written as
+            it stands.
         data: the content.
+        modified_ns: the output's time of last change; now if not given.
+        origin: what it was made from (`intact.files.origin_of`).
 
     Raises:
         OSError: with the file's name; nothing was changed.
     """
     if name == STDIO:
-        try:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, "standard output") from error
+        streams.write_stream(name, data)
         return
     try:
-        target = Path(os.path.realpath(name))
-        mode = target.stat().st_mode if target.exists() else None
-        if mode is None or stat.S_ISREG(mode):
-            _replace(target, data, mode)
-        else:
-            with target.open("wb") as file:
+        if streams.descriptor(name) is not None:
+            streams.write_stream(name, data)
+        elif streams.is_stream(name):
+            with open(name, "wb") as file:
                 file.write(data)
+        else:
+            files.replace(name, data, modified_ns=modified_ns, origin=origin)
     except OSError as error:
         raise OSError(error.errno, error.strerror, name) from error
 
 
-def _replace(target: Path, data: bytes, mode: int | None) -> None:
-    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.partial")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    if mode is not None and not os.access(target, os.W_OK):
-        raise PermissionError(errno.EACCES, "the file is write-protected")
-    descriptor = os.open(partial, flags, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if mode is not None:
-            partial.chmod(stat.S_IMODE(mode))
-        partial.replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise
-    if os.name != "nt":  # makes the new name survive a power cut; not every file system can
-        with contextlib.suppress(OSError):
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+def modified_ns(name: str) -> int | None:
+    """A regular file's time of last change, to be taken before the file is read; else None."""
+    with contextlib.suppress(OSError):
+        found = os.stat(name)
+        return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else None
+    return None
 
 
 def files_in(inputs: Sequence[str], suffixes: Sequence[str]) -> list[tuple[str, str]]:
@@ -123,30 +97,6 @@ def files_in(inputs: Sequence[str], suffixes: Sequence[str]) -> list[tuple[str, 
     return found
 
 
-def walk(folder: str) -> tuple[list[Path], list[Path]]:
-    """What is below a folder and not hidden, sorted.
-
-    Returns:
-        Files (and links to nothing), and what is never entered or read: links to folders, pipes,
-        devices.
-
-    Raises:
-        OSError: a folder that cannot be read.
-    """
-
-    def stop(error: OSError) -> None:
-        raise error  # os.walk would leave the folder out
-
-    files: list[Path] = []
-    others: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=stop):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        others += [path for name in folders if (path := Path(parent, name)).is_symlink()]
-        for path in (Path(parent, name) for name in names if not name.startswith(".")):
-            (files if path.is_file() or not path.exists() else others).append(path)
-    return sorted(files), sorted(others)
-
-
 @dataclass(frozen=True)
 class Rules:
     """How outputs are named and what may be in their way.
@@ -155,13 +105,15 @@ class Rules:
         suffix: of outputs whose names follow from the inputs, with the dot.
         inputs: suffixes of the files that count in a folder.
         force: replace what exists.
-        skip: leave out inputs whose outputs exist.
+        skip: what exists is looked at when its turn comes (`intact.cli.existing`).
+        quiet: do not say which names were taken.
     """
 
     suffix: str
     inputs: Sequence[str]
     force: bool = False
     skip: bool = False
+    quiet: bool = False
 
 
 def outputs(inputs: Sequence[str], output: str | None, rules: Rules) -> list[tuple[str, str]]:
@@ -169,19 +121,21 @@ def outputs(inputs: Sequence[str], output: str | None, rules: Rules) -> list[tup
 
     One input and ``-o FILE``: that file, replaced if it exists. Otherwise the names follow from
     the inputs' and existing files are refused unless the rules say so: nobody asked for those
-    names. Where a.jpg and a.png would have the same, both keep their suffixes before the new one.
-    The files of a folder lie in the output's folder as they lay in theirs.
+    names. The files of a folder lie in the output's folder as they lay in theirs.
 
     Args:
         inputs: names, or ``-`` alone.
         output: ``-o``: a file, a folder, ``-``, or None for next to the inputs.
         rules: see there.
 
+    Returns:
+        Names of inputs and outputs; an output that is standard output is ``-``.
+
     Raises:
         UsageError: the names do not work out.
     """
-    if rules.force and rules.skip:
-        raise UsageError("--force and --skip-existing exclude each other")
+    if output is not None and streams.is_stdout(output):
+        output = STDIO
     if STDIO in inputs and len(inputs) > 1:
         raise UsageError("- (standard input) must be the only input")
     several = len(inputs) > 1 or os.path.isdir(inputs[0])
@@ -194,75 +148,86 @@ def outputs(inputs: Sequence[str], output: str | None, rules: Rules) -> list[tup
         raise UsageError("-o - takes one input")
     if not folder and output is not None:
         pairs = [(inputs[0], output)]
-        if rules.skip and output != STDIO and os.path.isfile(output):
-            pairs = []
     elif inputs[0] == STDIO:
         if folder:
             raise UsageError("-o must name a file when the input is standard input")
-        return [(STDIO, STDIO)]
+        pairs = [(STDIO, STDIO)]
     else:
-        pairs = _free(_named(files_in(inputs, rules.inputs), output, rules.suffix), rules)
+        pairs = _named(files_in(inputs, rules.inputs), output, rules)
+        _refuse_existing(pairs, rules)
+    if streams.has_stderr(pairs[0][1]):
+        lines.mute()
+    sources = {os.path.abspath(source) for source, _ in pairs}
     for source, target in pairs:
-        if STDIO not in (source, target) and _same(source, target):
+        if STDIO not in (source, target) and (
+            _same(source, target) or os.path.abspath(target) in sources
+        ):
             raise UsageError(f"{target} is input and output at once")
-    if folder:
-        parents = sorted({Path(target).parent for _, target in pairs})
-        for parent in parents:
-            there = next((p for p in (parent, *parent.parents) if os.path.lexists(p)), None)
-            if there is not None and not there.is_dir():
-                raise UsageError(f"{there} is in the way: these outputs need a folder there")
-        for parent in parents:
-            parent.mkdir(parents=True, exist_ok=True)
+    if output is not None and folder:
+        top = Path(output)
+        there = next((p for p in (top, *top.parents) if os.path.lexists(p)), None)
+        if there is not None and not there.is_dir():
+            raise UsageError(f"{there} is in the way: these outputs need a folder there")
+        for parent in sorted({Path(target).parent for _, target in pairs}):
+            # Below the top a file may be in the way of some outputs: their errors will say so.
+            with contextlib.suppress(FileExistsError, NotADirectoryError):
+                parent.mkdir(parents=True, exist_ok=True)
+    for parent in {os.path.dirname(target) for _, target in pairs if target != STDIO}:
+        files.clean(parent or os.curdir)
     return pairs
 
 
 def _named(
-    found: Sequence[tuple[str, str]], folder: str | None, suffix: str
+    found: Sequence[tuple[str, str]], folder: str | None, rules: Rules
 ) -> list[tuple[str, str]]:
-    """Pair each file with its output.
+    """Pair each file with an output of its own.
 
-    Raises:
-        UsageError: two have the same.
+    a.jpg becomes a.intact. Where two would have the same name both keep their suffixes:
+    a.jpg.intact, a.png.intact. Where that is not enough later ones get a number: a.jpg.2.intact.
     """
-    found = list(dict.fromkeys(found))
+    unique = {(os.path.abspath(name), place): (name, place) for name, place in found}
+    found = list(unique.values())
     paths = [Path(name) if folder is None else Path(folder, place) for name, place in found]
-    short = [os.fspath(p.parent / ((p.stem if p.suffix else p.name) + suffix)) for p in paths]
-    # Under one folder names that differ by case alone may be one file; beside inputs they are not.
-    fold = str if folder is None else str.casefold
-    count = Counter(map(fold, short))
-    seen: dict[str, str] = {}
+    whole = [os.fspath(path) for path in paths]
+    names = [os.fspath(p.parent / p.stem) if p.suffix else os.fspath(p) for p in paths]
+
+    def key(name: str) -> str:
+        # Under one folder names that differ by case or by the spelling of an accent alone may be
+        # one file; beside inputs they are not.
+        return name if folder is None else unicodedata.normalize("NFC", name).casefold()
+
+    clashing, count = [0], Counter[str]()
+    while clashing:
+        count = Counter(map(key, names))
+        clashing = [i for i, n in enumerate(names) if count[key(n)] > 1 and n != whole[i]]
+        for i in clashing:
+            names[i] = whole[i]
+    taken: dict[str, str] = {}
     pairs = []
-    for (name, _), path, target in zip(found, paths, short, strict=True):
-        whole = target if count[fold(target)] == 1 else os.fspath(path) + suffix
-        if (key := fold(whole)) in seen:
-            raise UsageError(f"{seen[key]} and {name} would both become {whole}")
-        seen[key] = name
-        pairs.append((name, whole))
+    for (source, _), name in zip(found, names, strict=True):
+        free, number = name, 1
+        while key(free) in taken or (number > 1 and count[key(free)]):
+            number += 1
+            free = f"{name}.{number}"
+        if number > 1 and not rules.quiet:
+            complain(f"becomes {free}{rules.suffix}: {taken[key(name)]} has its name", source)
+        taken[key(free)] = source
+        pairs.append((source, free + rules.suffix))
     return pairs
 
 
-def _free(pairs: Sequence[tuple[str, str]], rules: Rules) -> list[tuple[str, str]]:
-    """The pairs to work on: all, or those without an output yet.
+def _refuse_existing(pairs: Sequence[tuple[str, str]], rules: Rules) -> None:
+    """Refuse to replace anything, unless the rules allow it.
 
     Raises:
         UsageError: an output exists.
     """
-    if rules.force:
-        return list(pairs)
+    if rules.force or rules.skip:
+        return
     there = [target for _, target in pairs if os.path.lexists(target)]
-    if rules.skip:
-        done = {target for target in there if os.path.isfile(target)}
-        pairs = [pair for pair in pairs if pair[1] not in done]
-        there = [target for target in there if target not in done]
-        if there:
-            raise UsageError(f"{there[0]} is in the way and no file that could be kept")
     if there:
         others = f" (and {len(there) - 1} other outputs)" if there[1:] else ""
-        raise UsageError(
-            f"{there[0]} exists{others}; name it with -o, replace with --force, "
-            "or keep with --skip-existing"
-        )
-    return list(pairs)
+        raise UsageError(f"{there[0]} exists{others}; give -o, --force or --skip-existing")
 
 
 def _same(left: str, right: str) -> bool:
@@ -270,8 +235,3 @@ def _same(left: str, right: str) -> bool:
         return os.path.samefile(left, right)
     except OSError:
         return False
-
-
-def show_json(value: Any) -> None:
-    """Print a result for machines: one JSON document on stdout, ASCII only (see `printable`)."""
-    print(json.dumps(value, indent=2, default=str))

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from intact.cli import lines
 from intact.cli.errors import Code, complain, printable, report
+from intact.cli.install import install
 from intact.cli.io import show_json
-from intact.cli.options import Json
+from intact.cli.options import Force, Json, Quiet
 
 if TYPE_CHECKING:
     from intact.codec.model import Model
@@ -22,17 +24,26 @@ DECODER = {"hyper_synthesis": 64, "prior_a": 16, "prior_b": 16, "synthesis": 16}
 
 def models(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL", help="Names or paths \\[all].")
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="Names or paths \\[all]; or: install FILE..."),
     ] = None,
     certificate: Annotated[
         str | None,
         typer.Option(metavar="MODEL", help="Print a model's proven bounds, layer by layer."),
     ] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
+    force: Force = False,
 ) -> int:
-    """List the models that are installed, or that are named."""
+    """List the models that are installed, or that are named.
+
+    intact models install FILE... puts model files where they are found by name.
+    """
     from intact.codec import store
 
+    if names and names[0] == "install":
+        install(names[1:], force=force, as_json=as_json, quiet=quiet)
+        return Code.OK
     if certificate is not None:
         _certificate(store.load_model(certificate), as_json=as_json)
         return Code.OK
@@ -48,7 +59,7 @@ def models(
             facts = {"path": name, "error": message, "code": int(code)}
         results.append(facts)
         if not as_json and "error" not in facts:
-            print(_text(facts))
+            lines.say(_text(facts))
     if as_json:
         show_json({"models": results})
     elif not wanted:
@@ -116,13 +127,13 @@ def macs_per_pixel(program: Program, side_px: int) -> Fraction:
 
 
 def _text(facts: dict[str, Any]) -> str:
-    title = "" if facts["title"] == facts["name"] else f"  ({facts['title']})"
-    lines = [
+    title = "" if facts["title"] == facts["name"] else f"  ({lines.cut(facts['title'])})"
+    text = [
         f"{facts['name']}{title}  {facts['id']}",
         f"  {facts['path']}  {facts['bytes']:,} bytes",
         f"  {facts['levels']} levels, {facts['parameters']:,} parameters, decoder "
-        f"{facts['decoder_macs_per_pixel'] / 1000:.1f} kMAC per pixel, "
-        f"{facts['room_bits']} bits of room in 32-bit sums",
-        *(f"  {key}: {value}" for key, value in facts["info"].items()),
+        f"{facts['decoder_macs_per_pixel'] / 1000:.1f} kMAC per pixel",
+        f"  {facts['room_bits']} bits of room in 32-bit sums",
+        *(f"  {lines.cut(key)}: {lines.cut(value)}" for key, value in facts["info"].items()),
     ]
-    return "\n".join(map(printable, lines))
+    return "\n".join(map(printable, text))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 
-from intact.cli.errors import printable
+from intact.cli.lines import printable, shorten
 
 BAR = 16
 OTHERS = BAR + 42
@@ -51,6 +52,7 @@ class Bar:
         )
         self._room = max(console.width - OTHERS, 12)
         self._task = self._progress.add_task(label, total=total, note="")
+        self._done = 0
 
     def __enter__(self) -> Bar:
         self._progress.start()
@@ -66,7 +68,12 @@ class Bar:
 
     def advance(self) -> None:
         """One step is done."""
-        self._progress.advance(self._task)
+        self._done += 1
+        self._progress.update(self._task, completed=self._done)
+
+    def within(self, share: float) -> None:
+        """A share of the step at hand is done, 0..1."""
+        self._progress.update(self._task, completed=self._done + min(share, 1.0))
 
     def reach(self, step: int, total: int | None = None) -> None:
         """So many steps are done, of ``total`` if that is known now."""
@@ -74,8 +81,28 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Say what is being done right now; of a long text the ends are shown."""
-        text = printable(text)
-        if len(text) > self._room:
-            kept = self._room - 1
-            text = f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
-        self._progress.update(self._task, note=text)
+        self._progress.update(self._task, note=shorten(printable(text), self._room))
+
+
+class Stages:
+    """Moves a bar within one input, as the stages of its work begin.
+
+    Args:
+        bar: the bar.
+        name: of the input.
+        begins: by stage, what share of the work is done when it begins, as measured.
+        runs: how often all stages may come, searching for a level.
+    """
+
+    def __init__(self, bar: Bar, name: str, begins: Mapping[str, float], runs: int = 1) -> None:
+        self._bar, self._name, self._begins, self._runs = bar, name, begins, runs
+        self._run, self._share = 0, 0.0
+
+    def __call__(self, stage: str) -> None:
+        """A stage begins."""
+        share = self._begins.get(stage, self._share)
+        if share == 0 and self._share:  # from the beginning
+            self._run, self._share = self._run + 1, 0.0
+        self._share = max(share, self._share)
+        self._bar.within((self._run + self._share) / self._runs)
+        self._bar.note(f"{stage}: {self._name}")

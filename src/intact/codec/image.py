@@ -10,6 +10,7 @@ cannot be tested against the checksum, which is over the whole.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import zlib
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from intact.bits.fast import Backend
-from intact.codec import pixels as px
+from intact.codec import alpha, arguments, foreign, pixels as px
 from intact.codec.latents import Layout, decode_latents, encode_latents, plan_latents
 from intact.codec.model import DECODING, LATENT_PX, PROGRAMS, Model
 from intact.codec.networks import Networks
@@ -33,8 +34,14 @@ from intact.container.image_file import (
     pack_image,
     unpack_image,
 )
-from intact.container.limits import MAX_PIXELS, MAX_TILE_LOG2
-from intact.errors import CorruptDataError, ModelError, NotExactError, UnsupportedError
+from intact.container.limits import MAX_METADATA_BYTES, MAX_PIXELS, MAX_THREADS, MAX_TILE_LOG2
+from intact.errors import (
+    ArgumentError,
+    CorruptDataError,
+    ModelNotFoundError,
+    NotExactError,
+    UnsupportedError,
+)
 from intact.intnet.backends import choose
 
 log = logging.getLogger(__name__)
@@ -43,7 +50,12 @@ DEFAULT_QUALITY = 50.0
 REFERENCE_PIXELS = 1 << 20
 """Larger images are not decoded by the reference where no second backend disagrees with the first:
 it takes fifty times as long, and eight bytes for each integer."""
-_CHUNKS = {"exif": chunks.EXIF, "icc_profile": chunks.ICC, "xmp": chunks.XMP}
+_CHUNKS = {
+    "cicp": chunks.CICP,
+    "exif": chunks.EXIF,
+    "icc_profile": chunks.ICC,
+    "xmp": chunks.XMP,
+}
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,8 @@ class Decoded:
         exif: a TIFF structure as found in the file, or b"".
         icc_profile: or b"".
         xmp: or b"".
+        cicp: four bytes of ITU-T H.273 that say what the colors mean, or b"": primaries, transfer,
+            matrix (0), full range. It goes before a profile.
         level: the quality level.
         model_name: of the model.
     """
@@ -82,6 +96,7 @@ class Decoded:
     exif: bytes = b""
     icc_profile: bytes = b""
     xmp: bytes = b""
+    cicp: bytes = b""
     level: int = 0
     model_name: str = ""
 
@@ -100,11 +115,16 @@ class Runtime:
     threads: int = 0
     progress: Callable[[str], None] | None = None
 
+    def __post_init__(self) -> None:
+        arguments.choice("backend", self.backend, ("auto", *choose.NAMES))
+        object.__setattr__(self, "threads", arguments.threads(self.threads))  # NumPy's are narrow
+        arguments.progress(self.progress)
+
     def networks(
         self, model: Model, num_pixels: int, roles: tuple[str, ...] = PROGRAMS
     ) -> Networks:
         """A model's programs of these roles, ready to run."""
-        threads = self.threads or _num_cores()
+        threads = self.threads or min(_num_cores(), MAX_THREADS)
         return Networks(model, num_pixels, self.backend, threads, roles, self.progress)
 
 
@@ -119,9 +139,10 @@ class Encoder:
     """One image, analyzed again for each level that is asked for.
 
     Args:
-        image: uint8 [h, w], [h, w, 1..4], or a Pillow image.
+        image: uint8 [h, w], [h, w, 1..4], a Pillow image, or a `Source`.
         model: the codec.
-        metadata: "exif", "icc_profile", "xmp"; what is missing is taken from the image, b"" drops.
+        metadata: "exif", "icc_profile", "xmp", "cicp"; what is missing is taken from the image, b""
+            drops.
         runtime: how to compute.
         embed_model: put the model into the file, which then needs nothing else to decode.
     """
@@ -135,17 +156,28 @@ class Encoder:
         *,
         embed_model: bool = False,
     ) -> None:
-        self.embed_model = embed_model
+        self.embed_model = arguments.flag("embed_model", embed_model)
+        given = arguments.metadata(metadata)
+        if not isinstance(image, px.Source):
+            arguments.image(image)
         self.source, self.model = px.from_image(image), model
         self.height, self.width = self.source.color.shape[:2]
         if self.height * self.width > MAX_PIXELS:
-            raise ValueError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
+            raise ArgumentError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
         self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
-        given = {k: v for k, v in (metadata or {}).items() if v is not None}
-        self.metadata = px.bare({**self.source.metadata, **given})
+        found = dict(self.source.metadata)
+        if "icc_profile" in given:  # whoever says what the colors mean says all of it
+            found.pop("cicp", None)
+        self.metadata = foreign.bare({**found, **given})
+        for key, piece in self.metadata.items():
+            if len(piece) > MAX_METADATA_BYTES:
+                raise UnsupportedError(
+                    f"{key} has {len(piece)} bytes, a file holds at most {MAX_METADATA_BYTES}"
+                )
 
     def encode(self, level: int) -> Encoded:
         """Encode at a level (an index into the model's levels)."""
+        level = arguments.integer("level", level, 0, len(self.model.levels) - 1)
         source = self.source
         h, w = self.height, self.width
         network_pixels = px.to_network(source.color, LATENT_PX)
@@ -161,7 +193,7 @@ class Encoder:
         extra = []
         if source.alpha is not None:
             decoded = np.dstack([decoded, source.alpha])
-            extra.append(chunks.Chunk(chunks.ALPHA, px.pack_alpha(source.alpha)))
+            extra.append(chunks.Chunk(chunks.ALPHA, alpha.pack_alpha(source.alpha)))
         extra += [chunks.Chunk(_CHUNKS[k], self.metadata[k]) for k in _CHUNKS if k in self.metadata]
         if self.embed_model:
             extra.append(chunks.Chunk(chunks.MODEL, self.model.to_bytes()))
@@ -242,7 +274,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     image: Any,
     *,
     quality: float = DEFAULT_QUALITY,
-    model: str | Model | None = None,
+    model: str | os.PathLike[str] | Model | None = None,
     metadata: Mapping[str, bytes | None] | None = None,
     embed_model: bool = False,
     check: bool = False,
@@ -253,14 +285,16 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     """Encode an image into a file; inverse of `decode` up to the loss that ``quality`` allows.
 
     Args:
-        image: uint8 [h, w], [h, w, 1..4], or a Pillow image (whose EXIF, ICC and XMP are kept).
+        image: uint8 [h, w], [h, w, 1..4], or a Pillow image. What its colors mean is kept, and of
+            one that was opened from a file (not turned, cut or converted since) EXIF and XMP. What
+            cannot be kept of the former is logged as a warning.
         quality: 0 (smallest) .. 100 (best).
         model: a `Model`, the name of one, or a path; None takes the default.
-        metadata: overrides of "exif", "icc_profile", "xmp"; b"" drops one.
+        metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
         embed_model: put the model into the file, which then needs nothing else to decode.
         check: decode with an independent backend, too, before the file is returned; for archives.
         backend: "auto", "native", "numpy", "torch" or "reference": same bytes from each.
-        threads: 0 takes all cores; same bytes from any number.
+        threads: 0 takes all cores, at most 1024; same bytes from any number.
         progress: called with the name of each stage as it begins.
 
     Returns:
@@ -268,8 +302,10 @@ def encode(  # noqa: PLR0913 - keywords with defaults
 
     Raises:
         UnsupportedError: 16-bit, floating-point and CMYK images.
-        ValueError: quality outside 0..100, an empty or misshapen array.
-        TypeError: the name of an image instead of an image.
+        ArgumentError: (a `ValueError`) an argument is out of its range, which the message names; an
+            empty or misshapen array.
+        TypeError: an argument of another kind: the name of an image instead of an image.
+        ModelNotFoundError: there is no such model.
         NotExactError: ``check`` failed: a backend of this machine computes wrong.
 
     Example:
@@ -278,12 +314,15 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         >>> decode(data).pixels.shape
         (5, 7, 3)
     """
-    if isinstance(image, str | os.PathLike):
-        raise TypeError(f"image is the name {os.fspath(image)!r}, must be an array or Pillow image")
+    arguments.image(image)  # before a model is loaded
+    quality = arguments.number("quality", quality, 0, 100)
+    arguments.flag("check", check)
     chosen = model if isinstance(model, Model) else load_model(model)
     level = chosen.levels.of_quality(quality)
     runtime = Runtime(backend, threads, progress)
     encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model)
+    for text in encoder.source.lost:
+        log.warning("image: %s", text)
     encoded = encoder.encode(level)
     if check:
         encoder.check(encoded)
@@ -294,7 +333,7 @@ def decode(  # noqa: PLR0913 - keywords with defaults
     data: bytes | bytearray | memoryview,
     *,
     region: tuple[int, int, int, int] | None = None,
-    model: str | Model | None = None,
+    model: str | os.PathLike[str] | Model | None = None,
     backend: str = "auto",
     threads: int = 0,
     max_pixels: int = MAX_PIXELS,
@@ -313,22 +352,21 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         progress: called with the name of each stage as it begins.
 
     Raises:
-        TypeError: ``data`` is no bytes.
+        TypeError: an argument of another kind: ``data`` is no bytes.
         CorruptDataError: the file is damaged, or its pixels' checksum is not met.
         UnsupportedError: a feature from the future, or an image beyond ``max_pixels``.
-        ModelError: the file's model is not here.
-        ValueError: the region leaves the image.
+        ModelNotFoundError: the file's model is not here; ``model_id`` says which it is.
+        ModelError: ``model`` is another one.
+        ArgumentError: (a `ValueError`) the region leaves the image, or another argument its range.
     """
-    if isinstance(data, str | os.PathLike):
-        raise TypeError(f"data is the name {os.fspath(data)!r}, must be the content of a file")
-    if not isinstance(data, bytes):
-        data = bytes(memoryview(data))
-    file = unpack_image(data, max_pixels=max_pixels)
+    arguments.number("max_pixels", max_pixels, 1, math.inf)
+    region = arguments.region(region)
+    runtime = Runtime(backend, threads, progress)
+    file = unpack_image(arguments.content(data), max_pixels=max_pixels)
     chosen = model_of(file, model)
     if file.header.level >= len(chosen.levels):
         raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
     window = _pixel_window(file.header, region)
-    runtime = Runtime(backend, threads, progress)
     networks = runtime.networks(chosen, window.shape[0] * window.shape[1], DECODING)
     whole = window.shape == (file.header.height, file.header.width)
     check = file.header.pixel_crc if whole else None
@@ -345,12 +383,13 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         exif=found["exif"],
         icc_profile=found["icc_profile"],
         xmp=found["xmp"],
+        cicp=found["cicp"],
         level=file.header.level,
         model_name=chosen.name,
     )
 
 
-def model_of(file: ImageFile, override: str | Model | None = None) -> Model:
+def model_of(file: ImageFile, override: str | os.PathLike[str] | Model | None = None) -> Model:
     """The model of a file: given, found by id, or carried in the file itself.
 
     Raises:
@@ -361,7 +400,7 @@ def model_of(file: ImageFile, override: str | Model | None = None) -> Model:
     wanted, embedded = file.header.model_id, file.chunk(chunks.MODEL)
     try:
         return find_model(wanted, override)
-    except ModelError:
+    except ModelNotFoundError:
         if override is not None or embedded is None:
             raise
     model = Model.from_bytes(embedded)
@@ -375,7 +414,7 @@ def _pixel_window(header: ImageHeader, region: tuple[int, int, int, int] | None)
         return Window(0, 0, header.height, header.width)
     x, y, w, h = region
     if x < 0 or y < 0 or w < 1 or h < 1 or x + w > header.width or y + h > header.height:
-        raise ValueError(f"region {region} leaves the image of {header.width}x{header.height}")
+        raise ArgumentError(f"region {region} leaves the image of {header.width}x{header.height}")
     return Window(y, x, y + h, x + w)
 
 
@@ -457,6 +496,6 @@ def _decode_pixels(
         data = file.chunk(chunks.ALPHA)
         if data is None:
             raise CorruptDataError("the alpha plane is missing")
-        alpha = px.unpack_alpha(data, header.height, header.width)
-        pixels = np.dstack([pixels, alpha[window.slices]])
+        plane = alpha.unpack_alpha(data, header.height, header.width)
+        pixels = np.dstack([pixels, plane[window.slices]])
     return np.ascontiguousarray(pixels)

@@ -1,16 +1,15 @@
-"""Pixels in, pixels out: what images are accepted, padding, the alpha plane."""
+"""Pixels in, pixels out: what images are accepted, and padding."""
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from intact.container.chunks import EXIF_PREFIX
+from intact.codec import exif, foreign, icc
 from intact.container.image_file import Mode
-from intact.errors import CorruptDataError, UnsupportedError
+from intact.errors import ArgumentError, UnsupportedError
 
 _DIRECT = {"L", "LA", "RGB", "RGBA"}
 _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA", "YCbCr": "RGB", "RGBX": "RGB", "La": "LA",
@@ -26,8 +25,11 @@ class Source:
         color: uint8 [h, w, 3] or [h, w, 1].
         alpha: uint8 [h, w], or None.
         mode: of the file.
-        note: what was converted, or "".
-        metadata: "exif", "icc_profile" and "xmp" as found in the image.
+        note: what was converted, or kept in another way, or lost; or "".
+        metadata: "exif", "icc_profile", "xmp" and "cicp" as found in the image.
+        lost: of the note, what the look depended on.
+        left_out: metadata that no file of ours holds.
+        frames: images in the file that it comes from; this is the first.
     """
 
     color: np.ndarray
@@ -35,139 +37,102 @@ class Source:
     mode: Mode
     note: str
     metadata: dict[str, bytes]
+    lost: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    frames: int = 1
 
 
-def from_image(image: Any) -> Source:
+def from_image(image: Any, facts: foreign.Facts | None = None, *, frames: int = 1) -> Source:
     """Take an array or a Pillow image apart.
 
     Args:
-        image: uint8 [h, w], [h, w, 1..4], or a Pillow image.
+        image: uint8 [h, w], [h, w, 1..4], or a Pillow image; a `Source` is returned as it is.
+        facts: what the image's file said before it was loaded; asked here if not given.
+        frames: images in the file.
 
     Raises:
-        UnsupportedError: 16-bit, floating-point and CMYK images.
-        ValueError: an array of another shape, or an empty one.
+        UnsupportedError: 16-bit, floating-point and CMYK images, and see `foreign.look`.
+        ArgumentError: an array of another shape, or an empty one.
     """
-    note, metadata = "", {}
+    if isinstance(image, Source):
+        return image
     # Pillow is recognized by what it offers: below the line nothing imports it.
     if hasattr(image, "getbands") and hasattr(image, "convert"):
-        refuse_deep(image)
+        facts = foreign.look(image) if facts is None else facts
         image.load()  # PNG may carry metadata behind the pixels
-        metadata = _metadata(image)
-        mode = image.mode
-        # A palette may carry alpha itself, without the key; only newer Pillows say so.
-        transparent = getattr(image, "has_transparency_data", "transparency" in image.info)
-        if mode in _CONVERTED:
-            wanted = _CONVERTED[mode]
-            if transparent:
-                wanted = {"P": "RGBA", "1": "LA"}.get(mode, wanted)
-            image = image.convert(wanted)
-            note = f"converted from {mode} to {wanted}"
-            if mode in _OTHER_COLORS:  # a profile of Lab says nothing about RGB
-                metadata.pop("icc_profile", None)
-        elif mode not in _DIRECT:
-            raise UnsupportedError(
-                f"image mode {mode}: only 8-bit gray, RGB and alpha are coded; convert it first"
-            )
-        elif transparent and mode in ("L", "RGB"):
-            wanted = "LA" if mode == "L" else "RGBA"
-            image = image.convert(wanted)
-            note = f"converted from {mode} with a transparent color to {wanted}"
-    array = np.asarray(image)
+        metadata = foreign.complete(image, facts)
+        array = _converted(image, facts, metadata)
+    else:
+        facts, metadata, array = foreign.Facts(), {}, np.asarray(image)
     if array.dtype != np.uint8:
         raise UnsupportedError(f"pixels are {array.dtype}: only 8-bit images (uint8) are coded")
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
-        raise ValueError(f"pixels have the shape {array.shape}, wanted [h, w] or [h, w, 1..4]")
+        raise ArgumentError(f"pixels have the shape {array.shape}, wanted [h, w] or [h, w, 1..4]")
     mode = Mode(array.shape[2])
+    _describe_colors(facts, metadata, mode)
     alpha = np.ascontiguousarray(array[:, :, -1]) if mode.has_alpha else None
-    return Source(array[:, :, : mode.color_channels], alpha, mode, note, metadata)
+    color, note = array[:, :, : mode.color_channels], "; ".join(facts.notes + facts.lost)
+    lost, left_out = tuple(facts.lost), tuple(facts.left_out)
+    return Source(color, alpha, mode, note, metadata, lost, left_out, frames)
 
 
-def refuse_deep(image: Any) -> None:
-    """Refuse a Pillow image that would lose bits on loading.
-
-    Pillow has no mode for color of more than 8 bits: it says RGB and drops the rest, or reads
-    planes of 16 bits as if they had 8. Until the pixels are loaded the file tells; afterwards
-    nothing does.
-
-    Raises:
-        UnsupportedError: samples of more than 8 bits.
-    """
-    bits = _sample_bits(image)
-    if bits > 8:
+def _converted(image: Any, facts: foreign.Facts, metadata: dict[str, bytes]) -> np.ndarray:
+    """The samples of a loaded Pillow image, in a mode that is coded; ``facts`` learns how."""
+    mode = image.mode
+    # A palette may carry alpha itself, without the key; only newer Pillows say so.
+    transparent = getattr(image, "has_transparency_data", "transparency" in image.info)
+    if mode in _CONVERTED:
+        wanted = _CONVERTED[mode]
+        if transparent:
+            wanted = {"P": "RGBA", "1": "LA"}.get(mode, wanted)
+        facts.notes.insert(0, f"converted from {mode} to {wanted}")
+        # A profile of Lab says nothing about RGB; that of a YCbCr image is one of RGB.
+        profile = metadata.get("icc_profile", b"")
+        if mode in _OTHER_COLORS and profile and profile[16:20] != b"RGB ":
+            del metadata["icc_profile"]
+            facts.lost.append("its color profile, of other colors than RGB, is left out")
+        return np.asarray(image.convert(wanted))
+    if mode not in _DIRECT:
         raise UnsupportedError(
-            f"samples of {bits} bits: only 8-bit gray, RGB and alpha are coded; convert it first"
+            f"image mode {mode}: only 8-bit gray, RGB and alpha are coded; convert it first"
         )
+    if not transparent or mode not in ("L", "RGB"):
+        return np.asarray(image)
+    wanted = "LA" if mode == "L" else "RGBA"
+    facts.notes.insert(0, f"converted from {mode} with a transparent color to {wanted}")
+    if facts.transparent is None or len(facts.transparent) != len(mode):
+        return np.asarray(image.convert(wanted))
+    samples = np.asarray(image)
+    same = samples.reshape(*samples.shape[:2], -1) == np.array(facts.transparent)
+    return np.dstack([samples, np.where(same.all(axis=2), 0, 255).astype(np.uint8)])
 
 
-def _sample_bits(image: Any) -> int:
-    """Most bits of a sample in an image file, as its format says it; 8 where it says nothing."""
-    tiles = getattr(image, "tile", ())
-    if not tiles:  # loaded, or never a file
-        return 8
-    codec, arguments = str(tiles[0][0]), tiles[0][3]
-    kind = getattr(image, "format", None)
-    if kind == "PNG":
-        return 16 if ";16" in str(arguments) else 8
-    if kind == "TIFF":
-        return max(int(bits) for bits in image.tag_v2.get(258, (8,)))  # BitsPerSample
-    if kind == "PPM":
-        most = arguments[1] if isinstance(arguments, tuple) and len(arguments) > 1 else 255
-        return int(most).bit_length() if isinstance(most, int) else 8
-    if kind == "SGI":
-        return 16 if codec == "SGI16" or ";16" in str(arguments) else 8
-    if kind in ("JPEG2000", "AVIF"):
-        position = image.fp.tell()
-        image.fp.seek(0)
-        head = image.fp.read(HEAD_BYTES)
-        image.fp.seek(position)
-        return _jpeg2000_bits(head) if kind == "JPEG2000" else _avif_bits(head)
-    return 8
+def _describe_colors(facts: foreign.Facts, metadata: dict[str, bytes], mode: Mode) -> None:
+    """Turn what a file says of its colors into a profile, if it has none."""
+    if facts.colors is None or "icc_profile" in metadata:
+        return
+    try:
+        profile = icc.profile(facts.colors, gray=mode.color_channels == 1)
+    except (ValueError, OverflowError) as error:
+        facts.lost.append(f"its colors ({facts.colors.name}) are left out: {error}")
+        return
+    metadata["icc_profile"] = profile
+    facts.notes.append(f"its colors ({facts.colors.name}) are kept as an ICC profile")
 
 
-HEAD_BYTES = 1 << 16
-"""Where JPEG 2000 and AVIF say their depth: ihdr comes first, and a codestream begins with SIZ."""
+def stripped(metadata: dict[str, bytes]) -> dict[str, bytes]:
+    """What takes the place of an image's metadata where only its look shall be kept.
 
-
-def _jpeg2000_bits(head: bytes) -> int:
-    """Bits of the deepest component: ISO 15444-1, boxes ihdr and bpcc (I.5.3), or SIZ (A.5.1)."""
-    box, siz = head.find(b"ihdr"), head.find(b"\xff\x4f\xff\x51")
-    if 0 <= box < len(head) - 14 and head[box + 14] != 255:
-        return (head[box + 14] & 0x7F) + 1
-    if box >= 0 and (bpcc := head.find(b"bpcc")) >= 0:
-        depths = head[bpcc + 4 : bpcc + 4 + int.from_bytes(head[box + 12 : box + 14], "big")]
-    elif siz >= 0:
-        depths = head[
-            siz + 42 : siz + 42 + 3 * int.from_bytes(head[siz + 40 : siz + 42], "big") : 3
-        ]
-    else:
-        depths = b""
-    return max(((depth & 0x7F) + 1 for depth in depths), default=8)
-
-
-def _avif_bits(head: bytes) -> int:
-    """Bits by the box av1C: high_bitdepth and twelve_bit (AV1 in ISOBMFF, 2.3.3)."""
-    at = head.find(b"av1C")
-    flags = head[at + 6] if 0 <= at < len(head) - 6 else 0
-    return 8 if not flags & 0x40 else 12 if flags & 0x20 else 10
-
-
-def _metadata(image: Any) -> dict[str, bytes]:
-    found = {}
-    for key in ("exif", "icc_profile", "xmp"):
-        value = image.info.get(key)
-        if isinstance(value, str):
-            value = value.encode("utf-8")
-        if isinstance(value, bytes) and value:
-            found[key] = value
-    return bare(found)
-
-
-def bare(metadata: dict[str, bytes]) -> dict[str, bytes]:
-    """Metadata as files hold it: EXIF from its TIFF structure on, nothing empty."""
-    exif = metadata.get("exif", b"").removeprefix(EXIF_PREFIX)
-    return {k: v for k, v in {**metadata, "exif": exif}.items() if v}
+    Orientation stays (alone in its EXIF), and so do profile and code points.
+    """
+    said = metadata.get("exif", b"")
+    turned = exif.orientation(said) or exif.xmp_orientation(metadata.get("xmp", b""))
+    kept = {"exif": exif.only_orientation(turned), "xmp": b""}
+    if "icc_profile" not in metadata and exif.is_adobe_rgb(said):
+        kept["icc_profile"] = icc.profile(icc.ADOBE_RGB, gray=False)
+    return kept
 
 
 def to_network(color: np.ndarray, multiple: int) -> np.ndarray:
@@ -187,39 +152,3 @@ def from_network(pixels: np.ndarray, mode: Mode) -> np.ndarray:
     if mode.color_channels == 3:
         return color
     return ((color.sum(axis=2, dtype=np.uint16, keepdims=True) + 1) // 3).astype(np.uint8)
-
-
-FILTERS = {0: (), 1: (1,), 2: (0,), 3: (0, 1)}
-"""Alpha filters by number: the axes along which neighbors are subtracted, modulo 256."""
-
-
-def pack_alpha(alpha: np.ndarray) -> bytes:
-    """Code an alpha plane without loss: a filter's number, then zlib; inverse of `unpack_alpha`."""
-    candidates = []
-    for number, axes in FILTERS.items():
-        plane = alpha
-        for axis in axes:
-            plane = np.diff(plane, axis=axis, prepend=np.uint8(0))
-        candidates.append(bytes([number]) + zlib.compress(plane.tobytes(), 9))
-    return min(candidates, key=len)
-
-
-def unpack_alpha(data: bytes, h: int, w: int) -> np.ndarray:
-    """uint8 [h, w]; inverse of `pack_alpha`.
-
-    Raises:
-        CorruptDataError: unknown filter, damaged stream, or not exactly h * w samples.
-    """
-    if not data or data[0] not in FILTERS:
-        raise CorruptDataError("alpha plane: unknown filter")
-    inflater = zlib.decompressobj()
-    try:
-        plane = inflater.decompress(data[1:], h * w + 1)
-    except zlib.error as error:
-        raise CorruptDataError(f"alpha plane: {error}") from error
-    if len(plane) != h * w or not inflater.eof or inflater.unused_data:
-        raise CorruptDataError(f"alpha plane: {len(plane)} samples for {w}x{h} pixels")
-    alpha = np.frombuffer(plane, np.uint8).reshape(h, w)
-    for axis in reversed(FILTERS[data[0]]):
-        alpha = np.cumsum(alpha, axis=axis, dtype=np.uint8)
-    return alpha

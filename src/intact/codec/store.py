@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from intact import models
 from intact.codec.model import Model
 from intact.container.model_file import peek_model
-from intact.errors import IntactError, ModelError
+from intact.errors import IntactError, ModelError, ModelNotFoundError, quoted
 
 log = logging.getLogger(__name__)
 
 SUFFIX = ".intactm"
-DEFAULT = "photo"
+DEFAULT = "photo-eyes"
 
 
 def search_path() -> list[Path]:
@@ -36,9 +37,22 @@ def search_path() -> list[Path]:
     return [models.FOLDER, Path(data) / "intact" / "models"]
 
 
-def model_files() -> list[Path]:
-    """All model files on the search path, the package's first."""
-    return [p for folder in search_path() for p in sorted(folder.glob("*" + SUFFIX))]
+def model_files() -> Iterator[Path]:
+    """Model files on the search path, the package's first; a folder is read when its turn comes.
+
+    So nobody needs the user's folder who asks for a model of the package. What is no regular file,
+    or a link to one, does not count: reading a pipe would wait for ever. A folder that cannot be
+    read holds no models, which the log says.
+    """
+    for folder in search_path():
+        try:
+            names = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            log.warning("models in %s cannot be read: %s", folder, error.strerror)
+            continue
+        yield from (path for name in names if os.path.isfile(path := folder / name))
 
 
 @lru_cache(maxsize=8)
@@ -50,13 +64,14 @@ def read_model(path: Path) -> Model:
     """Read a model file; kept in memory until the file changes.
 
     Raises:
-        ModelError: there is no such file.
+        ModelNotFoundError: there is no such file.
         CorruptDataError: it is damaged.
     """
     try:
         stat = path.stat()
-    except OSError as error:
-        raise ModelError(f"no model at {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelNotFoundError(f"no model at {path}: {reason}") from error
     return _read(path, stat.st_mtime_ns, stat.st_size)
 
 
@@ -64,37 +79,44 @@ def model_path(name: str) -> Path:
     """The file of a model by name (as ``intact models`` lists them) or by path.
 
     Raises:
-        ModelError: there is none of that name.
+        ModelNotFoundError: there is none of that name.
     """
     if name.endswith(SUFFIX) or "/" in name or "\\" in name:
         return Path(name)
+    found = []
     for path in model_files():
         if path.stem == name:
             return path
-    if Path(name).is_file():
+        found.append(path.stem)
+    if os.path.isfile(name):
         return Path(name)
-    legal = ", ".join(p.stem for p in model_files()) or "none"
-    raise ModelError(f"no model named {name!r}; found: {legal}")
+    raise ModelNotFoundError(f"no model named {quoted(name)}; found: {', '.join(found) or 'none'}")
 
 
-def load_model(name_or_path: str | Path | None = None) -> Model:
+def load_model(name_or_path: str | os.PathLike[str] | None = None) -> Model:
     """Find a model by name (as ``intact models`` lists them) or by path.
 
     Args:
         name_or_path: None takes the default.
 
     Raises:
-        ModelError: there is none of that name.
+        ModelNotFoundError: there is none of that name.
         CorruptDataError: it is damaged.
+        TypeError: the name is no text.
     """
-    path = model_path(str(name_or_path or DEFAULT))
+    wanted = DEFAULT if name_or_path is None else name_or_path
+    if not isinstance(wanted, str | os.PathLike):
+        raise TypeError(f"model is {quoted(wanted)}, must be a name, a path, a Model or None")
+    path = model_path(str(wanted))
     try:
         return read_model(path)
+    except ModelNotFoundError:
+        raise
     except IntactError as error:
         raise type(error)(f"{path}: {error}") from error
 
 
-def find_model(wanted: bytes, override: str | Path | Model | None = None) -> Model:
+def find_model(wanted: bytes, override: str | os.PathLike[str] | Model | None = None) -> Model:
     """The model of an id.
 
     Args:
@@ -102,7 +124,8 @@ def find_model(wanted: bytes, override: str | Path | Model | None = None) -> Mod
         override: a model, name or path to take; its id must be the wanted one.
 
     Raises:
-        ModelError: the override is another model, or no sound one on the search path has the id.
+        ModelError: the override is another model.
+        ModelNotFoundError: no sound one on the search path has the id.
     """
     if override is not None:
         model = override if isinstance(override, Model) else load_model(override)
@@ -124,8 +147,9 @@ def find_model(wanted: bytes, override: str | Path | Model | None = None) -> Mod
         except (OSError, IntactError) as error:  # nor must a damaged copy
             log.warning("model %s cannot be used: %s", path, error)
             damaged = f" ({path} cannot be used: {error})"
-    raise ModelError(
+    raise ModelNotFoundError(
         f"the file was made with model {wanted.hex()}, which is not installed{damaged}; "
         f"looked in {', '.join(map(str, search_path()))}; "
-        "a model that lies elsewhere can be named (--model, model=)"
+        "a model that lies elsewhere can be named (--model, model=)",
+        wanted,
     )

@@ -5,7 +5,8 @@ uppercase (critical); everything else starts lowercase (ancillary). A reader tha
 critical chunk refuses the file, and passes over an ancillary one, as in PNG.
 Rule 2: types ascend strictly. So no type comes twice, critical chunks come first, and a set of
 chunks has one spelling.
-Rule 3: the data is opaque here. This file never parses EXIF, ICC or XMP.
+Rule 3: the data is opaque here. This file never parses EXIF, ICC or XMP; of the four numbers in
+`cicp` it checks the two whose range the format fixes, as one fact has one spelling.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from intact.errors import UnsupportedError
 
 ALPHA: Final = "ALPH"
 """The coded alpha plane; critical: without it the picture is another one."""
+CICP: Final = "cicp"
+"""Four bytes of ITU-T H.273, as in PNG: color primaries, transfer characteristics, matrix
+coefficients (0: the pixels are RGB or gray), full range (0 or 1)."""
 EXIF: Final = "exif"
 """EXIF, starting at its TIFF header (II or MM), without a leading `EXIF_PREFIX`."""
 EXIF_PREFIX: Final = b"Exif\0\0"
@@ -42,6 +46,7 @@ XMP: Final = "xmpd"
 
 KNOWN: Final = {
     ALPHA: MAX_ALPHA_BYTES,
+    CICP: 4,
     EXIF: MAX_METADATA_BYTES,
     ICC: MAX_METADATA_BYTES,
     MODEL: MAX_MODEL_FILE_BYTES,
@@ -58,13 +63,27 @@ def _is_letter(byte: int) -> bool:
     return 65 <= byte & 0xDF <= 90  # bit 5 is the case
 
 
+def is_code_points(data: bytes) -> bool:
+    """Whether bytes are what `CICP` holds."""
+    return len(data) == 4 and data[2] == 0 and data[3] <= 1
+
+
+def _fault(type: str, data: bytes) -> str:
+    """What is wrong with the data of a chunk that is not opaque, or ""."""
+    if type != CICP or is_code_points(data):
+        return ""
+    if len(data) != 4:
+        return f"chunk {type!r} has {len(data)} bytes, must have 4"
+    return f"chunk {type!r} is {list(data)}: the third must be 0, the fourth 0 or 1"
+
+
 @dataclass(frozen=True)
 class Chunk:
     """One optional part: ``type`` is four ASCII letters, ``data`` opaque bytes.
 
     Raises:
         ValueError: the type is not four letters, or is critical and unknown, or the data exceeds
-            the limit of its type.
+            the limit of its type, or breaks the rule of `CICP`.
     """
 
     type: str
@@ -78,6 +97,8 @@ class Chunk:
         limit = KNOWN.get(self.type, MAX_METADATA_BYTES)
         if len(self.data) > limit:
             raise ValueError(f"chunk {self.type!r} has {len(self.data)} bytes, at most {limit}")
+        if fault := _fault(self.type, self.data):
+            raise ValueError(fault)
 
     @property
     def is_critical(self) -> bool:
@@ -121,8 +142,8 @@ def read_chunks(cursor: Cursor) -> tuple[Chunk, ...]:
     tool that changes one piece of metadata loses none of the rest.
 
     Raises:
-        CorruptDataError: a chunk is cut short, damaged, too large (whatever its type), repeated or
-            out of order.
+        CorruptDataError: a chunk is cut short, damaged, too large (whatever its type), repeated,
+            out of order, or breaks the rule of `CICP`.
         UnsupportedError: a critical chunk is unknown.
     """
     chunks: list[Chunk] = []
@@ -146,4 +167,6 @@ def read_chunks(cursor: Cursor) -> tuple[Chunk, ...]:
         if name[0].isupper() and name not in KNOWN:
             # After the CRC, so that damage is not mistaken for a newer version's file.
             raise UnsupportedError(f"critical chunk {name!r} is not known to this version")
+        if fault := _fault(name, data):
+            raise cursor.corrupt(fault)
         chunks.append(Chunk(name, data))

@@ -76,6 +76,10 @@ MAX_TABLE_SPAN: Final = 4096
 MAX_TABLES: Final = 16
 """Frequency tables of one packed array. Format."""
 
+# --- calls --------------------------------------------------------------------------------------
+MAX_THREADS: Final = 1024
+"""Threads that one call may ask for: each has buffers of its own."""
+
 # --- programs of a model ------------------------------------------------------------------------
 # A model may travel inside an image file, and a small file may hold a huge model of zeros. The
 # shipped models need about a tenth of each.

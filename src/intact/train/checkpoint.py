@@ -7,7 +7,6 @@ never a mixture. Never pickle, never `torch.load`.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from intact import files
 from intact.errors import CorruptDataError
 
 NAME = "checkpoint.safetensors"
 
 
 def write(folder: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write the checkpoint: to a temporary file, synced, then renamed; inverse of `read`."""
+    """Write the checkpoint whole or not at all; inverse of `read`.
+
+    Raises:
+        OSError: with the checkpoint's name; the one before is still there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     data = save({k: v.contiguous() for k, v in tensors.items()}, {"state": json.dumps(state)})
-    partial = folder / (NAME + ".partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / NAME)
+    try:
+        files.replace(folder / NAME, data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder / NAME)) from error
 
 
 def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

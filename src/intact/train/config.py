@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from intact.container.limits import MAX_PREDICTED
+from intact.errors import ArgumentError
 from intact.train.codec_net import RateConfig
 from intact.train.data import MEMORY_GB
 from intact.train.losses import LossConfig
@@ -110,8 +111,8 @@ POSITIVE = (
     "transform.hyper_latents", "transform.features",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "optimizer.warmup",
-    "optimizer.seed", "transform.blocks_analysis",
+    "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "loss.masked",
+    "optimizer.warmup",     "optimizer.seed", "transform.blocks_analysis",
     "transform.blocks_synthesis", "transform.blocks_context",
 )  # fmt: skip
 SHARES = ("data.flat", "optimizer.decay_from", "optimizer.average")
@@ -135,7 +136,7 @@ def _coerce(value: Any, like: Any, place: str) -> Any:
             return tuple(value)
     elif type(value) is type(like):
         return value
-    raise ValueError(f"{place}: {value!r} should be {KINDS[type(like)]}")
+    raise ArgumentError(f"{place}: {value!r} should be {KINDS[type(like)]}")
 
 
 def from_dict(tree: dict[str, Any]) -> Config:
@@ -147,41 +148,41 @@ def from_dict(tree: dict[str, Any]) -> Config:
     sections = {f.name: f.default_factory() for f in dataclasses.fields(Config)}  # type: ignore[misc]
     for name, values in tree.items():
         if name not in sections or not isinstance(values, dict):
-            raise ValueError(f"unknown section {name!r}; legal: {', '.join(sections)}")
+            raise ArgumentError(f"unknown section {name!r}; legal: {', '.join(sections)}")
         section = sections[name]
         legal = {f.name: getattr(section, f.name) for f in dataclasses.fields(section)}
         for key in values:
             if key not in legal:
-                raise ValueError(f"unknown key {name}.{key}; legal: {', '.join(legal)}")
+                raise ArgumentError(f"unknown key {name}.{key}; legal: {', '.join(legal)}")
         changed = {k: _coerce(v, legal[k], f"{name}.{k}") for k, v in values.items()}
         sections[name] = dataclasses.replace(section, **changed)
     config = Config(**sections)
     if config.data.crop % 64 or config.data.crop < 64:
-        raise ValueError(f"data.crop = {config.data.crop} is not a positive multiple of 64")
+        raise ArgumentError(f"data.crop = {config.data.crop} is not a positive multiple of 64")
     for place in (*POSITIVE, *NOT_NEGATIVE, *SHARES):
         section, _, key = place.partition(".")
         value = getattr(getattr(config, section), key)
         legal = "> 0" if place in POSITIVE else "in 0..1" if place in SHARES else ">= 0"
         most = 1 if place in SHARES else math.inf
         if not 0 <= value <= most or value == math.inf or (value == 0 and place in POSITIVE):
-            raise ValueError(f"{place} = {value}, must be {legal}")
+            raise ArgumentError(f"{place} = {value}, must be {legal}")
     config.loss.check(config.data.crop)
     if config.optimizer.seed >= 1 << 63:
-        raise ValueError(f"optimizer.seed = {config.optimizer.seed}, must be below 2**63")
+        raise ArgumentError(f"optimizer.seed = {config.optimizer.seed}, must be below 2**63")
     if not config.output.folder:
-        raise ValueError("output.folder is empty: name a folder")
+        raise ArgumentError("output.folder is empty: name a folder")
     if config.rate.step_min >= config.rate.step_max:
-        raise ValueError(f"rate.step_min = {config.rate.step_min} is not below rate.step_max")
+        raise ArgumentError(f"rate.step_min = {config.rate.step_min} is not below rate.step_max")
     sizes = config.transform
     if not 0 <= sizes.predicted <= min(sizes.latents, MAX_PREDICTED):
-        raise ValueError(
+        raise ArgumentError(
             f"transform.predicted = {sizes.predicted}, must be in "
             f"0..{min(sizes.latents, MAX_PREDICTED)}"
         )
     if config.optimizer.precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError("optimizer.precision is one of auto, float32, bfloat16")
+        raise ArgumentError("optimizer.precision is one of auto, float32, bfloat16")
     if config.optimizer.method not in ("soap", "adam"):
-        raise ValueError("optimizer.method is one of soap, adam")
+        raise ArgumentError("optimizer.method is one of soap, adam")
     return config
 
 
@@ -199,18 +200,18 @@ def load(path: Path | None, settings: list[str] | None = None) -> Config:
     try:
         tree: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path else {}
     except ValueError as error:  # UnicodeDecodeError and TOMLDecodeError are of this kind
-        raise ValueError(f"{path} is no TOML: {error}") from error
+        raise ArgumentError(f"{path} is no TOML: {error}") from error
     for setting in settings or []:
         key, equals, text = setting.partition("=")
         section, dot, name = key.strip().partition(".")
         if not equals or not dot:
-            raise ValueError(f"--set {setting!r}: write section.key=value")
+            raise ArgumentError(f"--set {setting!r}: write section.key=value")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             value = text.strip()
         values = tree.setdefault(section, {})
         if not isinstance(values, dict):
-            raise ValueError(f"{section} = {values!r}, must be a section")
+            raise ArgumentError(f"{section} = {values!r}, must be a section")
         values[name] = value
     return from_dict(tree)

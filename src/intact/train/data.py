@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from intact.codec.pixels import refuse_deep
+from intact.codec.depth import refuse_deep
+from intact.errors import ArgumentError
+from intact.images import open_listed
+from intact.train.folders import find_images, large_images
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 MEMORY_GB = 4.0
 WINDOW_CROPS = 16
 """An image that must be cut keeps an area of at least so many crops; else fewer images are read."""
@@ -49,9 +50,11 @@ class ImageFolder:
         notes: lines for people: what was left out and cut.
 
     Raises:
-        ValueError: no image can be used, or an excluded one does not exist.
+        ArgumentError: no image can be used, or an excluded one does not exist.
+        OSError: a folder is not there, or cannot be read.
     """
 
+    @large_images()
     def __init__(
         self,
         folders: list[Path],
@@ -61,16 +64,11 @@ class ImageFolder:
         memory_gb: float = MEMORY_GB,
         progress: Progress | None = None,
     ) -> None:
-        names = {
-            p: p.relative_to(folder).as_posix()
-            for folder in map(Path, folders)
-            for p in folder.rglob("*")
-            if p.suffix.lower() in SUFFIXES
-        }
+        names, notes = find_images(folders)
         unknown = sorted(exclude - set(names.values()))
         if unknown:
             # A misspelled name would be trained on, and nobody would know.
-            raise ValueError(
+            raise ArgumentError(
                 f"{len(unknown)} of {len(exclude)} excluded images are in none of the folders: "
                 + ", ".join(unknown[:NOTED])
             )
@@ -89,10 +87,10 @@ class ImageFolder:
                 self.images.append(found)
             if progress:
                 progress(done, len(todo))
-        self.notes = _notes(left_out, len(paths), usable, chosen, area)
+        self.notes = [*notes, *_notes(left_out, len(paths), usable, chosen, area)]
         if not self.images:
             where = ", ".join(map(str, folders))
-            raise ValueError(
+            raise ArgumentError(
                 "; ".join([f"no image of at least {crop}x{crop} pixels in {where}", *self.notes])
             )
         areas = np.array([i.shape[0] * i.shape[1] for i in self.images], np.float64)
@@ -136,15 +134,15 @@ def read_list(path: Path) -> frozenset[str]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is not UTF-8, or names nothing.
+        ArgumentError: it is not UTF-8, or names nothing.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file of names: {error}") from error
+        raise ArgumentError(f"{path} is not a text file of names: {error}") from error
     names = frozenset(filter(None, (line.partition("#")[0].strip() for line in lines)))
     if not names:
-        raise ValueError(f"{path} names no image")
+        raise ArgumentError(f"{path} names no image")
     return names
 
 
@@ -163,10 +161,10 @@ def size_of(path: Path, crop: int) -> Size:
 
     Raises:
         ValueError: it is too small, or not gray or RGB.
-        UnsupportedError: its samples have more than 8 bits.
-        OSError: it is no image.
+        UnsupportedError: its samples have more than 8 bits, or it is in no format that is read.
+        OSError: it is damaged, or not there.
     """
-    with Image.open(path) as image:
+    with open_listed(path) as image:
         if min(image.size) < crop:
             raise ValueError(f"{image.width}x{image.height} pixels, less than data.crop = {crop}")
         if image.mode.startswith(("I", "F", "CMYK")):
@@ -214,7 +212,7 @@ def _read(todo: tuple[Path, Box]) -> tuple[Path, np.ndarray | str]:
     path, box = todo
 
     def decode() -> np.ndarray:
-        with Image.open(path) as image:
+        with open_listed(path) as image:
             return np.asarray(image.crop(box).convert("RGB"))
 
     return path, _tried(decode)

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from intact.errors import ArgumentError
 from intact.train.codec_net import LATENT_GAIN, CodecNet
 from intact.train.entropy import SCALE_MIN
 from intact.train.graph import Conv
@@ -41,14 +42,16 @@ def _check(old: TransformConfig, new: TransformConfig) -> None:
         before, after = getattr(old, field.name), getattr(new, field.name)
         fixed = field.name in ("hyper_latents", "features")
         if after < before or (fixed and after != before):
-            raise ValueError(
+            raise ArgumentError(
                 f"transform.{field.name} = {after}: the model to start from has {before}, and "
                 + ("that cannot change" if fixed else "nothing shrinks")
             )
     if new.latents > PATCH_VALUES:
-        raise ValueError(f"transform.latents = {new.latents}, at most {PATCH_VALUES} can be grown")
+        raise ArgumentError(
+            f"transform.latents = {new.latents}, at most {PATCH_VALUES} can be grown"
+        )
     if new.predicted != old.predicted and (old.predicted or new.predicted > old.latents):
-        raise ValueError(
+        raise ArgumentError(
             f"transform.predicted = {new.predicted}: the model to start from has {old.latents} "
             f"latents, of which {old.predicted} are predicted; from 0 only it can become another"
         )
@@ -176,7 +179,7 @@ def grow(net: CodecNet, config: TransformConfig, crops: Iterable[Tensor]) -> Cod
             hyper-latents or features, or has more latents than a patch has values.
     """
     if any(isinstance(network, IntegerNetwork) for network in net.networks.values()):
-        raise ValueError("an integer codec cannot grow: its units would not fit any more")
+        raise ArgumentError("an integer codec cannot grow: its units would not fit any more")
     _check(net.config, config)
     if config.predicted > net.config.predicted:
         net = lead_with_colors(net, config.predicted)

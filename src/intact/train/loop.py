@@ -21,8 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from intact import files
 from intact.codec.store import load_model
-from intact.errors import DivergedError
+from intact.errors import ArgumentError, DivergedError
 from intact.train import checkpoint, weights_file
 from intact.train.codec_net import CodecNet
 from intact.train.config import Config, OptimizerConfig, from_dict
@@ -269,7 +270,7 @@ def image_folder(config: Config, progress: Progress | None = None) -> ImageFolde
     """
     data = config.data
     if not data.folders:
-        raise ValueError("data.folders is empty: name at least one folder of images")
+        raise ArgumentError("data.folders is empty: name at least one folder of images")
     folders = [Path(f) for f in data.folders]
     exclude = read_list(Path(data.exclude)) if data.exclude else frozenset()
     return ImageFolder(
@@ -327,7 +328,8 @@ def _write_config(config: Config) -> None:
     """Put the configuration, with all defaults, beside the checkpoint, for people."""
     folder = Path(config.output.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2))
+    text = json.dumps(dataclasses.asdict(config), indent=2)
+    files.replace(folder / "config.json", text.encode())
 
 
 def _say_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -347,11 +349,11 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
     # The run's own sizes count: with --init they came from the model, not from the file.
     sizes = from_dict({"transform": state["config"]["transform"]}).transform
     if config.transform not in (sizes, TransformConfig()):
-        raise ValueError(f"the checkpoint's transform is {sizes}, not {config.transform}")
+        raise ArgumentError(f"the checkpoint's transform is {sizes}, not {config.transform}")
     for key in ("integer", "method"):
         before = state["config"]["optimizer"].get(key)
         if before != getattr(config.optimizer, key):
-            raise ValueError(f"optimizer.{key} was {before!r} in this run; use --init instead")
+            raise ArgumentError(f"optimizer.{key} was {before!r} in this run; use --init instead")
     config = dataclasses.replace(config, transform=sizes)
     _say_changes(state["config"], dataclasses.asdict(config))
     net = CodecNet(config.transform, config.rate, config.optimizer.seed)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from intact.bits.tables import TOTAL, TableBank
 from intact.codec.model import Model
+from intact.errors import ArgumentError
 from intact.intnet import program as ir
 from intact.train.codec_net import CodecNet, RateConfig
 from intact.train.entropy import FactorizedPrior
@@ -56,7 +57,7 @@ def _fill(network: Network, program: ir.Program) -> None:
     ops = {op.target: op for op in program.ops}
     targets = {node.target for node in graph.nodes}
     if targets != set(ops):
-        raise ValueError(f"program {program.name}: not one of this package's transforms")
+        raise ArgumentError(f"program {program.name}: not one of this package's transforms")
     units = {i.target: torch.full((i.channels,), i.unit).double() for i in graph.inputs}
     for node in graph.nodes:
         op = ops[node.target]
@@ -88,7 +89,7 @@ def _fill(network: Network, program: ir.Program) -> None:
                 count = graph.channels[node.target]
                 units[node.target] = units[node.source][:1].expand(count).clone()
             case _:
-                raise ValueError(f"program {program.name}: {node.target} is another operation")
+                raise ArgumentError(f"program {program.name}: {node.target} is another operation")
 
 
 def _units_of(node: Conv, graph: Graph, weight: Tensor) -> Tensor:

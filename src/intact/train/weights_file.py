@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from intact import files
 from intact.errors import CorruptDataError
 from intact.train.codec_net import CodecNet, RateConfig
 from intact.train.transforms import TransformConfig
@@ -38,15 +38,7 @@ def write(path: Path, net: CodecNet, info: dict[str, str] | None = None) -> None
     }
     sizes = {"transform": dataclasses.asdict(net.config), "rate": dataclasses.asdict(net.rates)}
     metadata = {"format": FORMAT, "codec": json.dumps(sizes), "info": json.dumps(info or {})}
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(save(tensors, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    files.replace(path, save(tensors, metadata))
 
 
 def read(path: Path) -> CodecNet:

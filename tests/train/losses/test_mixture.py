@@ -44,11 +44,11 @@ def test_a_mixture_is_the_sum_of_its_parts():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["loss.psnr=1"], r"unknown key loss.psnr; legal: mse, ms_ssim, ssimulacra2"),
+        (["loss.psnr=1"], r"unknown key loss.psnr; legal: mse, ms_ssim, ssimulacra2, masked"),
         (["loss.mse=-0.5"], r"loss.mse = -0.5, must be >= 0"),
         (["loss.mse=nan"], r"loss.mse = nan, must be >= 0"),
         (["loss.mse=inf"], r"loss.mse = inf, must be >= 0"),
-        (["loss.mse=0"], r"all weights of loss are 0: mse, ms_ssim, ssimulacra2"),
+        (["loss.mse=0"], r"all weights of loss are 0: mse, ms_ssim, ssimulacra2, masked"),
         (["loss.ms_ssim=1", "data.crop=128"], r"data.crop = 128 is too small for loss.ms_.* 192"),
         (["loss.ssimulacra2=1", "data.crop=64"], r"data.crop = 64 is too small for loss.ssi.* 128"),
         (["loss.mse='much'"], r"loss.mse: 'much' should be a number"),
@@ -71,7 +71,7 @@ def settings(tmp_path):
         "transform.blocks_analysis=1", "transform.blocks_synthesis=1", "transform.latents=16",
         "transform.hyper_latents=4", "transform.features=8", "transform.blocks_context=1",
         "optimizer.steps=4", "optimizer.precision=float32", "output.checkpoint_every=1",
-        "loss.mse=0.4", "loss.ssimulacra2=0.4", "loss.ms_ssim=0.2",
+        "loss.mse=0.4", "loss.ssimulacra2=0.3", "loss.ms_ssim=0.2", "loss.masked=0.1",
         f'output.folder="{tmp_path / "run"}"',
     ]  # fmt: skip
 

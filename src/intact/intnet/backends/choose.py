@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from intact.errors import ModelError
+from intact.errors import ArgumentError, ModelError
 from intact.intnet.backends import Prepare, Runner
 from intact.intnet.backends.probe import Case, cases, difference
 from intact.intnet.program import Program
@@ -172,7 +172,7 @@ def choose(
     if name == "auto":
         order = [item for item in present if item != "torch" or _torch_pays(present, pixels)]
     elif name not in present:
-        raise ValueError(f"backend {name!r} is not available; legal: auto, {', '.join(present)}")
+        raise ArgumentError(f"backend {name!r} is not available; legal: auto, {', '.join(present)}")
     else:
         fallbacks: tuple[Name, ...] = ("numpy", "reference")
         order = [name, *(item for item in fallbacks if item != name)]

@@ -25,8 +25,10 @@ from intact.intnet.backends.native_layers import (
     OpStruct,
     SlotStruct,
     Step,
+    fill,
 )
 from intact.intnet.backends.native_plan import VECTOR, NativeSegment, native_plan
+from intact.intnet.backends.rounding import nearest
 from intact.intnet.certificate import prove
 from intact.intnet.program import Program, dtype_of, sources
 
@@ -68,7 +70,8 @@ def prepare(program: Program, *, isa: Isa = "auto") -> NativeRunner:
     if level > best:
         raise UnsupportedError(f"instruction set {isa}; this machine has {ISA_NAMES[best]}")
     prove(program)
-    return NativeRunner(program, level, library)
+    with nearest():  # reciprocals are made in NumPy
+        return NativeRunner(program, level, library)
 
 
 def _library() -> ctypes.CDLL:
@@ -79,7 +82,7 @@ def _library() -> ctypes.CDLL:
     if library.intact_intnet_layout() != sizes:
         raise UnsupportedError("the native library is of another version")
     library.intact_intnet_run.argtypes = (
-        ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
         ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32,
     )  # fmt: skip
     library.intact_intnet_run.restype = ctypes.c_int32
@@ -102,11 +105,14 @@ class _Packed:
         self.keep: list[np.ndarray] = []
         self.template = (OpStruct * len(segment.steps))()
         for struct, step in zip(self.template, segment.steps, strict=True):
-            struct.kind = step.kind
-            struct.source, struct.target = self.numbers[step.source], self.numbers[step.target]
-            struct.addend = -1 if step.addend is None else self.numbers[step.addend]
-            for name, number in step.numbers.items():
-                setattr(struct, name, number)
+            fill(
+                struct,
+                kind=step.kind,
+                source=self.numbers[step.source],
+                target=self.numbers[step.target],
+                addend=-1 if step.addend is None else self.numbers[step.addend],
+                **step.numbers,
+            )
             for name, array in step.arrays.items():
                 setattr(struct, name, self._pinned(array))
             if step.bias is not None:
@@ -271,14 +277,15 @@ class _Run:
                 self.make(name)
         slots = (SlotStruct * len(segment.slots))()
         for struct, (name, slot) in zip(slots, segment.slots.items(), strict=True):
-            struct.offset, struct.stride = slot.offset, slot.stride
+            fill(struct, offset=slot.offset, stride=slot.stride)
             if slot.offset < 0:
                 outer = self.outer.get(name)
                 buffer = self.values[name] if outer is None else outer
                 struct.data = buffer.ctypes.data
                 if outer is not None:
-                    struct.stride = slot.channels * slot.bytes
-                struct.height, struct.width = self.sizes[name.removesuffix("@input")]
+                    fill(struct, stride=slot.channels * slot.bytes)
+                height, width = self.sizes[name.removesuffix("@input")]
+                fill(struct, height=height, width=width)
         structs, keep = part.structs(self.level)
         height, width = self.sizes[segment.grid]
         total = height * width

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from intact.errors import UnsupportedError
 from intact.intnet.bounds import ConvBounds, conv_bounds, fits_8_bits
 from intact.intnet.program import Conv, Info
 
@@ -44,9 +45,21 @@ class SlotStruct(ctypes.Structure):
         ("data", ctypes.c_void_p),
         ("offset", ctypes.c_int64),
         ("stride", ctypes.c_int64),
-        ("height", ctypes.c_int32),
-        ("width", ctypes.c_int32),
+        ("height", ctypes.c_int64),
+        ("width", ctypes.c_int64),
     )
+
+
+def fill(struct: OpStruct | SlotStruct, **numbers: int) -> None:
+    """Set fields of a structure; ctypes alone would cut off what does not fit.
+
+    Raises:
+        UnsupportedError: a number does not fit its field.
+    """
+    for name, number in numbers.items():
+        setattr(struct, name, number)
+        if getattr(struct, name) != number:
+            raise UnsupportedError(f"native code: {name} is {number}, which its field cannot hold")
 
 
 @dataclass(eq=False)

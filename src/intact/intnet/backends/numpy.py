@@ -20,6 +20,7 @@ from intact.intnet import ops
 from intact.intnet.backends import Runner
 from intact.intnet.backends.blas import ONE_BLAS_THREAD
 from intact.intnet.backends.plan import Segment, gathers, plan
+from intact.intnet.backends.rounding import nearest
 from intact.intnet.bounds import ConvBounds, conv_bounds
 from intact.intnet.certificate import prove
 from intact.intnet.program import (
@@ -380,7 +381,8 @@ class _NumpyRunner:
                 steps: tuple[_Kernel, ...] = kernels,
                 columns: int = width,
             ) -> None:
-                _run_bands(item[0], item[1], part, steps, columns, level)
+                with nearest():  # here, because the mode is the thread's
+                    _run_bands(item[0], item[1], part, steps, columns, level)
 
             if len(workers) == 1 or len(bands) == 1:
                 for item in work:
@@ -425,7 +427,8 @@ def prepare(program: Program) -> Runner:
     """
     prove(program)
     infos = program.ranges()
-    segments = tuple(
-        (segment, tuple(_kernel(op, infos) for op in segment.ops)) for segment in plan(program)
-    )
+    with nearest():
+        segments = tuple(
+            (segment, tuple(_kernel(op, infos) for op in segment.ops)) for segment in plan(program)
+        )
     return _NumpyRunner(program, segments)

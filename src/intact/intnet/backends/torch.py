@@ -29,6 +29,7 @@ import torch
 from intact.intnet import ops
 from intact.intnet.backends import Runner
 from intact.intnet.backends.plan import Segment, gathers, plan
+from intact.intnet.backends.rounding import nearest
 from intact.intnet.bounds import conv_bounds
 from intact.intnet.certificate import prove
 from intact.intnet.program import (
@@ -109,7 +110,7 @@ _FULL_PRECISION = _FullPrecision()
 @contextmanager
 def _exact() -> Iterator[None]:
     """Torch as the proof assumes it, whatever modes the caller is in."""
-    with torch.autocast("cpu", enabled=False), torch.inference_mode(), _FULL_PRECISION:
+    with torch.autocast("cpu", enabled=False), torch.inference_mode(), _FULL_PRECISION, nearest():
         yield
 
 

@@ -11,11 +11,17 @@ import torch
 from torch import Tensor
 
 from intact.train.losses.loss import Loss
+from intact.train.losses.masked import MASKED
 from intact.train.losses.ms_ssim import MS_SSIM
 from intact.train.losses.mse import MSE
 from intact.train.losses.ssimulacra2 import SSIMULACRA2
 
-LOSSES: dict[str, Loss] = {"mse": MSE, "ms_ssim": MS_SSIM, "ssimulacra2": SSIMULACRA2}
+LOSSES: dict[str, Loss] = {
+    "mse": MSE,
+    "ms_ssim": MS_SSIM,
+    "ssimulacra2": SSIMULACRA2,
+    "masked": MASKED,
+}
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,13 @@ class LossConfig:
         mse: mean squared error of pixels in 0..255; what PSNR measures.
         ms_ssim: 1 - MS-SSIM; needs crops of 192.
         ssimulacra2: SSIMULACRA2 before its last power; needs crops of 128.
+        masked: squared error in opponent colors, masked by the original's activity.
     """
 
     mse: float = 1.0
     ms_ssim: float = 0.0
     ssimulacra2: float = 0.0
+    masked: float = 0.0
 
     def shares(self) -> dict[str, float]:
         """The losses that count, and their shares of 1."""

@@ -88,19 +88,19 @@ CUBIC = (2.326765642916932, -0.020884521182843837, 6.248496625763138e-05)
 EXPONENT = 0.6276336467831387
 
 
-def _inside(x: Tensor) -> Tensor:
+def inside(x: Tensor) -> Tensor:
     """Clamp to 0..255; the gradient passes where it leads back."""
     return -lower_bound(-lower_bound(x, 0.0), -255.0)
 
 
-def _linear(pixels: Tensor) -> Tensor:
+def linear_light(pixels: Tensor) -> Tensor:
     """SRGB 0..255 to linear light 0..1, planes first: [b, h, w, 3] to [b, 3, h, w]."""
     x = pixels.permute(0, 3, 1, 2) / 255
     # The power would have an infinite gradient at 0, where the other branch is taken.
     return torch.where(x <= 0.04045, x / 12.92, ((x.clamp(min=0.04) + 0.055) / 1.055) ** 2.4)
 
 
-def _xyb(linear: Tensor) -> Tensor:
+def xyb(linear: Tensor) -> Tensor:
     """XYB scaled to about 0..1, with B - Y in the place of B; the same shape."""
     matrix = torch.tensor(OPSIN, device=linear.device)
     cones = torch.einsum("oc,bchw->bohw", matrix, linear) + OPSIN_BIAS
@@ -135,7 +135,7 @@ def distance(reference: Tensor, decoded: Tensor) -> Tensor:
         reference: float [b, h, w, 3], 0..255, sides divisible by 2 at every scale that counts.
         decoded: the same shape; values beyond 0..255 count as these.
     """
-    a, b = _linear(reference), _linear(_inside(decoded))
+    a, b = linear_light(reference), linear_light(inside(decoded))
     weights = torch.tensor(WEIGHTS, device=a.device)
     total = torch.zeros(len(a), device=a.device)
     for scale in range(NUM_SCALES):
@@ -143,7 +143,7 @@ def distance(reference: Tensor, decoded: Tensor) -> Tensor:
             a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
         if min(a.shape[2:]) < MIN_SIDE:
             break
-        total = total + (_scale_terms(_xyb(a), _xyb(b)) * weights[:, scale]).sum((1, 2))
+        total = total + (_scale_terms(xyb(a), xyb(b)) * weights[:, scale]).sum((1, 2))
     s = SUM_SCALE * total
     return CUBIC[0] * s + CUBIC[1] * s * s + CUBIC[2] * s * s * s
 

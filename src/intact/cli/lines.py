@@ -1,0 +1,114 @@
+"""What is printed: lines for people, safe and not too wide, and JSON for machines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+import textwrap
+from typing import Any, TextIO
+
+from intact.cli import streams
+from intact.errors import cut as cut
+
+WIDTH = 80
+"""Columns where the terminal does not say how many it has, and of messages at most."""
+LONGEST_LINE = 6000
+"""Characters: a path may have 4096."""
+LONGEST_MESSAGE = 1000
+
+_muted = False
+_shown = False
+
+
+def printable(text: str) -> str:
+    """One line of text that is safe to print: what is no printable character is escaped.
+
+    Names of files and models come from others. As they are they could move the cursor, forge a
+    line, hold bytes that no encoding has, or go on for megabytes.
+    """
+    text = cut(text, LONGEST_LINE)
+    if text.isprintable():
+        return text
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(escaped)
+
+
+def shorten(text: str, room: int) -> str:
+    """A text of at most ``room`` characters: of a longer one the ends are shown."""
+    if len(text) <= room:
+        return text
+    kept = room - 1
+    return f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
+
+
+def columns() -> int:
+    """Of the terminal."""
+    return max(shutil.get_terminal_size((WIDTH, 24)).columns, 40)
+
+
+def wrapped(line: str, stream: TextIO) -> str:
+    """A line as it is for a file or a program; for a terminal broken between words."""
+    if not stream.isatty():
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line, min(columns(), WIDTH), subsequent_indent=f"{indent}  ", break_long_words=False,
+        break_on_hyphens=False, replace_whitespace=False, drop_whitespace=True,
+    )  # fmt: skip
+
+
+def pair(source: str, target: str, facts: str) -> str:
+    """``source -> target  facts``; on a terminal the names are shortened so that it is one line."""
+    source, target = printable(source), printable(target)
+    if sys.stdout.isatty():
+        room = max(columns() - len(facts) - len(" ->   "), 24)
+        first = min(len(source), max(room // 2, room - len(target)))
+        source, target = shorten(source, first), shorten(target, room - first)
+    return f"{source} -> {target}  {facts}"
+
+
+def say(text: str) -> None:
+    """Print a result for people: one line or more on stdout."""
+    lines = (wrapped(printable(line), sys.stdout) for line in text.split("\n"))
+    print("\n".join(lines), flush=True)
+
+
+def mute() -> None:
+    """Print no notes from now on: stderr is where the data goes. Errors are still printed."""
+    global _muted
+    _muted = True
+
+
+def complain(message: str, name: str | None = None, *, error: bool = False) -> None:
+    """Write one line to stderr: ``intact: FILE: message``."""
+    if _muted and not error:
+        return
+    place = f"{name}: " if name else ""
+    line = printable(f"{place}{' '.join(cut(message, LONGEST_MESSAGE).split())}")
+    with contextlib.suppress(OSError):  # stderr may be closed; the exit code still tells
+        print(wrapped(f"intact: {line}", sys.stderr), file=sys.stderr, flush=True)
+
+
+def show_json(value: Any) -> None:
+    """Print a result for machines: one JSON document on stdout, ASCII only (see `printable`).
+
+    Raises:
+        OSError: stdout is closed, or cannot be written.
+    """
+    global _shown
+    _shown = True
+    streams.require_stdout()
+    print(json.dumps(value, indent=2, default=str), flush=True)
+
+
+def json_is_due() -> bool:
+    """Whether no JSON document has been printed since `begin`."""
+    return not _shown
+
+
+def begin() -> None:
+    """A new command begins."""
+    global _muted, _shown
+    _muted = _shown = False
