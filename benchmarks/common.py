@@ -71,17 +71,17 @@ def find_model(name: str | None) -> tuple[Model, str]:
     """A model and what to call it: the one named, else the shipped one, else random weights."""
     if name != "random" and (name or any(model_files())):
         model = load_model(name)
-        return model, f"model {model.name} ({model.latent_channels} latents)"
+        return model, f"model {model.name} ({model.channels['M']} latents)"
     import torch
 
-    from intact.freeze.freeze import freeze
+    from intact.freeze.checkerboard import freeze
     from intact.train.convert import convert_codec
 
     image = photo(768, 512)
     crops = np.stack([image[y : y + 256, x : x + 256] for y in (0, 256) for x in (0, 256)])
     observed = [(torch.from_numpy(crops), torch.linspace(-1, 1, len(crops)))]
     model = freeze(convert_codec(random_codec(), observed), "random", [])
-    return model, f"random weights ({model.latent_channels} latents)"
+    return model, f"random weights ({model.channels['M']} latents)"
 
 
 def in_turns(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:

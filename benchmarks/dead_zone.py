@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec.image import Encoder
 from intact.codec.model import Model
 from intact.codec.store import load_model
@@ -30,9 +31,10 @@ LEVELS = (6, 22, 40, 56)
 
 def with_dead_zone(model: Model, share: float) -> Model:
     """The same model, rounding with another offset."""
-    offsets = np.floor(model.levels.steps * share).astype(np.int64)
-    levels = dataclasses.replace(model.levels, offsets=offsets)
-    return dataclasses.replace(model, levels=levels)
+    bottleneck = model.bottleneck_of(Checkerboard)
+    offsets = np.floor(bottleneck.levels.steps * share).astype(np.int64)
+    levels = dataclasses.replace(bottleneck.levels, offsets=offsets)
+    return dataclasses.replace(model, bottleneck=dataclasses.replace(bottleneck, levels=levels))
 
 
 def main() -> None:

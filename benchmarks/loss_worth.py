@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from common import DATA, ROOT, write
 
 import intact
+from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec.store import load_model
 from intact.train.codec_net import RateConfig
 from intact.train.data import read_list
@@ -52,9 +53,8 @@ def main() -> None:
             for loss, definition in LOSSES.items():
                 found[loss][i] += float(definition.distance(a, b))
         print(name, flush=True)
-    steps = (
-        np.array([model.levels.steps[model.levels.of_quality(float(q))] for q in qualities]) / 64
-    )
+    levels = model.bottleneck_of(Checkerboard).levels
+    steps = np.array([levels.steps[levels.of_quality(float(q))] for q in qualities]) / 64
     assumed = RateConfig().rd_weight / steps**2
     rows = []
     for i in range(1, len(qualities) - 1):

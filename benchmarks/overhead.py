@@ -63,7 +63,7 @@ class Meter:
 def measure(name: str, image: np.ndarray, model: Model, quality: float) -> Row:
     """Take one file apart."""
     meter = Meter()
-    with mock.patch("intact.codec.latents.encode", meter):
+    with mock.patch("intact.bottleneck.checkerboard.encode", meter):
         data = Encoder(image, model).encode(model.levels.of_quality(quality)).data
     tiles = unpack_image(data).tiles
     container = len(data) - sum(map(len, tiles))

@@ -62,7 +62,12 @@ def arguments() -> argparse.Namespace:
     add("--list", type=Path, help="names of pictures, one a line, # comments")
     add("--root", type=Path, default=Path(), help="folder that the names are below")
     add("--every", type=int, default=1, help="every n-th picture only")
-    add("--center-crop", type=size, metavar="WxH", help="measure the middle of each picture only")
+    add(
+        "--center-crop",
+        type=size,
+        metavar="WxH",
+        help="measure at most that much, the middle of each picture",
+    )
     add("--test", action="append", default=[], help="codecs to compare with all others (ours)")
     add("--between", action="append", type=span, default=[], metavar="METRIC=LOW,HIGH",
         help="qualities that BD-rates are taken over; else all that both codecs reach")  # fmt: skip
@@ -103,6 +108,8 @@ def main() -> None:
     print(f"metrics: {metrics.metric_set()}")
     names = (args.list, args.root) if args.list else None
     chosen = pictures.choose(args.images, names, args.every, args.center_crop)
+    for note in filter(None, (picture.too_small() for picture in chosen)):
+        print(note)
     rows = table.read(args.o)
     tasks, digests = measure.plan(chosen, codecs, rows, args.again)
     measure.run(tasks, args.o, args.jobs)

@@ -3,8 +3,8 @@
     python benchmarks/rd_kodak.py [--model NAME_OR_PATH] [--twin RUN] [--qualities 0,10,...]
 
 Every point is a file written by `intact.encode` and pixels that `intact.decode` returned. With
-``--twin`` the float network of a training run is measured too: its symbols are coded with the same
-tables by the same coder, into the same container, so that the difference is the integers' alone.
+``--twin`` the float networks of a training run are measured too, in the place of the programs: the
+same bottleneck codes their latents into the same container (`intact.train.twin`).
 Writes benchmarks/results/rd_kodak.csv (codec, quality, bpp, psnr, ms_ssim, ssimulacra2) and
 rd_kodak_per_image.csv, and prints BD-rates against benchmarks/results/baselines_kodak.csv.
 """
@@ -16,6 +16,7 @@ import csv
 import math
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,12 @@ from rd_eyes.bd import front
 from rd_eyes.metrics import Ssimulacra2, groups
 
 import intact
-from intact.codec.latents import Layout, Plan, encode_latents, pass_a_mask, table_indexes
+from intact.bottleneck.grid import Layout, Window
+from intact.codec.coding import encode_colors
 from intact.codec.model import Model
 from intact.codec.store import load_model
 from intact.container.image_file import ImageFile, ImageHeader, Mode, pack_image
+from intact.container.limits import MAX_TILE_LOG2
 from intact.measure import bd_rate, ms_ssim, psnr
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,83 +42,38 @@ RESULTS = ROOT / "benchmarks" / "results"
 QUALITIES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 
 
+Point = Callable[[np.ndarray, float, Model], tuple[int, np.ndarray]]
+"""(image, quality, model) to the file's size in bytes and the decoded pixels."""
+
+
 def intact_point(image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
     """File size in bytes and decoded pixels."""
     data = intact.encode(image, quality=quality, model=model)
     return len(data), intact.decode(data, model=model).pixels
 
 
-class Twin:
-    """The float network behind a frozen model, as a codec with real files."""
+def twin_of(run: Path, model: Model) -> Point:
+    """The float networks of a training run as a codec with real files."""
+    from intact.freeze.run import load_codec
+    from intact.train.twin import FloatTwin
 
-    def __init__(self, run: Path, model: Model) -> None:
-        import torch
+    net = load_codec(run)[0].eval()
+    networks = FloatTwin({name: net.network(name) for name in net.networks}, model)
 
-        from intact.freeze.run import load_codec
-
-        self.torch, self.model = torch, model
-        self.net = load_codec(run)[0].eval()
-
-    def __call__(self, image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
-        """File size in bytes and decoded pixels."""
-        from intact.train.lattice import correct_means_a, correct_means_b
-
-        torch, levels, k = self.torch, model.levels, model.predicted
-        level = levels.of_quality(quality)
-        step = float(levels.steps[level]) / 64
-        # The encoder rounds residuals to integers first: half of one more leads to the next symbol.
-        dead_zone = (float(levels.offsets[level]) + 0.5) / float(levels.steps[level])
-        shift = int(levels.shifts[level])
-        nets = self.net.networks
-        h, w = image.shape[:2]
-        padded = np.pad(image, ((0, -h % 64), (0, -w % 64), (0, 0)), mode="edge")
-        x = (torch.from_numpy(padded)[None].float() - 128) / 64
-        t = torch.tensor([float(levels.parameters[level]) / 127])
-        with torch.no_grad():
-            y = nets["analysis"]({"pixels": x}, t)["y"]
-            z = nets["hyper_analysis"]({"y": y}, t)["z"].round().clamp(-128, 127)
-            f = nets["hyper_synthesis"]({"z": z}, t)["f"]
-            layout = Layout((y.shape[1], y.shape[2]), 6)
-            mask = pass_a_mask(layout.whole, model.latent_channels, model.predicted)
-            tm = torch.from_numpy(mask)
-
-            def tables(p: dict) -> np.ndarray:
-                theta = (p["theta"] * 24).round().clamp(0, 255)[0].numpy().astype(np.uint8)
-                return table_indexes(theta, shift)
-
-            def code(p: dict) -> tuple:
-                index = tables(p)
-                r = (y - p["mean"]) / step
-                s = torch.sign(r) * torch.floor(r.abs() + dead_zone)
-                s = s * torch.from_numpy(index >= model.skip)
-                return s, index, p["mean"] + s * step
-
-            a = nets["prior_a"]({"f": f}, t)
-            steps = torch.full((1, 1, 1, 1), step)
-            sent = torch.from_numpy(tables(a)[None, ..., :k] >= model.skip)
-            a["mean"][..., :k] = correct_means_a(a["mean"][..., :k], y[..., :k], steps, sent)
-            sa, ia, ya = code(a)
-            ya = ya * tm
-            b = nets["prior_b"]({"f": f, "y": ya}, t)
-            b["mean"][..., :k] = correct_means_b(b["mean"][..., :k], ya[..., :k])
-            sb, ib, yb = code(b)
-            symbols = torch.where(tm, sa, sb)[0].numpy().astype(np.int32)
-            y_hat = torch.where(tm, ya, yb)
-            out = nets["synthesis"]({"y": y_hat}, t)["pixels"][0].numpy() * 64 + 128
-        pixels = np.clip(np.rint(out[:h, :w]), 0, 255).astype(np.uint8)
-        plan = Plan(
-            z[0].numpy().astype(np.int8),
-            symbols,
-            np.where(mask, ia, ib),
-            np.zeros(symbols.shape, np.int16),
-            mask,
-        )
-        payloads = encode_latents(model, plan, layout)
-        header = ImageHeader(model.id, Mode.RGB, level, w, h, zlib.crc32(pixels.tobytes()))
+    def point(image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
+        bottleneck, level = model.bottleneck, model.levels.of_quality(quality)
+        height, width = image.shape[:2]
+        shape = Window(0, 0, height, width).shrink(bottleneck.LATENT_PX).shape
+        layout = Layout(shape, MAX_TILE_LOG2)
+        payloads, pixels = encode_colors(networks, bottleneck, image, Mode.RGB, level, layout)
+        crc = zlib.crc32(pixels.tobytes())
+        header = ImageHeader(model.id, Mode.RGB, level, width, height, crc)
         return len(pack_image(ImageFile(header, payloads))), pixels
 
+    return point
 
-def curve(name: str, point, images, qualities, model) -> tuple[list, list]:  # noqa: ANN001
+
+def curve(name: str, point: Point, images, qualities, model) -> tuple[list, list]:  # noqa: ANN001
     """(mean rows, per-image rows) of a codec."""
     means, singles = [], []
     for quality in qualities:
@@ -172,7 +130,7 @@ def main() -> None:
     qualities = [float(q) for q in args.qualities.split(",")]
     means, singles = curve("intact", intact_point, images, qualities, model)
     if args.twin:
-        more = curve("float twin", Twin(args.twin, model), images, qualities, model)
+        more = curve("float twin", twin_of(args.twin, model), images, qualities, model)
         means, singles = means + more[0], singles + more[1]
     columns = ["bpp", "psnr", "ms_ssim", "ssimulacra2"]
     write(args.o, ["codec", "quality", *columns], means)

@@ -30,13 +30,14 @@ import torch
 import torch.nn.functional as F
 from common import RESULTS, Row, find_model, in_turns, machine, random_codec, seconds, write
 
-from intact.codec.latents import features
-from intact.codec.model import LATENT_PX, Model
+from intact.bottleneck.grid import Window
+from intact.bottleneck.hyper import features
+from intact.codec.model import Model
 from intact.codec.networks import Networks
-from intact.codec.windows import Window
 from intact.freeze.run import load_codec
 from intact.intnet.backends import choose, native
 from intact.intnet.backends.native_layers import ISA_NAMES
+from intact.intnet.cost import cost
 from intact.intnet.program import Conv, Program
 from intact.native import library
 from intact.train.codec_net import CodecNet, RateConfig
@@ -58,9 +59,9 @@ def twin_of(model: Model) -> CodecNet:
     config = TransformConfig(
         blocks_analysis=blocks("analysis"),
         blocks_synthesis=blocks("synthesis"),
-        latents=model.latent_channels,
-        hyper_latents=model.hyper_channels,
-        features=model.values("hyper_synthesis")["f"].channels,
+        latents=model.channels["M"],
+        hyper_latents=model.channels["N"],
+        features=model.channels["C"],
         blocks_context=blocks("prior_b"),
     )
     return CodecNet(config, RateConfig())
@@ -141,19 +142,12 @@ class Fused:
         return out.relu_() if node.activation == "relu" else out
 
 
-def macs(program: Program, height: int, width: int) -> int:
-    """Multiplications of the convolutions for inputs of a size."""
-    sizes = program.sizes(height, width)
-    found = [op for op in program.ops if isinstance(op, Conv)]
-    return sum(op.weight.size * sizes[op.target][0] * sizes[op.target][1] for op in found)
-
-
 def inputs_of(model: Model, width: int, height: int) -> dict[str, Inputs]:
     """Plausible inputs of each network: small symbols and latents, real features."""
     random = np.random.default_rng(0)
-    h, w = -(-height // LATENT_PX), -(-width // LATENT_PX)
-    z = random.integers(-3, 4, (-(-h // 4), -(-w // 4), model.hyper_channels)).astype(np.int8)
-    y = random.normal(0, 200, (h, w, model.latent_channels)).astype(np.int16)
+    h, w = -(-height // model.bottleneck.LATENT_PX), -(-width // model.bottleneck.LATENT_PX)
+    z = random.integers(-3, 4, (-(-h // 4), -(-w // 4), model.channels["N"])).astype(np.int8)
+    y = random.normal(0, 200, (h, w, model.channels["M"])).astype(np.int16)
     f = features(Networks(model, height * width, "auto", 1), z, len(model.levels) // 2,
                  Window(0, 0, h, w))  # fmt: skip
     return {
@@ -232,8 +226,9 @@ def main() -> None:
             assert isinstance(twin, Network), "the run is integer already: leave out --run"
             times = compare(program, twin, inputs[name], threads, options.rounds)
             h, w, _ = next(iter(inputs[name].values())).shape
-            work += macs(program, h, w)
-            rows += report(name, macs(program, h, w), threads, times)
+            macs = round(cost(program).macs * h * w)
+            work += macs
+            rows += report(name, macs, threads, times)
             for key, value in times.items():
                 total[key] = total.get(key, 0.0) + value
         rows += report("decoder", work, threads, total)

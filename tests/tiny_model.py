@@ -16,7 +16,9 @@ import numpy as np
 from PIL import Image
 
 from intact.bits.tables import TableBank, apportion
-from intact.codec.model import NUM_SCALES, Levels, Model
+from intact.bottleneck.checkerboard import Checkerboard
+from intact.bottleneck.scalar import NUM_SCALES, Levels
+from intact.codec.model import Model
 from intact.intnet.program import (
     Add,
     Conv,
@@ -177,17 +179,23 @@ def tiny_levels() -> Levels:
     )
 
 
-def tiny_model(seed: int = 1, name: str = "tiny") -> Model:
+def tiny_bottleneck(predicted: int = 3) -> Checkerboard:
+    return Checkerboard(
+        tables_y=bell_tables([SCALE_MIN * RATIO**i for i in range(NUM_SCALES)]),
+        tables_z=bell_tables([20.0] * N),
+        levels=tiny_levels(),
+        skip=1,
+        predicted=predicted,
+    )
+
+
+def tiny_model(seed: int = 1, name: str = "tiny", predicted: int = 3) -> Model:
     """Build the model; another seed gives another model id."""
     return Model(
         name=name,
         programs=tiny_programs(seed),
-        tables_y=bell_tables([SCALE_MIN * RATIO**i for i in range(NUM_SCALES)]),
-        tables_z=bell_tables([20.0] * N),
-        levels=tiny_levels(),
+        bottleneck=tiny_bottleneck(predicted),
         info={"trained": "not at all"},
-        skip=1,
-        predicted=3,
     )
 
 

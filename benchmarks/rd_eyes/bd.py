@@ -24,7 +24,7 @@ Curve = list[Point]
 Span = tuple[float, float]
 EVERYTHING: Span = (-math.inf, math.inf)
 Table = Mapping[str, Mapping[str, Mapping[str, Row]]]
-"""Rows by codec, picture, setting."""
+"""Rows by codec, digest of the picture, setting. Names will not do: one may be whole or cut."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Comparison:
 
     Attributes:
         mean_of_pictures: mean of the BD-rates of single pictures.
-        worst, worst_picture, best: of the single pictures.
+        worst, worst_picture, best, median: of the single pictures.
         pictures: how many have one; their curves overlap.
         all_pictures: how many both codecs coded.
         of_mean_curves: BD-rate between the mean curves.
@@ -48,6 +48,7 @@ class Comparison:
     worst: float
     worst_picture: str
     best: float
+    median: float
     pictures: int
     all_pictures: int
     of_mean_curves: float
@@ -75,7 +76,7 @@ def by_codec(
     found: dict[str, dict[str, dict[str, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         if (row.source, row.metrics) == source[row.codec]:
-            found[row.codec][row.image][row.setting] = row
+            found[row.codec][row.sha256][row.setting] = row
     return found
 
 
@@ -176,10 +177,17 @@ def compare(
     return Comparison(
         test, anchor, metric.key,
         float(np.mean(list(singles.values()))) if singles else math.nan,
-        singles.get(worst, math.nan), worst, min(singles.values(), default=math.nan),
+        singles.get(worst, math.nan), _name(found[test], worst),
+        min(singles.values(), default=math.nan),
+        float(np.median(list(singles.values()))) if singles else math.nan,
         len(singles), len(names),
         rate_difference(curves[0], curves[1], span), ends[0], ends[1], overlap,
     )  # fmt: skip
+
+
+def _name(pictures: Mapping[str, Mapping[str, Row]], digest: str) -> str:
+    """What the file of a picture is called, "" of none."""
+    return next((row.image for row in pictures.get(digest, {}).values()), "")
 
 
 def _common(curves: Sequence[Curve], span: Span) -> tuple[float, float, float]:

@@ -24,7 +24,7 @@ class Picture:
     Attributes:
         name: unique in a run: the path below the folder that was named.
         path: the file.
-        center: width and height of the crop in the middle, or None for the whole.
+        center: largest width and height of the crop in the middle, or None for the whole.
     """
 
     name: str
@@ -32,20 +32,23 @@ class Picture:
     center: tuple[int, int] | None = None
 
     def pixels(self) -> np.ndarray:
-        """uint8 [h, w, 3].
-
-        Raises:
-            ValueError: the picture is smaller than its center crop.
-        """
+        """uint8 [h, w, 3]; a side that is shorter than the crop's stays whole."""
         with Image.open(self.path) as opened:
             pixels = np.asarray(opened.convert("RGB"))
-        if self.center is None:
-            return pixels
-        (width, height), (h, w) = self.center, pixels.shape[:2]
-        if width > w or height > h:
-            raise ValueError(f"{self.path} is {w}x{h}, smaller than the crop {width}x{height}")
-        top, left = (h - height) // 2, (w - width) // 2
+        h, w = pixels.shape[:2]
+        width, height = self.center or (w, h)
+        top, left = max(h - height, 0) // 2, max(w - width, 0) // 2
         return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+    def too_small(self) -> str:
+        """What to say of a picture that is smaller than the crop; "" of others."""
+        with Image.open(self.path) as opened:
+            w, h = opened.size
+        width, height = self.center or (w, h)
+        if w >= width and h >= height:
+            return ""
+        kept = f"{min(w, width)}x{min(h, height)}"
+        return f"{self.name} is {w}x{h}, smaller than the crop {width}x{height}: {kept} measured"
 
 
 def digest(pixels: np.ndarray) -> str:

@@ -43,11 +43,23 @@ def test_the_mean_of_pictures_is_not_the_mean_curve():
     assert result.of_mean_curves == pytest.approx(50)
     assert (result.worst, result.worst_picture) == (pytest.approx(100), "b")
     assert result.best == pytest.approx(-50)
+    assert result.median == pytest.approx(25)
 
 
 def test_pictures_that_only_one_codec_has_do_not_count():
     found = bd.by_codec(rows("old", 1, "abc") + rows("new", 0.5, "ab"))
     assert bd.compare(found, "new", "old", BY_KEY["psnr"]).all_pictures == 2
+
+
+def test_pictures_of_one_name_and_other_pixels_are_not_compared():
+    """As where one codec coded the whole picture and another its center."""
+    whole, center = rows("old", 1, "ab"), [replace(r, sha256="c" + r.image) for r in rows("new", 9)]
+    result = bd.compare(bd.by_codec(whole + center), "new", "old", BY_KEY["psnr"])
+    assert (result.pictures, result.all_pictures) == (0, 0)
+    assert math.isnan(result.of_mean_curves)
+    both = bd.by_codec([*whole, *rows("new", 0.5), *center])
+    result = bd.compare(both, "new", "old", BY_KEY["psnr"])
+    assert (result.mean_of_pictures, result.pictures) == (pytest.approx(-50), 2)
 
 
 def test_a_setting_that_is_beaten_does_not_count():

@@ -145,8 +145,13 @@ def test_lists_have_comments_and_centers_are_cut(folder):
     assert one.name == "2.png"
     expected = picture(170, 180, seed=2)[70:100, 70:110]
     assert (one.pixels() == expected).all()
-    with pytest.raises(ValueError, match="smaller than the crop"):
-        pictures.Picture("1", folder / "1.png", (400, 30)).pixels()
+    assert one.too_small() == ""
+
+
+def test_a_picture_smaller_than_the_crop_says_what_is_measured(folder):
+    one = pictures.Picture("1.png", folder / "1.png", (400, 30))
+    assert (one.pixels() == picture(170, 180, seed=1)[70:100]).all()
+    assert one.too_small() == ("1.png is 180x170, smaller than the crop 400x30: 180x30 measured")
 
 
 def test_a_missing_picture_is_named(folder):

@@ -231,9 +231,16 @@ def waiting(tmp_path, photo, tiny_path):
         f"sys.exit(main(['encode', {str(photo)!r}, '--model', {str(tiny_path)!r}, *sys.argv[1:]]))"
     )
 
+    def deaf_to_nothing():
+        # Whoever runs the tests may ignore some signals (nohup, a job in the background).
+        for number in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+
     def start(*prefix, options=()):
         command = [*prefix, sys.executable, "-c", code, *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=deaf_to_nothing
+        )
         assert process.stdout is not None
         assert process.stdout.readline() == b"now\n"
         return process

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import intact as package
+from intact.bottleneck.scalar import Levels
 from intact.cli.errors import MEANINGS, Code
 from intact.cli.info import least_quality
 from intact.cli.progress import Bar
 from intact.codec import store
-from intact.codec.model import Levels
 from intact.errors import DivergedError
 from intact.intnet.backends import choose
 from tiny_model import tiny_model

@@ -9,9 +9,10 @@ from PIL import Image, PngImagePlugin
 
 from intact import CorruptDataError, ModelError, NotExactError, UnsupportedError
 from intact.bits import fast
-from intact.codec import depth, image as codec, latents
+from intact.bottleneck import tiles
+from intact.codec import depth, image as codec
 from intact.codec.image import Encoder, Runtime, decode, encode, search_level
-from intact.codec.model import DECODING, Model
+from intact.codec.model import Model
 from intact.codec.networks import Networks
 from intact.container.image_file import pack_image, unpack_image
 from intact.intnet.backends import choose
@@ -461,7 +462,7 @@ def test_what_native_code_has_coded_is_checked_in_python(tiny, monkeypatch):
             coders.append(backend)
             super().__init__(payload, backend=backend)
 
-    monkeypatch.setattr(latents, "Decoder", Noted)
+    monkeypatch.setattr(tiles, "Decoder", Noted)
     checked(tiny, "native")
     assert coders == ["python"]
 
@@ -480,7 +481,7 @@ def test_a_check_does_not_ask_anybody_else(tiny, monkeypatch):
 
 @pytest.mark.parametrize("predicted", [0, 8])
 def test_any_number_of_latents_can_be_predicted(tiny, predicted):
-    model = replace(tiny, predicted=predicted)
+    model = tiny_model(predicted=predicted)
     assert model.id != tiny.id
     image = picture(300, 290)
     encoded = Encoder(image, model, runtime=Runtime("numpy", 1)).encode(6)
@@ -491,13 +492,13 @@ def test_any_number_of_latents_can_be_predicted(tiny, predicted):
     np.testing.assert_array_equal(cut, encoded.pixels[33:123, 100:220])
 
 
-def test_only_as_many_are_predicted_as_there_are(tiny):
+def test_only_as_many_are_predicted_as_there_are():
     with pytest.raises(ModelError, match=r"predicted is 9, must be in 0\.\.8"):
-        replace(tiny, predicted=9)
+        tiny_model(predicted=9)
 
 
 def test_programs_that_were_not_proven_do_not_run(tiny):
-    networks = Runtime().networks(tiny, 1, DECODING)
+    networks = Runtime().networks(tiny, 1, tiny.decoding)
     with pytest.raises(ValueError, match="'analysis' was not proven"):
         networks.run("analysis", {"pixels": np.zeros((16, 16, 3), np.int8)}, 0)
 

@@ -17,7 +17,7 @@ import numpy as np
 import intact
 from fuzz.seeds import ImageSeed, PayloadSeed, image_seeds, models
 from intact.bits import fast, rans
-from intact.codec import latents
+from intact.bottleneck import tiles
 from intact.codec.image import Decoded, Encoder, Runtime
 from intact.codec.model import Model
 from intact.container.arrays import unpack_array
@@ -92,7 +92,7 @@ class AllDecoders:
 def all_coders() -> Iterator[None]:
     """Every payload in the package is decoded by every coder."""
     with (
-        mock.patch.object(latents, "Decoder", AllDecoders),
+        mock.patch.object(tiles, "Decoder", AllDecoders),
         mock.patch.object(fast, "Decoder", AllDecoders),
     ):
         yield

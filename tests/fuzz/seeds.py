@@ -1,7 +1,7 @@
 """What the fuzzer starts from: two small models, their files, and images of every kind.
 
 The micro model exists for speed: a file of it is read in a few milliseconds. It has every kind of
-operation, so that mutations of its tree reach every check of `intact.intnet.program`.
+operation, so that mutations of its tree reach every check of `intact.intnet.infer`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import numpy as np
 
 from intact.bits import rans, varint
 from intact.bits.tables import TOTAL, TableBank, apportion
+from intact.bottleneck.checkerboard import Checkerboard
+from intact.bottleneck.scalar import NUM_SCALES, Levels
 from intact.codec import image
-from intact.codec.model import NUM_SCALES, Levels, Model
+from intact.codec.model import Model
 from intact.container import arrays as arrays_module, chunks
 from intact.container.arrays import pack_array
 from intact.container.image_file import ImageFile, pack_image, unpack_image
@@ -106,12 +108,14 @@ def micro_model() -> Model:
     return Model(
         name="micro",
         programs=micro_programs(),
-        tables_y=bell_tables([0.2 + 0.02 * scale for scale in range(NUM_SCALES)]),
-        tables_z=bell_tables([3.0] * N),
-        levels=Levels(*(np.array(row) for row in ([640, 64], [9, 0], [64, -64], [200, 30]))),
+        bottleneck=Checkerboard(
+            tables_y=bell_tables([0.2 + 0.02 * scale for scale in range(NUM_SCALES)]),
+            tables_z=bell_tables([3.0] * N),
+            levels=Levels(*(np.array(row) for row in ([640, 64], [9, 0], [64, -64], [200, 30]))),
+            skip=1,
+            predicted=1,
+        ),
         info={"trained": "not at all"},
-        skip=1,
-        predicted=1,
     )
 
 

@@ -15,6 +15,9 @@ from fuzz import check, mutate
 from fuzz.fuzz_files import Fuzzer
 from fuzz.reach import Reach
 from fuzz.seeds import image_seeds, micro_model, micro_programs, payload_seeds
+from intact.bits.tables import TableBank
+from intact.bits.tree import bank_to_tree
+from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec import image as codec
 from intact.codec.model import Model
 from intact.container.model_file import unpack_model
@@ -180,7 +183,7 @@ def test_sixteen_of_seventeen_latents_can_be_predicted(backend):
     tree = unpack_model((INVALID / "more-predicted-than-sixteen.intactm").read_bytes())
     assert isinstance(tree, dict)
     model = Model.from_tree(tree | {"predicted": 16})
-    assert model.latent_channels == 17
+    assert model.channels["M"] == 17
     data = intact.encode(picture(70, 90), model=model, backend="reference")
     expected = intact.decode(data, model=model, backend="reference").pixels
     assert np.array_equal(intact.decode(data, model=model, backend=backend).pixels, expected)
@@ -254,7 +257,7 @@ def test_hyper_latents_have_at_most_256_channels():
     hyper = programs["hyper_analysis"]
     last = _conv("h", "z", 2, 257, stride=2)
     programs["hyper_analysis"] = replace(hyper, ops=(hyper.ops[0], last))
-    bank = model.tables_z
-    many = type(bank).build([0] * 257, [[16383, 1]] * 257)
+    many = TableBank.build([0] * 257, [[16383, 1]] * 257)
+    bottleneck = Checkerboard.from_tree(model.tree | {"tables_z": bank_to_tree(many)})
     with pytest.raises(ModelError, match="257 hyper-latent channels"):
-        replace(model, programs=programs, tables_z=many)
+        replace(model, programs=programs, bottleneck=bottleneck)

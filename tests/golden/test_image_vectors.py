@@ -9,7 +9,8 @@ import pytest
 
 from intact import Model, decode
 from intact.bits.fast import Decoder
-from intact.codec import lattice, repeats
+from intact.bottleneck import colors, repeats
+from intact.bottleneck.checkerboard import Checkerboard
 from intact.container.image_file import unpack_image
 from intact.intnet.backends import choose
 
@@ -52,8 +53,8 @@ def test_plain_images_have_repeats_of_every_mode():
 def test_the_large_image_has_a_whole_block_and_parts_of_others(model):
     wanted = INDEX["files"]["whole_block.intact"]
     rows, columns = (-(-wanted[side] // 16) for side in ("height", "width"))
-    blocks = {(height, width) for _, _, height, width in lattice.regions(rows, columns)}
-    assert model.predicted == 3
+    blocks = {(height, width) for _, _, height, width in colors.regions(rows, columns)}
+    assert model.bottleneck_of(Checkerboard).predicted == 3
     assert blocks == {(16, 16), (16, 3), (3, 16), (3, 3)}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from intact.errors import ModelError
 from intact.intnet.certificate import prove
+from intact.intnet.infer import infer
 from intact.intnet.program import (
     Add,
     Conv,
@@ -55,7 +56,7 @@ def random_conv(random: np.random.Generator, source: str, target: str, channels:
 
 
 def random_op(random: np.random.Generator, program_so_far: Program, target: str) -> Op:
-    infos = program_so_far.ranges()
+    infos = infer(program_so_far)
     source = str(random.choice(list(infos)[-3:]))
     info = infos[source]
     equals = [

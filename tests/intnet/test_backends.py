@@ -10,6 +10,7 @@ from intact.errors import ModelError
 from intact.intnet import ops
 from intact.intnet.backends import Prepare, choose
 from intact.intnet.backends.plan import gathers, plan
+from intact.intnet.infer import infer, sizes_of
 from intact.intnet.program import Conv, Program, Shuffle, Value, sources
 from intact.native import library
 
@@ -29,7 +30,7 @@ def prepare(request: pytest.FixtureRequest) -> Prepare:
 
 
 def unit(program: Program) -> int:
-    return max(info.resolution.denominator for info in program.ranges().values())
+    return max(info.resolution.denominator for info in infer(program).values())
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -50,7 +51,7 @@ def test_random_programs_equal_ops(
 ) -> None:
     program = random_program(seed)
     try:
-        program.sizes(height, width)
+        sizes_of(program, height, width)
     except ValueError:
         height, width = height * unit(program), width * unit(program)
     inputs = random_inputs(program, seed, height, width)

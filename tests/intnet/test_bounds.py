@@ -9,7 +9,8 @@ from intact.errors import ModelError
 from intact.intnet import ops
 from intact.intnet.bounds import conv_bounds
 from intact.intnet.certificate import prove
-from intact.intnet.program import Conv, Info, Program, Value
+from intact.intnet.infer import Info
+from intact.intnet.program import Conv, Program, Value
 
 # Every kind: tiny, the paper's 2**8, near powers of two, primes, the largest; some are 3 * 7 * 13.
 DIVISORS = [1, 3, 5, 7, 63, 127, 129, 255, 257, 273, 1021, 4095, 4097, 8191, 10007, 16381, 16383]

@@ -18,6 +18,7 @@ from intact.intnet import ops
 from intact.intnet.backends import Prepare, Runner, choose, numpy as numpy_backend, probe
 from intact.intnet.backends.blas import ONE_BLAS_THREAD
 from intact.intnet.bounds import conv_bounds
+from intact.intnet.infer import infer
 from intact.intnet.program import Conv, Program, Requantize, Value, dtype_of, sources
 
 Block = Callable[..., Program]
@@ -86,7 +87,7 @@ def test_accumulators_that_saturate_at_16_bits_are_found(block: Block) -> None:
                     )
                 else:
                     values[op.target] = ops.apply(op, operands, level)
-            infos = program.ranges()
+            infos = infer(program)
             return {
                 name: values[name].astype(dtype_of(infos[name].low, infos[name].high))
                 for name in program.outputs
@@ -240,7 +241,7 @@ def test_probes_reach_the_bounds(block: Block) -> None:
     inputs = probe.extreme_inputs(parts, 16)
     for op in parts.ops:
         if isinstance(op, Conv):
-            bounds = conv_bounds(op, parts.ranges()[op.source])
+            bounds = conv_bounds(op, infer(parts)[op.source])
             acc = ops.accumulate(op, inputs[op.source].astype(np.int64), 0)
             worst = int(bounds.partial.argmax())
             product = acc[:, :, worst] - op.bias[worst]

@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch")
 
 from intact.codec.image import Encoder  # noqa: E402
 from intact.codec.store import load_model  # noqa: E402
-from intact.freeze.freeze import count_symbols, freeze  # noqa: E402
+from intact.freeze.checkerboard import freeze  # noqa: E402
+from intact.freeze.count import count_symbols  # noqa: E402
 from intact.freeze.program import to_program  # noqa: E402
 from intact.intnet import ops  # noqa: E402
 from intact.train import convert  # noqa: E402
@@ -107,10 +108,10 @@ def test_jointly_rounded_filters_stay_what_they_were(float_net, crops, monkeypat
 def test_a_plain_image_adds_fewer_hyper_latents_to_the_counts(integer_net):
     model = freeze(integer_net, "small", [])
     plain = np.full((512, 512, 3), 90, np.uint8)
-    counts_y, counts_z = count_symbols(model, [plain])
-    sent = counts_z.sum() / model.hyper_channels
+    counts = count_symbols(model, [plain])
+    sent = counts["tables_z"].sum() / model.channels["N"]
     assert 4 <= sent < 4 * 64  # four levels of 8 x 8 positions
-    assert counts_y.sum() == 4 * 32 * 32 * 16
+    assert counts["tables_y"].sum() == 4 * 32 * 32 * 16
 
 
 def test_conversion_stays_close_to_the_float_twin(float_net, integer_net, crops):

@@ -21,7 +21,7 @@ sys.path.insert(0, str(FOLDER.parents[1] / "tests"))
 
 import numpy as np
 
-from intact import decode
+from intact import Model, decode
 from intact.codec.image import Encoder
 from tiny_model import picture, tiny_model
 
@@ -44,17 +44,23 @@ CASES = {
 METADATA = {"hdr_colors": {"cicp": bytes([9, 16, 0, 1])}}
 
 
+def encoded(name: str, model: Model) -> bytes:
+    """The file of a case."""
+    height, width, channels, level = CASES[name]
+    image = picture(height, width, channels)
+    image = image[:, :, 0] if channels == 1 else image
+    if name.startswith("plain"):
+        image = np.broadcast_to(np.array((200, 90, 30), np.uint8), image.shape)
+    return Encoder(image, model, METADATA.get(name)).encode(level).data
+
+
 def main() -> None:
     """Write model, files and index."""
     model = tiny_model()
     (FOLDER / "tiny.intactm").write_bytes(model.to_bytes())
     index = {"model": "tiny.intactm", "model_id": model.id.hex(), "files": {}}
-    for name, (height, width, channels, level) in CASES.items():
-        image = picture(height, width, channels)
-        image = image[:, :, 0] if channels == 1 else image
-        if name.startswith("plain"):
-            image = np.broadcast_to(np.array((200, 90, 30), np.uint8), image.shape)
-        data = Encoder(image, model, METADATA.get(name)).encode(level).data
+    for name, (height, width, _, level) in CASES.items():
+        data = encoded(name, model)
         (FOLDER / f"{name}.intact").write_bytes(data)
         decoded = decode(data, model=model, backend="reference")
         index["files"][f"{name}.intact"] = {

@@ -18,7 +18,7 @@ import numpy as np
 
 from fuzz.seeds import micro_model
 from intact.bits.fast import encode
-from intact.codec import repeats
+from intact.bottleneck import repeats
 from intact.codec.image import Encoder
 from intact.container.image_file import pack_image, unpack_image
 from intact.container.model_file import pack_model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,10 +15,6 @@ from intact.cli.options import Force, Json, Quiet
 
 if TYPE_CHECKING:
     from intact.codec.model import Model
-    from intact.intnet.program import Program
-
-DECODER = {"hyper_synthesis": 64, "prior_a": 16, "prior_b": 16, "synthesis": 16}
-"""Programs that a decoder runs, with the pixels on a side of one position of their inputs."""
 
 
 def models(
@@ -79,8 +74,10 @@ def _certificate(model: Model, *, as_json: bool) -> None:
 
 def describe(model: Model, path: Path) -> dict[str, Any]:
     """The facts of a model: ``name`` is what ``--model`` takes, ``title`` what it calls itself."""
-    programs = model.programs
-    macs = sum(macs_per_pixel(programs[name], side) for name, side in DECODER.items())
+    from intact.intnet.cost import cost
+
+    costs = {role: cost(model.programs[role.name]).per_pixel(role.px) for role in model.roles}
+    macs = sum(found.macs for role, found in costs.items() if role.decoding)
     return {
         "name": path.stem,
         "title": model.name,
@@ -88,42 +85,13 @@ def describe(model: Model, path: Path) -> dict[str, Any]:
         "path": str(path),
         "bytes": path.stat().st_size,
         "levels": len(model.levels),
-        "parameters": sum(count_parameters(program) for program in programs.values()),
+        "parameters": sum(found.parameters for found in costs.values()),
         "decoder_macs_per_pixel": round(float(macs)),
-        "latents": model.latent_channels,
-        "hyper_latents": model.hyper_channels,
+        "latents": model.channels["M"],
+        "hyper_latents": model.channels.get("N", 0),
         "room_bits": min(row.room_bits for c in model.certificates.values() for row in c.rows),
         "info": dict(model.info),
     }
-
-
-def count_parameters(program: Program) -> int:
-    """Integers in a program: weights, biases, slopes, divisors, factors, tables."""
-    import numpy as np
-
-    names = ("weight", "bias", "slope", "divisor", "factor", "table")
-    values = [getattr(op, name, None) for op in program.ops for name in names]
-    return sum(value.size for value in values if isinstance(value, np.ndarray))
-
-
-def macs_per_pixel(program: Program, side_px: int) -> Fraction:
-    """Multiplications of a program's convolutions per pixel of the image.
-
-    Args:
-        program: any.
-        side_px: pixels on a side of one position of its inputs.
-    """
-    from intact.intnet.program import Conv
-
-    infos = program.ranges()
-    return sum(
-        (
-            op.weight.size * (infos[op.target].resolution / side_px) ** 2
-            for op in program.ops
-            if isinstance(op, Conv)
-        ),
-        Fraction(0),
-    )
 
 
 def _text(facts: dict[str, Any]) -> str:

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from intact.bits.fast import Backend
+from intact.bottleneck.grid import Layout, Window
 from intact.codec import alpha, arguments, foreign, pixels as px
-from intact.codec.latents import Layout, decode_latents, encode_latents, plan_latents
-from intact.codec.model import DECODING, LATENT_PX, PROGRAMS, Model
+from intact.codec.coding import decode_colors, encode_colors
+from intact.codec.model import Model
 from intact.codec.networks import Networks
 from intact.codec.store import find_model, load_model
-from intact.codec.windows import Window, reach
 from intact.container import chunks
 from intact.container.image_file import (
     ImageFile,
@@ -121,9 +121,9 @@ class Runtime:
         arguments.progress(self.progress)
 
     def networks(
-        self, model: Model, num_pixels: int, roles: tuple[str, ...] = PROGRAMS
+        self, model: Model, num_pixels: int, roles: tuple[str, ...] | None = None
     ) -> Networks:
-        """A model's programs of these roles, ready to run."""
+        """A model's programs of these roles (all by default), ready to run."""
         threads = self.threads or min(_num_cores(), MAX_THREADS)
         return Networks(model, num_pixels, self.backend, threads, roles, self.progress)
 
@@ -180,16 +180,11 @@ class Encoder:
         level = arguments.integer("level", level, 0, len(self.model.levels) - 1)
         source = self.source
         h, w = self.height, self.width
-        network_pixels = px.to_network(source.color, LATENT_PX)
-        y = self.networks.run("analysis", {"pixels": network_pixels}, level)["y"]
-        layout = Layout((y.shape[0], y.shape[1]), MAX_TILE_LOG2)
-        plan = plan_latents(self.networks, y, level, layout)
-        self.networks.enter("entropy coding")
-        payloads = encode_latents(self.model, plan, layout)
-        latents = plan.latents
-        del y, plan  # a quarter of the peak at 24 megapixels
-        out = self.networks.run("synthesis", {"y": latents}, level)["pixels"]
-        decoded = px.from_network(out[:h, :w], source.mode)
+        bottleneck, enter = self.model.bottleneck, self.networks.enter
+        layout = Layout(Window(0, 0, h, w).shrink(bottleneck.LATENT_PX).shape, MAX_TILE_LOG2)
+        payloads, decoded = encode_colors(
+            self.networks, bottleneck, source.color, source.mode, level, layout, enter
+        )
         extra = []
         if source.alpha is not None:
             decoded = np.dstack([decoded, source.alpha])
@@ -247,7 +242,7 @@ class Encoder:
             if name not in choose.available() or too_slow:
                 continue
             runtime = Runtime(name, self.networks.threads)
-            networks = runtime.networks(self.model, pixels, DECODING)
+            networks = runtime.networks(self.model, pixels, self.model.decoding)
             # One that failed its probes gives way to another, which may be the encoder's.
             if networks.backend.name == name != self.networks.backend.name:
                 return networks
@@ -367,7 +362,8 @@ def decode(  # noqa: PLR0913 - keywords with defaults
     if file.header.level >= len(chosen.levels):
         raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
     window = _pixel_window(file.header, region)
-    networks = runtime.networks(chosen, window.shape[0] * window.shape[1], DECODING)
+    num_pixels = window.shape[0] * window.shape[1]
+    networks = runtime.networks(chosen, num_pixels, chosen.decoding)
     whole = window.shape == (file.header.height, file.header.width)
     check = file.header.pixel_crc if whole else None
     first = _attempt(file, networks, window, check)
@@ -468,7 +464,8 @@ def _second_opinion(
         log.warning("backend %s: %s; decoding again with %s", used, first.error, name)
         networks.enter(f"decoding again with {name}")
         runtime = Runtime(name, networks.threads)
-        others = runtime.networks(networks.model, file.header.num_pixels, DECODING)
+        model = networks.model
+        others = runtime.networks(model, file.header.num_pixels, model.decoding)
         other = _attempt(file, others, window, check)
         if other.error is None:
             choose.refuse(used, f"came to other pixels than {name}")
@@ -483,15 +480,7 @@ def _decode_pixels(
 ) -> np.ndarray:
     """uint8 [h, w, c]: the pixels of a window. ``coder`` is the entropy coder's backend."""
     header = file.header
-    layout = Layout(header.latent_shape, header.tile_log2)
-    margin = reach(networks.model.programs["synthesis"])["y"]
-    needed = window.shrink(LATENT_PX).grow(margin, 1, layout.shape)
-    latents, outer = decode_latents(networks, file.tiles, header.level, layout, needed, coder=coder)
-    latents = np.ascontiguousarray(latents[needed.within(outer)])
-    out = networks.run("synthesis", {"y": latents}, header.level)["pixels"]
-    top, left = needed.top * LATENT_PX, needed.left * LATENT_PX
-    place = window.within(Window(top, left, top + out.shape[0], left + out.shape[1]))
-    pixels = px.from_network(out[place], header.mode)
+    pixels = decode_colors(networks, networks.model.bottleneck, file, window, coder)
     if header.mode.has_alpha:
         data = file.chunk(chunks.ALPHA)
         if data is None:

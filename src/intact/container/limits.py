@@ -28,9 +28,6 @@ MAX_TILE_LOG2: Final = 6
 MIN_TILE_BYTES: Final = 5
 """A tile holds symbols, and the smallest rANS message is a lane count and one state. Format."""
 
-MAX_PREDICTED: Final = 16
-"""Channels predicted from their neighbors; each takes some 40 bytes per latent. Format."""
-
 MAX_TILE_BYTES: Final = (1 << 32) - 1
 """A tile's payload. Longer than the file is then said to be: the file was cut short. Format."""
 

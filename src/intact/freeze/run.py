@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from intact.codec.model import Model
-from intact.freeze.freeze import DEAD_ZONE, freeze
+from intact.freeze.checkerboard import DEAD_ZONE, freeze
 from intact.train import checkpoint, weights_file
 from intact.train.codec_net import CodecNet
 from intact.train.config import Config, from_dict

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from intact.bits.tables import TOTAL, TableBank, apportion
-from intact.codec.model import NUM_SCALES, THETA_SHIFT
+from intact.bottleneck.scalar import NUM_SCALES, THETA_SHIFT
 from intact.train.entropy import SCALE_MIN, FactorizedPrior
 from intact.train.transforms import THETAS_PER_OCTAVE
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intact.intnet.program import LEVEL_MAX, Conv, Info, Program, Requantize
+from intact.intnet.infer import Info, infer
+from intact.intnet.program import LEVEL_MAX, Conv, Program, Requantize
 
 INT32_LIMIT = 2**31
 FLOAT32_LIMIT = 2**24
@@ -152,7 +153,7 @@ def program_bounds(program: Program) -> dict[str, ConvBounds]:
     Raises:
         ModelError: the program is not valid.
     """
-    infos = program.ranges()
+    infos = infer(program)
     return {
         op.target: conv_bounds(op, infos[op.source]) for op in program.ops if isinstance(op, Conv)
     }

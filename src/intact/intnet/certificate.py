@@ -9,10 +9,10 @@ import numpy as np
 
 from intact.errors import ModelError
 from intact.intnet.bounds import INT32_LIMIT, ConvBounds, conv_bounds, requantize_reciprocal
+from intact.intnet.infer import Info, infer
 from intact.intnet.program import (
     Add,
     Conv,
-    Info,
     Op,
     Program,
     Requantize,
@@ -135,7 +135,7 @@ def prove(program: Program) -> Certificate:
         >>> prove(Program("double", (x,), (Add("x", "x", "y"),), ("y",))).bound
         256
     """
-    infos = program.ranges()
+    infos = infer(program)
     rows = tuple(
         _row(op, [infos[name] for name in sources(op)], infos[op.target], program.name)
         for op in program.ops

@@ -12,6 +12,7 @@ from typing import assert_never
 
 import numpy as np
 
+from intact.intnet.infer import infer
 from intact.intnet.program import (
     INT16_HIGH,
     INT16_LOW,
@@ -221,7 +222,7 @@ def run(
         ValueError: the inputs or the level are not what the program declares.
         ModelError: the program is not valid.
     """
-    infos = program.ranges()
+    infos = infer(program)
     check_inputs(program, inputs, level)
     last: dict[str, int] = {}  # the operation after which a value is dead
     for index, op in enumerate(program.ops):

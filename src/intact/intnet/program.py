@@ -4,17 +4,14 @@ A program is a list of operations in single-assignment form over channels-last a
 of small integers. `intact.intnet.ops` defines the meaning of each operation (normative),
 `intact.intnet.bounds` what it may compute, docs/spec/intnet.md says both in prose.
 
-Trees (`Program.to_tree`, `Program.from_tree`) are what a model file stores. They come from files of
-unknown origin, so every key, type, length and value is checked on the way in.
+`intact.intnet.infer` checks a program, `intact.intnet.tree` stores one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import assert_never
 
 import numpy as np
 
@@ -33,8 +30,6 @@ MAX_SCALE = 64  # a value has at most 64 times, at least 1/4096 of the input's h
 MIN_SCALE = Fraction(1, 4096)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-
-Tree = dict[str, object]
 
 
 def _integers(values: object, dtype: type[np.signedinteger], what: str) -> np.ndarray:
@@ -168,90 +163,16 @@ class Unshuffle:
 
 Op = Conv | Requantize | Scale | Add | Shuffle | Unshuffle
 
-_KINDS: dict[str, type[Op]] = {
-    "conv": Conv,
-    "requantize": Requantize,
-    "scale": Scale,
-    "add": Add,
-    "shuffle": Shuffle,
-    "unshuffle": Unshuffle,
-}
-# The stored dtypes are part of the canonical form: one program, one tree.
-_ARRAYS: dict[str, type[np.signedinteger]] = {
-    "weight": np.int16,
-    "bias": np.int32,
-    "slope": np.int32,
-    "divisor": np.int16,
-    "factor": np.int16,
-    "table": np.int16,
-}
 
+def check_name(value: object, what: str) -> str:
+    """``value``, the name of a program or of one of its values.
 
-@dataclass(frozen=True)
-class Info:
-    """What is known of a value before any run.
-
-    Attributes:
-        channels: number of channels.
-        low: smallest possible element.
-        high: largest possible element.
-        steps: how its height follows from the input's, in order: ``"up2"`` (times 2),
-            ``"half"`` (half, rounded up), ``"down8"`` (an eighth, exactly).
+    Raises:
+        ModelError: it is none.
     """
-
-    channels: int
-    low: int
-    high: int
-    steps: tuple[str, ...] = ()
-
-    @property
-    def resolution(self) -> Fraction:
-        """Height relative to the program's input, rounding aside: 1/8 after Unshuffle(8)."""
-        result = Fraction(1)
-        for step in self.steps:
-            if step == "half":
-                result *= Fraction(1, 2)
-            elif step.startswith("up"):
-                result *= int(step[2:])
-            else:
-                result *= Fraction(1, int(step[4:]))
-        return result
-
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of this value for an input of ``height`` x ``width``.
-
-        Raises:
-            ValueError: an Unshuffle on the way does not divide the size.
-        """
-        sides = [height, width]
-        for step in self.steps:
-            for axis, side in enumerate(sides):
-                if step == "half":
-                    sides[axis] = (side + 1) // 2
-                elif step.startswith("up"):
-                    sides[axis] = side * int(step[2:])
-                elif side % int(step[4:]):
-                    raise ValueError(
-                        f"input of {height}x{width}: {side} is no multiple of {step[4:]}"
-                    )
-                else:
-                    sides[axis] = side // int(step[4:])
-        return sides[0], sides[1]
-
-
-def _stepped(steps: tuple[str, ...], step: str) -> tuple[str, ...]:
-    """Append a step, joining exact ones: equal tuples then mean equal sizes for every input."""
-    exact = Fraction(1)
-    steps = (*steps, step)
-    while steps and steps[-1] != "half":
-        last = steps[-1]
-        exact *= int(last[2:]) if last.startswith("up") else Fraction(1, int(last[4:]))
-        steps = steps[:-1]
-    if exact.denominator > 1:
-        steps = (*steps, f"down{exact.denominator}")
-    if exact.numerator > 1:
-        steps = (*steps, f"up{exact.numerator}")
-    return steps
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ModelError(f"{what}: {value!r:.80} is no name ({_NAME.pattern})")
+    return value
 
 
 def dtype_of(low: int, high: int) -> np.dtype:
@@ -276,7 +197,8 @@ class Program:
         inputs: the inputs; all have the same height and width.
         ops: in order of execution; every target is a new name.
         outputs: names of values (or inputs) that a run returns.
-        cache: proofs and prepared runners, which live as long as the program.
+        cache: what others found out about it, under keys of their own: what is known of its values,
+            proofs, prepared runners. It lives as long as the program.
     """
 
     name: str
@@ -284,295 +206,7 @@ class Program:
     ops: tuple[Op, ...]
     outputs: tuple[str, ...]
     cache: dict[str, object] = field(init=False, repr=False, default_factory=dict)
-    _infos: dict[str, Info] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for key in ("inputs", "ops", "outputs"):
             object.__setattr__(self, key, tuple(getattr(self, key)))
-
-    def validate(self) -> None:
-        """Check the structure: names, channels, shapes and the ranges of all constants.
-
-        Overflow is the business of `intact.intnet.certificate.prove`.
-
-        Raises:
-            ModelError: names the operation and the value at fault.
-        """
-        self.ranges()
-
-    def ranges(self) -> dict[str, Info]:
-        """Channels, range and resolution of every value, by name, in order of creation.
-
-        Raises:
-            ModelError: as `validate`.
-        """
-        if not self._infos:
-            self._infos.update(_infer(self))
-        return dict(self._infos)
-
-    def sizes(self, height: int, width: int) -> dict[str, tuple[int, int]]:
-        """Height and width of every value for inputs of ``height`` x ``width``.
-
-        Raises:
-            ValueError: an Unshuffle does not divide, or an Add has operands of two sizes.
-            ModelError: as `validate`.
-        """
-        sizes = {name: info.size(height, width) for name, info in self.ranges().items()}
-        for op in self.ops:
-            if isinstance(op, Add) and sizes[op.left] != sizes[op.right]:
-                raise ValueError(
-                    f"{self.name}: cannot add {op.left!r} {sizes[op.left]} and "
-                    f"{op.right!r} {sizes[op.right]} for inputs of {height}x{width}"
-                )
-        return sizes
-
-    def to_tree(self) -> Tree:
-        """The program as dicts, lists, ints, strings and integer arrays; inverse of `from_tree`.
-
-        Raises:
-            ModelError: the program is not valid.
-        """
-        self.validate()
-        inputs = [
-            {
-                "name": value.name,
-                "channels": int(value.channels),
-                "low": int(value.low),
-                "high": int(value.high),
-            }
-            for value in self.inputs
-        ]
-        ops: list[Tree] = []
-        for op in self.ops:
-            kind = next(key for key, value in _KINDS.items() if isinstance(op, value))
-            entry: Tree = {"op": kind}
-            for item in fields(op):
-                value = getattr(op, item.name)
-                if item.name in _ARRAYS and isinstance(op, (Conv, Requantize, Scale)):
-                    value = np.array([] if value is None else value, dtype=_ARRAYS[item.name])
-                entry[item.name] = int(value) if isinstance(value, np.integer) else value
-            ops.append(entry)
-        return {"name": self.name, "inputs": inputs, "ops": ops, "outputs": list(self.outputs)}
-
-    @classmethod
-    def from_tree(cls, tree: object) -> Program:
-        """Build and validate a program; inverse of `to_tree`.
-
-        Args:
-            tree: of unknown origin.
-
-        Raises:
-            ModelError: anything is missing, unknown, of a wrong type or out of range.
-        """
-        top = _mapping(tree, {"name", "inputs", "ops", "outputs"}, "program")
-        name = _name(top["name"], "program: name")
-        inputs: list[Value] = []
-        for index, item in enumerate(_list(top["inputs"], MAX_OPS, f"{name}: inputs")):
-            what = f"{name}: input {index}"
-            entry = _mapping(item, {"name", "channels", "low", "high"}, what)
-            numbers = [_int(entry[key], f"{what}: {key}") for key in ("channels", "low", "high")]
-            inputs.append(Value(_name(entry["name"], what), *numbers))
-        ops = [
-            _op_from_tree(item, f"{name}: op {index}")
-            for index, item in enumerate(_list(top["ops"], MAX_OPS, f"{name}: ops"))
-        ]
-        outputs = [
-            _name(item, f"{name}: outputs")
-            for item in _list(top["outputs"], MAX_OPS, f"{name}: outputs")
-        ]
-        program = cls(name, tuple(inputs), tuple(ops), tuple(outputs))
-        program.validate()
-        return program
-
-
-# ---------------------------------------------------------------- trees
-
-
-def _mapping(tree: object, keys: set[str], what: str) -> Mapping[str, object]:
-    if not isinstance(tree, dict):
-        raise ModelError(f"{what}: expected a mapping, got {type(tree).__name__}")
-    if set(tree) != keys:
-        odd = sorted(str(key) for key in set(tree) ^ keys)
-        raise ModelError(f"{what}: missing or unknown keys {odd[:8]}; legal: {sorted(keys)}")
-    return tree
-
-
-def _list(tree: object, longest: int, what: str) -> list[object]:
-    if not isinstance(tree, (list, tuple)):
-        raise ModelError(f"{what}: expected a list, got {type(tree).__name__}")
-    if len(tree) > longest:
-        raise ModelError(f"{what}: {len(tree)} entries, at most {longest}")
-    return list(tree)
-
-
-def _int(value: object, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_BIAS:
-        raise ModelError(f"{what}: expected an integer below 2**31, got {value!r:.40}")
-    return value
-
-
-def _name(value: object, what: str) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ModelError(f"{what}: {value!r:.80} is no name ({_NAME.pattern})")
-    return value
-
-
-def _op_from_tree(item: object, what: str) -> Op:
-    if not isinstance(item, dict) or not isinstance(item.get("op"), str):
-        raise ModelError(f"{what}: expected a mapping with the key 'op'")
-    kind = _KINDS.get(item["op"])
-    if kind is None:
-        raise ModelError(f"{what}: unknown operation {item['op']!r:.40}; legal: {sorted(_KINDS)}")
-    entry = _mapping(item, {"op", *(f.name for f in fields(kind))}, what)
-    values: dict[str, object] = {}
-    for key in (f.name for f in fields(kind)):
-        value = entry[key]
-        if key in ("source", "target", "left", "right"):
-            values[key] = _name(value, f"{what}: {key}")
-        elif key in _ARRAYS and kind in (Conv, Requantize, Scale):
-            if not isinstance(value, np.ndarray):
-                raise ModelError(f"{what}: {key}: expected an array, got {type(value).__name__}")
-            values[key] = None if key == "table" and value.size == 0 else value
-        else:
-            values[key] = _int(value, f"{what}: {key}")
-    return kind(**values)  # type: ignore[arg-type]
-
-
-# ---------------------------------------------------------------- static inference
-
-
-def _infer(program: Program) -> dict[str, Info]:
-    """Infer every value and check everything on the way."""
-    _name(program.name, "program: name")
-    if not program.inputs or len(program.inputs) > MAX_OPS or len(program.ops) > MAX_OPS:
-        raise ModelError(
-            f"{program.name}: {len(program.inputs)} inputs, {len(program.ops)} "
-            f"operations; legal: 1..{MAX_OPS} and 0..{MAX_OPS}"
-        )
-    known: dict[str, Info] = {}
-
-    def define(name: str, info: Info, what: str) -> None:
-        _name(name, what)
-        if name in known:
-            raise ModelError(f"{what}: value {name!r} is defined twice")
-        if not 1 <= info.channels <= MAX_CHANNELS:
-            raise ModelError(f"{what}: {info.channels} channels, legal: 1..{MAX_CHANNELS}")
-        if not INT16_LOW <= info.low <= info.high <= INT16_HIGH:
-            raise ModelError(f"{what}: range {info.low}..{info.high} is empty or leaves int16")
-        if not MIN_SCALE <= info.resolution <= MAX_SCALE:
-            raise ModelError(
-                f"{what}: resolution {info.resolution}, legal: {MIN_SCALE}..{MAX_SCALE}"
-            )
-        known[name] = info
-
-    for value in program.inputs:
-        what = f"{program.name}: input {value.name!r:.80}"
-        define(value.name, Info(value.channels, value.low, value.high), what)
-    for index, op in enumerate(program.ops):
-        what = f"{program.name}: op {index} ({type(op).__name__.lower()} {op.target!r:.80})"
-        for name in sources(op):
-            if name not in known:
-                raise ModelError(f"{what}: value {name!r:.80} is not defined before")
-        define(op.target, _result(op, [known[name] for name in sources(op)], what), what)
-    if not program.outputs or len(set(program.outputs)) != len(program.outputs):
-        raise ModelError(f"{program.name}: outputs {program.outputs!r:.200} are none or repeat")
-    for name in program.outputs:
-        if name not in known:
-            raise ModelError(f"{program.name}: output {name!r:.80} is not defined")
-    return known
-
-
-def _result(op: Op, infos: list[Info], what: str) -> Info:
-    """Info of an operation's target; ModelError for any illegal constant."""
-    info = infos[0]
-    match op:
-        case Conv():
-            _check_conv(op, info, what)
-            steps = _stepped(info.steps, "half") if op.stride == 2 else info.steps
-            return Info(op.weight.shape[0], op.low, op.high, steps)
-        case Requantize():
-            _check_vector(op.divisor, info.channels, 1, MAX_DIVISOR, f"{what}: divisor")
-            _check_odd(op.divisor, what)
-            return Info(info.channels, op.low, op.high, info.steps)
-        case Scale():
-            _check_vector(op.factor, info.channels, INT16_LOW, INT16_HIGH, f"{what}: factor")
-            ends = np.stack([op.factor * info.low, op.factor * info.high])
-            return Info(info.channels, _saturated(ends.min()), _saturated(ends.max()), info.steps)
-        case Add():
-            other = infos[1]
-            if (info.channels, info.resolution) != (other.channels, other.resolution):
-                raise ModelError(
-                    f"{what}: {op.left!r} and {op.right!r} differ in channels "
-                    f"({info.channels}, {other.channels}) or resolution"
-                )
-            low, high = info.low + other.low, info.high + other.high
-            return Info(info.channels, _saturated(low), _saturated(high), info.steps)
-        case Shuffle() | Unshuffle():
-            if not 1 <= op.factor <= MAX_FACTOR:
-                raise ModelError(f"{what}: factor {op.factor}, legal: 1..{MAX_FACTOR}")
-            area = op.factor**2
-            if isinstance(op, Unshuffle):
-                steps = _stepped(info.steps, f"down{op.factor}")
-                return Info(info.channels * area, info.low, info.high, steps)
-            if info.channels % area:
-                raise ModelError(f"{what}: {info.channels} channels, no multiple of {area}")
-            steps = _stepped(info.steps, f"up{op.factor}")
-            return Info(info.channels // area, info.low, info.high, steps)
-        case _:
-            assert_never(op)
-
-
-def _check_conv(op: Conv, info: Info, what: str) -> None:
-    if op.weight.ndim != 4:
-        raise ModelError(f"{what}: weight has {op.weight.ndim} axes, not 4")
-    outputs, inputs, rows, columns = op.weight.shape
-    if rows != columns or rows not in (1, 3):
-        raise ModelError(f"{what}: kernel {rows}x{columns}, legal: 1x1 and 3x3")
-    if op.stride not in (1, 2):
-        raise ModelError(f"{what}: stride {op.stride}, legal: 1 and 2")
-    if op.groups != 1 and not op.groups == info.channels == outputs:
-        raise ModelError(
-            f"{what}: groups {op.groups}, legal: 1 and, with as many outputs, {info.channels}"
-        )
-    if inputs * op.groups != info.channels:
-        raise ModelError(
-            f"{what}: weight is for {inputs * op.groups} channels, {op.source!r} "
-            f"has {info.channels}"
-        )
-    if not 1 <= outputs <= MAX_CHANNELS:
-        raise ModelError(f"{what}: {outputs} channels, legal: 1..{MAX_CHANNELS}")
-    if op.weight.size and int(np.abs(op.weight.astype(np.int32)).max()) > MAX_WEIGHT:
-        raise ModelError(f"{what}: a weight beyond {MAX_WEIGHT}")
-    _check_vector(op.bias, outputs, -MAX_BIAS, MAX_BIAS, f"{what}: bias")
-    _check_vector(op.slope, outputs, -MAX_BIAS, MAX_BIAS, f"{what}: slope")
-    _check_vector(op.divisor, outputs, 1, MAX_DIVISOR, f"{what}: divisor")
-    _check_odd(op.divisor, what)
-    if op.table is None:
-        if op.table_low != 0:
-            raise ModelError(f"{what}: table_low {op.table_low} without a table, must be 0")
-        return
-    if op.table.ndim != 1 or not 1 <= op.table.size <= MAX_TABLE:
-        raise ModelError(f"{what}: table of shape {op.table.shape}, legal: 1..{MAX_TABLE} entries")
-    if not -MAX_TABLE <= op.table_low <= MAX_TABLE:
-        raise ModelError(f"{what}: table_low {op.table_low}, legal: +-{MAX_TABLE}")
-    if int(op.table.min()) < op.low or int(op.table.max()) > op.high:
-        raise ModelError(f"{what}: table leaves {op.low}..{op.high}")
-
-
-def _check_vector(values: np.ndarray, length: int, low: int, high: int, what: str) -> None:
-    if values.shape != (length,):
-        raise ModelError(f"{what}: shape {values.shape}, expected ({length},)")
-    if int(values.min()) < low or int(values.max()) > high:
-        raise ModelError(f"{what}: {int(values.min())}..{int(values.max())}, legal: {low}..{high}")
-
-
-def _check_odd(divisor: np.ndarray, what: str) -> None:
-    even = np.flatnonzero(divisor % 2 == 0)
-    if even.size:
-        raise ModelError(
-            f"{what}: divisor {int(divisor[even[0]])} of channel {int(even[0])} is even"
-        )
-
-
-def _saturated(value: int | np.integer) -> int:
-    return int(min(max(int(value), INT16_LOW), INT16_HIGH))

@@ -19,8 +19,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from intact.codec.latents import pass_a_mask
-from intact.codec.windows import Window
+from intact.bottleneck.grid import Window
+from intact.bottleneck.order import pass_a_mask
 from intact.train.entropy import (
     SCALE_MIN,
     THETA_MAX,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from intact.container.limits import MAX_PREDICTED
+from intact.bottleneck.colors import MAX_PREDICTED
 from intact.errors import ArgumentError
 from intact.train.codec_net import RateConfig
 from intact.train.data import MEMORY_GB

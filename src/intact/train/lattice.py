@@ -1,4 +1,4 @@
-"""`intact.codec.lattice` with gradients: the leading latents predicted from their neighbors.
+"""`intact.bottleneck.colors` with gradients: the leading latents predicted from their neighbors.
 
 The same stages over the same positions, in real units and with rounding as the training does it. In
 the last digit it differs from the codec: averages are not rounded to integers here.
@@ -11,7 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from intact.codec.lattice import BLOCK, Stage, regions, stages
+from intact.bottleneck.colors import BLOCK, Stage, regions, stages
 from intact.train.layers import round_through
 
 

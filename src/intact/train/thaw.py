@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from intact.bits.tables import TOTAL, TableBank
+from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec.model import Model
 from intact.errors import ArgumentError
 from intact.intnet import program as ir
@@ -35,6 +36,7 @@ def config_of(model: Model) -> TransformConfig:
     Raises:
         ValueError: its networks are not those of `intact.train.transforms`.
     """
+    bottleneck = model.bottleneck_of(Checkerboard)
 
     def blocks(name: str) -> int:
         targets = {op.target for op in model.programs[name].ops}
@@ -43,11 +45,11 @@ def config_of(model: Model) -> TransformConfig:
     return TransformConfig(
         blocks_analysis=blocks("analysis"),
         blocks_synthesis=blocks("synthesis"),
-        latents=model.latent_channels,
-        hyper_latents=model.hyper_channels,
-        features=model.values("hyper_synthesis")["f"].channels,
+        latents=model.channels["M"],
+        hyper_latents=model.channels["N"],
+        features=model.channels["C"],
         blocks_context=blocks("prior_b"),
-        predicted=model.predicted,
+        predicted=bottleneck.predicted,
     )
 
 
@@ -153,5 +155,5 @@ def thaw(model: Model, rates: RateConfig) -> CodecNet:
     with torch.no_grad():
         for name in net.networks:
             _fill(net.network(name), model.programs[name])
-    fit_prior(net.prior_z, model.tables_z)
+    fit_prior(net.prior_z, model.bottleneck_of(Checkerboard).tables_z)
     return net

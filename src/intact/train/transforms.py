@@ -45,7 +45,7 @@ class TransformConfig:
         features: channels of the prior networks.
         blocks_context: residual blocks of the second pass's prior.
         predicted: leading latents, the mean colors, that are predicted from their neighbors
-            (`intact.codec.lattice`).
+            (`intact.bottleneck.colors`).
     """
 
     blocks_analysis: int = 4

@@ -30,6 +30,7 @@ from intact.intnet.backends.native_layers import (
 from intact.intnet.backends.native_plan import VECTOR, NativeSegment, native_plan
 from intact.intnet.backends.rounding import nearest
 from intact.intnet.certificate import prove
+from intact.intnet.infer import infer, sizes_of
 from intact.intnet.program import Program, dtype_of, sources
 
 Isa = Literal["auto", "portable", "avx2", "avx512"]
@@ -184,7 +185,7 @@ class NativeRunner:
 
     def dtype(self, name: str) -> np.dtype:
         """The dtype in which the caller sees a value."""
-        info = self.program.ranges()[name]
+        info = infer(self.program)[name]
         return dtype_of(info.low, info.high)
 
     def __call__(
@@ -193,7 +194,7 @@ class NativeRunner:
         """Run all segments; results never depend on ``threads``."""
         ops.check_inputs(self.program, inputs, level)
         height, width, _ = next(iter(inputs.values())).shape
-        run = _Run(self, self.program.sizes(height, width), int(level))
+        run = _Run(self, sizes_of(self.program, height, width), int(level))
         for name, array in inputs.items():
             run.outer[f"{name}@input"] = np.ascontiguousarray(array, dtype=self.dtype(name))
         pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None

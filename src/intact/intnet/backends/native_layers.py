@@ -14,7 +14,8 @@ import numpy as np
 
 from intact.errors import UnsupportedError
 from intact.intnet.bounds import ConvBounds, conv_bounds, fits_8_bits
-from intact.intnet.program import Conv, Info
+from intact.intnet.infer import Info
+from intact.intnet.program import Conv
 
 COPY, WIDEN, NARROW, GEMM8, GEMM16, DEPTHWISE8, DEPTHWISE = range(7)
 REQUANTIZE, SCALE, ADD, TABLE, SHUFFLE, UNSHUFFLE, IM2COL = range(7, 14)

@@ -37,12 +37,12 @@ from intact.intnet.backends.native_layers import (
 )
 from intact.intnet.backends.plan import Segment, gathers, plan
 from intact.intnet.bounds import fits_8_bits
+from intact.intnet.infer import Info, infer
 from intact.intnet.program import (
     INT16_HIGH,
     INT16_LOW,
     Add,
     Conv,
-    Info,
     Op,
     Program,
     Requantize,
@@ -116,7 +116,7 @@ class _Planner:
     def __init__(self, program: Program, isa: int) -> None:
         self.isa = isa
         self.program = program
-        self.infos = program.ranges()
+        self.infos = infer(program)
         self.readers = Counter(name for op in program.ops for name in set(sources(op)))
         self.defined = {value.name: -1 for value in program.inputs}
         self.defined |= {op.target: index for index, op in enumerate(program.ops)}

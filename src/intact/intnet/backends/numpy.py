@@ -23,12 +23,12 @@ from intact.intnet.backends.plan import Segment, gathers, plan
 from intact.intnet.backends.rounding import nearest
 from intact.intnet.bounds import ConvBounds, conv_bounds
 from intact.intnet.certificate import prove
+from intact.intnet.infer import Info, infer, sizes_of
 from intact.intnet.program import (
     INT16_HIGH,
     INT16_LOW,
     Add,
     Conv,
-    Info,
     Op,
     Program,
     Requantize,
@@ -325,7 +325,7 @@ def _unshuffle(op: Unshuffle) -> _Kernel:
     return kernel
 
 
-def _kernel(op: Op, infos: dict[str, Info]) -> _Kernel:
+def _kernel(op: Op, infos: Mapping[str, Info]) -> _Kernel:
     first = infos[sources(op)[0]]
     match op:
         case Conv():
@@ -358,9 +358,9 @@ class _NumpyRunner:
     def _run(
         self, inputs: Mapping[str, np.ndarray], level: int, threads: int
     ) -> dict[str, np.ndarray]:
-        infos = self.program.ranges()
+        infos = infer(self.program)
         height, width, _ = next(iter(inputs.values())).shape
-        sizes = self.program.sizes(height, width)
+        sizes = sizes_of(self.program, height, width)
         stored = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
         # Buffers are local to a run: a runner may be shared by threads.
         workers = [_Band(stored) for _ in range(max(1, threads))]
@@ -426,7 +426,7 @@ def prepare(program: Program) -> Runner:
         ModelError: the program is not valid or may overflow.
     """
     prove(program)
-    infos = program.ranges()
+    infos = infer(program)
     with nearest():
         segments = tuple(
             (segment, tuple(_kernel(op, infos) for op in segment.ops)) for segment in plan(program)

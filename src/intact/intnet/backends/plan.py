@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from intact.intnet.infer import infer
 from intact.intnet.program import (
     Add,
     Conv,
@@ -69,7 +70,7 @@ def plan(program: Program) -> tuple[Segment, ...]:
     Raises:
         ModelError: the program is not valid.
     """
-    infos = program.ranges()
+    infos = infer(program)
     groups: list[list[Op]] = []
     grids: list[str] = []
     made_here: set[str] = set()  # values the open group makes

@@ -25,12 +25,12 @@ import numpy as np
 from intact.intnet import ops
 from intact.intnet.backends import Prepare
 from intact.intnet.bounds import RECIPROCAL_LIMIT, conv_bounds
+from intact.intnet.infer import Info, infer, sizes_of
 from intact.intnet.program import (
     LEVEL_MAX,
     MAX_DIVISOR,
     Add,
     Conv,
-    Info,
     Op,
     Program,
     Requantize,
@@ -128,10 +128,10 @@ def _unit(program: Program) -> int:
     """The smallest size that the program accepts: 1, or what its divisions ask for."""
     try:
         for rows in range(1, 10):
-            program.sizes(rows, 1 if rows == 1 else 2)
-        program.sizes(1, 2)
+            sizes_of(program, rows, 1 if rows == 1 else 2)
+        sizes_of(program, 1, 2)
     except ValueError:
-        return lcm(*(info.resolution.denominator for info in program.ranges().values()))
+        return lcm(*(info.resolution.denominator for info in infer(program).values()))
     return 1
 
 
@@ -140,7 +140,7 @@ def _tall(program: Program, unit: int) -> int:
 
     Several rows, because a fault in the hand-over from band to band leaves the first row right.
     """
-    sizes, work = program.sizes(unit, 2 * unit), 1
+    sizes, work = sizes_of(program, unit, 2 * unit), 1
     for op in program.ops:
         if isinstance(op, Conv):
             rows, columns = sizes[op.target]
@@ -151,7 +151,7 @@ def _tall(program: Program, unit: int) -> int:
 # ---------------------------------------------------------------- programs
 
 
-def _shape(op: Op, infos: dict[str, Info]) -> tuple[object, ...]:
+def _shape(op: Op, infos: Mapping[str, Info]) -> tuple[object, ...]:
     """What a kernel may depend on besides the weights' values."""
     ranges = [(infos[name].channels, infos[name].low, infos[name].high) for name in sources(op)]
     result = infos[op.target]
@@ -178,7 +178,7 @@ def exploded(program: Program, *, one_per_shape: bool = False) -> Program | None
         program: a valid program.
         one_per_shape: leave out operations that repeat another one's shape and ranges.
     """
-    infos = program.ranges()
+    infos = infer(program)
     seen: set[tuple[object, ...]] = set()
     inputs: list[Value] = []
     targets: list[Op] = []
@@ -250,7 +250,7 @@ def _odd_size(parts: Program) -> int:
 
 def _bytes_per_position(parts: Program) -> int:
     """Of all inputs and results, as 16-bit numbers."""
-    return 2 * sum(info.channels for info in parts.ranges().values())
+    return 2 * sum(info.channels for info in infer(parts).values())
 
 
 def extreme_inputs(parts: Program, size: int) -> dict[str, np.ndarray]:
@@ -261,7 +261,7 @@ def extreme_inputs(parts: Program, size: int) -> dict[str, np.ndarray]:
         size: a multiple of 4: a 3x3 patch sits at rows and columns 4i+1..4i+3, so that its center
             is at an even place and a layer with stride 2 sees it too.
     """
-    infos = parts.ranges()
+    infos = infer(parts)
     random = np.random.default_rng(SEED)
     result: dict[str, np.ndarray] = {}
     for op in parts.ops:
@@ -325,7 +325,7 @@ def _whole(program: Program, inputs: Mapping[str, np.ndarray], level: int) -> Ca
 
 def _corners(parts: Program, inputs: Mapping[str, np.ndarray]) -> list[Case]:
     """The top left and the bottom right corner of one run."""
-    infos = parts.ranges()
+    infos = infer(parts)
     side = next(iter(inputs.values())).shape[0]
     found: list[Case] = []
     for start in (0, side - CORNER):  # even, or strided layers would see other positions

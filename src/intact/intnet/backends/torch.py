@@ -32,12 +32,12 @@ from intact.intnet.backends.plan import Segment, gathers, plan
 from intact.intnet.backends.rounding import nearest
 from intact.intnet.bounds import conv_bounds
 from intact.intnet.certificate import prove
+from intact.intnet.infer import Info, infer, sizes_of
 from intact.intnet.program import (
     INT16_HIGH,
     INT16_LOW,
     Add,
     Conv,
-    Info,
     Op,
     Program,
     Requantize,
@@ -119,7 +119,7 @@ class _Band:
     """One band of rows: float32 [positions, channels], and 8-bit ones as unsigned bytes."""
 
     stored: dict[str, torch.Tensor]
-    infos: dict[str, Info]
+    infos: Mapping[str, Info]
     first: int = 0
     last: int = 0
     width: int = 0
@@ -357,7 +357,7 @@ def _rearrange(op: Shuffle | Unshuffle) -> _Kernel:
     return kernel
 
 
-def _kernel(op: Op, infos: dict[str, Info]) -> _Kernel:
+def _kernel(op: Op, infos: Mapping[str, Info]) -> _Kernel:
     match op:
         case Conv():
             return _conv(op, infos[op.source])
@@ -378,7 +378,7 @@ class _TorchRunner:
         """Run all segments; see `intact.intnet.backends.Runner`."""
         ops.check_inputs(self.program, inputs, level)
         height, width, _ = next(iter(inputs.values())).shape
-        sizes = self.program.sizes(height, width)
+        sizes = sizes_of(self.program, height, width)
         before = torch.get_num_threads()
         torch.set_num_threads(max(1, threads))
         try:
@@ -390,7 +390,7 @@ class _TorchRunner:
     def _run(
         self, inputs: Mapping[str, np.ndarray], sizes: dict[str, tuple[int, int]], level: int
     ) -> dict[str, np.ndarray]:
-        infos = self.program.ranges()
+        infos = infer(self.program)
         stored: dict[str, torch.Tensor] = {}
         for name, array in inputs.items():
             # Copies where torch would warn (read-only) or refuse (uint16, negative strides).
@@ -424,7 +424,7 @@ def prepare(program: Program) -> Runner:
         ModelError: the program is not valid or may overflow.
     """
     prove(program)
-    infos = program.ranges()
+    infos = infer(program)
     with _exact():
         segments = tuple(
             (segment, tuple(_kernel(op, infos) for op in segment.ops)) for segment in plan(program)

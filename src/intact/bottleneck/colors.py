@@ -23,6 +23,8 @@ import numpy as np
 
 BLOCK = 16
 """Latents on a side: the smallest tile, so that tiles consist of whole blocks."""
+MAX_PREDICTED = 16
+"""Channels predicted from their neighbors; each takes some 40 bytes per latent. Format."""
 
 
 @dataclass(frozen=True, eq=False)

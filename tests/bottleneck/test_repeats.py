@@ -5,7 +5,7 @@ import pytest
 
 from intact.bits.fast import Decoder, encode
 from intact.bits.tables import COST_BITS
-from intact.codec import repeats
+from intact.bottleneck import repeats
 from intact.errors import CorruptDataError
 
 BIT = 1 << COST_BITS

@@ -1,4 +1,4 @@
-"""Rectangles of latents, and how far each network looks beyond its own position.
+"""Where things lie: rectangles of latents, and the tiles of an image.
 
 A tile is a rectangle of latents with its own payload, not a small picture: transforms are defined
 on the whole image. A window of an image is computed with a margin as wide as the networks look,
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from intact.intnet.program import Add, Conv, Program, Requantize, Scale, Shuffle, Unshuffle, sources
+Shape = tuple[int, int]
+"""Rows and columns."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Window:
     right: int
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> Shape:
         """Rows and columns."""
         return self.bottom - self.top, self.right - self.left
 
@@ -38,7 +39,7 @@ class Window:
             slice(self.left - outer.left, self.right - outer.left),
         )
 
-    def grow(self, margin: int, multiple: int, shape: tuple[int, int]) -> Window:
+    def grow(self, margin: int, multiple: int, shape: Shape) -> Window:
         """Widen by ``margin``, then outwards to a multiple, then clip to a grid of ``shape``."""
         return Window(
             max(0, (self.top - margin) // multiple * multiple),
@@ -57,23 +58,39 @@ class Window:
         )
 
 
-def reach(program: Program) -> dict[str, int]:
-    """How many positions of each input beyond a window its outputs depend on, at most.
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie: the grid of latents and its tiles.
 
-    The window is aligned to the coarsest grid of the program.
+    Attributes:
+        shape: rows and columns of latents.
+        tile_log2: tiles are squares of ``2**tile_log2`` latents.
     """
-    far = dict.fromkeys(program.outputs, 0)
-    for op in reversed(program.ops):
-        distance = far.pop(op.target, 0)
-        match op:
-            case Conv():
-                distance = distance * op.stride + op.weight.shape[2] // 2
-            case Shuffle():
-                distance = -(-distance // op.factor)
-            case Unshuffle():
-                distance *= op.factor
-            case Requantize() | Scale() | Add():
-                pass
-        for source in sources(op):
-            far[source] = max(far.get(source, 0), distance)
-    return {value.name: far.get(value.name, 0) for value in program.inputs}
+
+    shape: Shape
+    tile_log2: int
+
+    @property
+    def columns(self) -> int:
+        """Tiles in a row of tiles."""
+        return -(-self.shape[1] >> self.tile_log2)
+
+    @property
+    def whole(self) -> Window:
+        """All latents."""
+        return Window(0, 0, *self.shape)
+
+    def tile(self, index: int) -> Window:
+        """The latents of a tile."""
+        side = 1 << self.tile_log2
+        top, left = index // self.columns * side, index % self.columns * side
+        return Window(top, left, min(top + side, self.shape[0]), min(left + side, self.shape[1]))
+
+    def tiles(self, window: Window) -> list[int]:
+        """The tiles that a window touches."""
+        cells = window.shrink(1 << self.tile_log2)
+        return [
+            row * self.columns + column
+            for row in range(cells.top, cells.bottom)
+            for column in range(cells.left, cells.right)
+        ]

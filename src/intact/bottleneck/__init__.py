@@ -1,0 +1,1 @@
+"""How latents become symbols and which tables code them: what differs from codec to codec."""

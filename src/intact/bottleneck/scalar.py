@@ -1,0 +1,119 @@
+"""Scalar quantization: latents to symbols and back, and which table codes each. Normative.
+
+Latents are fixed point. Level i quantizes them with ``steps[i]`` and moves scale indices by
+``shifts[i]``, so that one set of tables serves all levels:
+
+    index = clip((theta - shift + 2) >> 2, 0, NUM_SCALES - 1)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from intact.errors import ArgumentError, ModelError
+from intact.untrusted import mapping
+
+NUM_SCALES = 64
+THETA_SHIFT = 2
+"""Four theta steps make one table."""
+MAX_LEVELS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The quality levels, coarsest first; arrays of equal length, 1..64.
+
+    Attributes:
+        steps: int32, the quantization step in latent units, 1..32767, falling.
+        shifts: int32, what is subtracted from theta, -255..255.
+        parameters: int32, what the programs are told of the level, -127..127.
+        offsets: int32, what the encoder adds before the division of |residual| by the step: half a
+            step rounds to the nearest, less makes zeros cheaper (a dead zone); 0..step // 2.
+    """
+
+    steps: np.ndarray
+    shifts: np.ndarray
+    parameters: np.ndarray
+    offsets: np.ndarray
+
+    def __post_init__(self) -> None:
+        legal = {"steps": (1, 32767), "shifts": (-255, 255), "parameters": (-127, 127)}
+        for name in (row.name for row in fields(self)):
+            array = np.array(getattr(self, name))
+            if array.dtype.kind not in "iu" or array.ndim != 1:
+                raise ModelError(f"levels: {name} is not a row of integers")
+            low, high = legal.get(name, (0, 32767))
+            if not 1 <= array.size <= MAX_LEVELS or array.min() < low or array.max() > high:
+                raise ModelError(f"levels: {name} has not 1..{MAX_LEVELS} values in {low}..{high}")
+            array = array.astype(np.int32)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        sizes = {a.size for a in (self.steps, self.shifts, self.parameters, self.offsets)}
+        if len(sizes) != 1:
+            raise ModelError(f"levels: arrays of different lengths {sorted(sizes)}")
+        if (2 * self.offsets > self.steps).any():
+            raise ModelError("levels: an offset is above half its step")
+
+    def __len__(self) -> int:
+        return self.steps.size
+
+    def of_quality(self, quality: float) -> int:
+        """The level for a quality of 0..100, linear.
+
+        Raises:
+            ArgumentError: the quality is outside 0..100.
+        """
+        if not 0 <= quality <= 100:
+            raise ArgumentError(f"quality is {quality}, must be in 0..100")
+        return int(quality * (len(self) - 1) // 100)
+
+    def to_tree(self) -> dict[str, np.ndarray]:
+        """The rows by name; inverse of `from_tree`."""
+        return {row.name: getattr(self, row.name) for row in fields(self)}
+
+    @classmethod
+    def from_tree(cls, tree: object) -> Levels:
+        """Build and check levels of unknown origin; inverse of `to_tree`.
+
+        Raises:
+            ModelError: anything is missing, unknown, of a wrong type or out of range.
+        """
+        rows = mapping(tree, [row.name for row in fields(cls)], "levels")
+        return cls(**{name: np.asarray(row) for name, row in rows.items()})
+
+
+def table_indexes(theta: np.ndarray, shift: int) -> np.ndarray:
+    """uint8: the table of each symbol; Ballé 2019, Eq. 15, with the level's shift."""
+    half = 1 << (THETA_SHIFT - 1)
+    index = (theta.astype(np.int16) + np.int16(half - shift)) >> THETA_SHIFT
+    return np.clip(index, 0, NUM_SCALES - 1).astype(np.uint8)
+
+
+def quantize(residual: np.ndarray, step: int, offset: int) -> np.ndarray:
+    """int32: symbols; ``sign(r) * ((|r| + offset) // step)``. Only the encoder does this.
+
+    Args:
+        residual: int32, a difference of two int16.
+        step: 1..32767.
+        offset: 0..step // 2.
+    """
+    symbols = np.abs(residual)
+    symbols += np.int32(offset)
+    unsigned = symbols.view(np.uint32)  # NumPy's signed division is seven times as slow
+    unsigned //= np.uint32(step)
+    sign = residual >> 31
+    symbols ^= sign
+    symbols -= sign
+    return symbols
+
+
+def dequantize(mean: np.ndarray, symbols: np.ndarray, step: int) -> np.ndarray:
+    """int16: ``mean + symbol * step``, saturated. Normative."""
+    # Escapes can be any 32-bit number; from 65536 on, any step saturates whatever the mean is, and
+    # 65536 * 32767 + 32768 is still an int32.
+    value = symbols.clip(-65536, 65536)
+    value *= np.int32(step)
+    value += mean
+    return value.clip(-32768, 32767, out=value).astype(np.int16)

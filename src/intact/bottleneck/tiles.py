@@ -1,0 +1,76 @@
+"""The payloads of an image, each a message that is read part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from intact.bits.fast import Backend, Decoder
+from intact.bits.tables import TableBank
+from intact.bottleneck import hyper
+from intact.bottleneck.grid import Layout, Window
+
+
+def sent_places(index: np.ndarray, wanted: np.ndarray, skip: int) -> np.ndarray:
+    """Flat places [n] of the wanted symbols that are sent: those of tables from ``skip`` on.
+
+    Takes a tenth of a boolean mask's time.
+    """
+    return np.flatnonzero(wanted & (index >= skip))
+
+
+class Tiles:
+    """The decoders of the tiles that were asked for, each somewhere in its message.
+
+    Args:
+        payloads: of all tiles.
+        layout: of the image.
+        coder: of entropy; the fastest one here when None.
+    """
+
+    def __init__(self, payloads: Sequence[bytes], layout: Layout, coder: Backend | None) -> None:
+        self.payloads, self.layout = payloads, layout
+        self.coder: Backend | None = coder
+        self._decoders: dict[int, Decoder] = {}
+
+    def hyper(self, window: Window, bank: TableBank) -> np.ndarray:
+        """int8 [h, w, n]: begin the tiles of a window of latents, which they fill, with their z."""
+        outer = window.shrink(hyper.HYPER_RATIO)
+        z = np.zeros((*outer.shape, bank.num_tables), np.int8)
+        for number in self.layout.tiles(window):
+            cells = self.layout.tile(number).shrink(hyper.HYPER_RATIO)
+            decoder = self._decoders[number] = Decoder(self.payloads[number], backend=self.coder)
+            z[cells.within(outer)] = hyper.read(decoder.decode, cells.shape, bank)
+        return z
+
+    def symbols(
+        self, window: Window, index: np.ndarray, wanted: np.ndarray, bank: TableBank, skip: int
+    ) -> np.ndarray:
+        """int32 [h, w, m]: decode one pass of a window of latents that whole tiles fill.
+
+        Args:
+            window: where.
+            index: uint8 [h, w, m], the table of each symbol.
+            wanted: bool [h, w, m], which symbols are of this pass; the others are 0.
+            bank: the tables.
+            skip: tables below it are not sent; their symbols are 0.
+        """
+        symbols = np.zeros(index.shape, np.int32)
+        for number in self.layout.tiles(window):
+            place = self.layout.tile(number).within(window)
+            tables = index[place]
+            sent = sent_places(tables, wanted[place], skip)
+            within = np.zeros(tables.shape, np.int32)
+            within.reshape(-1)[sent] = self._decoders[number].decode(tables.take(sent), bank)
+            symbols[place] = within
+        return symbols
+
+    def finish(self, window: Window) -> None:
+        """Check that the messages of the tiles in a window ended as they began.
+
+        Raises:
+            CorruptDataError: one did not.
+        """
+        for number in self.layout.tiles(window):
+            self._decoders[number].finish()

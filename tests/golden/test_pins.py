@@ -1,0 +1,108 @@
+"""What must never change: golden files, the shipped models' ids, and what encoders write.
+
+A refactoring that changes a byte here changed the format.
+"""
+
+import hashlib
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from intact import decode, load_model, models
+from intact.codec.image import Encoder, Runtime
+from intact.intnet.backends import choose
+
+ROOT = Path(__file__).parents[2]
+VECTORS = ROOT / "vectors"
+SUMS = {
+    name: digest
+    for digest, name in (line.split() for line in (VECTORS / "SHA256SUMS").read_text().splitlines())
+}
+"""As ``sha256sum`` writes them; ``cd vectors && sha256sum -c SHA256SUMS`` checks them, too."""
+
+SHIPPED = {  # ids, and the files of a cut of demo/original.png at the ends and the middle level
+    "photo": (
+        "ec891a6891a074743692deda480850fc",
+        {
+            0: "bb7b7804f729da874118ec4bca3c7e69a8f7a1cdcfb3e927321f73d27cb1987d",
+            31: "e9669f773e474e499a93240e438321b80ef9816f32479d45bb24870beaf7cc33",
+            63: "524d4f3da60dfea6ec7ebc6379be51525d3016693ce06dff367c6b93fae9ecf4",
+        },
+    ),
+    "photo-eyes": (
+        "d21c312595fc06d249871ed398527f48",
+        {
+            0: "85ffe94db10695676c7680aee333f018e9f901433fc1f1791005d6b9a423f3e9",
+            31: "696644b58f3c79178766e4a5ca8dec1b3c9ca661dc278447fcc0e83dded5c26d",
+            63: "c8f4323ff655d1d228a2bb27fa7d5a1d8f213bc845782fe3b9c781efd43172d2",
+        },
+    ),
+}
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def original():
+    with Image.open(ROOT / "demo" / "original.png") as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def generator():
+    path = VECTORS / "image" / "generate.py"
+    spec = importlib.util.spec_from_file_location("generate_images", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GENERATOR = generator()
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_a_golden_file_keeps_its_bytes(name):
+    assert sha256((VECTORS / name).read_bytes()) == SUMS[name]
+
+
+def test_every_golden_file_is_pinned():
+    files = (p for p in VECTORS.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    found = {path.relative_to(VECTORS).as_posix() for path in files if path.suffix != ".py"}
+    assert found == set(SUMS) | {"SHA256SUMS"}
+
+
+@pytest.mark.parametrize("name", GENERATOR.CASES)
+def test_the_encoder_still_writes_the_golden_images(tiny, name):
+    assert sha256(GENERATOR.encoded(name, tiny)) == SUMS[f"image/{name}.intact"]
+
+
+def test_every_shipped_model_is_pinned():
+    """They are never removed."""
+    assert {path.stem for path in models.FOLDER.glob("*.intactm")} == set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_keeps_its_id(name):
+    assert load_model(name).id.hex() == SHIPPED[name][0]
+
+
+@pytest.mark.parametrize("backend", [n for n in choose.available() if n in ("native", "numpy")])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_still_writes_the_same_files(name, backend):
+    runtime = Runtime(backend, 1)
+    encoder = Encoder(original()[100:280, 60:250], load_model(name), runtime=runtime)
+    files = SHIPPED[name][1]
+    assert {level: sha256(encoder.encode(level).data) for level in files} == files
+
+
+def test_the_demos_photograph_gives_the_demos_hashes():
+    expected = json.loads((ROOT / "demo" / "expected.json").read_text())
+    data = Encoder(original(), load_model()).encode(load_model().levels.of_quality(50)).data
+    assert sha256(data) == expected["photo.intact sha256"]
+    assert sha256(decode(data).pixels.tobytes()) == expected["pixels sha256"]
