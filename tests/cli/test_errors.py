@@ -143,10 +143,11 @@ def test_names_in_a_line_are_shortened_on_a_terminal_only(monkeypatch):
     assert lines.pair(source, target, facts) == f"{source} -> {target}  {facts}"
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setenv("COLUMNS", "80")
-    line = lines.pair(source, target, facts)
-    assert (len(line), line.endswith(f"out.intact  {facts}")) == (80, True)
-    assert lines.pair("a.png", "a.intact", facts) == f"a.png -> a.intact  {facts}"
-    assert len(lines.pair("a.png", target, facts)) == 80
+    assert lines.pair(source, target, facts) == f"in.png -> out.intact  {facts}"
+    assert lines.pair("b/a.png", "a.intact", facts) == f"b/a.png -> a.intact  {facts}"
+    long = "much of it " * 6
+    assert lines.pair(source, target, long) == f"in.png  {long}"
+    assert len(lines.pair("in" * 99, target, long)) == 80
 
 
 def test_a_summary_follows_several_files(intact, photo, tiny_path, tmp_path):
