@@ -1,5 +1,6 @@
 """What goes wrong is said once, in its place, and to machines as JSON."""
 
+import contextlib
 import io
 import json
 import os
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 
 import intact as package
-from intact.cli import lines
-from intact.cli.errors import SIGNALS, Code
+from intact.cli import lines, signals
+from intact.cli.errors import Code
 from intact.cli.lines import LONGEST_LINE, printable
+from intact.cli.signals import SIGNALS
 from intact.codec import image as codec
 
 
@@ -141,10 +143,11 @@ def test_names_in_a_line_are_shortened_on_a_terminal_only(monkeypatch):
     assert lines.pair(source, target, facts) == f"{source} -> {target}  {facts}"
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setenv("COLUMNS", "80")
-    line = lines.pair(source, target, facts)
-    assert (len(line), line.endswith(f"out.intact  {facts}")) == (80, True)
-    assert lines.pair("a.png", "a.intact", facts) == f"a.png -> a.intact  {facts}"
-    assert len(lines.pair("a.png", target, facts)) == 80
+    assert lines.pair(source, target, facts) == f"in.png -> out.intact  {facts}"
+    assert lines.pair("b/a.png", "a.intact", facts) == f"b/a.png -> a.intact  {facts}"
+    long = "much of it " * 6
+    assert lines.pair(source, target, long) == f"in.png  {long}"
+    assert len(lines.pair("in" * 99, target, long)) == 80
 
 
 def test_a_summary_follows_several_files(intact, photo, tiny_path, tmp_path):
@@ -272,7 +275,50 @@ def test_a_command_under_nohup_outlives_a_hangup(waiting, tmp_path):
 
 @posix
 def test_signals_are_given_back(intact, photo, tiny_path):
-    before = [signal.getsignal(number) for number in SIGNALS]
+    numbers = (*SIGNALS, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
     assert intact("encode", photo, "--model", tiny_path).code == 0
-    assert [signal.getsignal(number) for number in SIGNALS] == before
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+class Dropped:
+    """What is raised in a finalizer is lost."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), self.number)
+            time.sleep(0.01)
+
+
+@posix
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+@pytest.mark.parametrize("lost", ["dropped", "another"])
+def test_a_signal_whose_exception_is_lost_ends_the_command_all_the_same(
+    intact, photo, tiny_path, tmp_path, monkeypatch, name, lost
+):
+    number, true = getattr(signal, name), codec.Encoder.encode
+
+    def encode(self, level):
+        if lost == "dropped":
+            Dropped(number)
+            return true(self, level)
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+        except BaseException:
+            raise RuntimeError("Error calling __set_name__") from None
+        return true(self, level)
+
+    other = tmp_path / "other.png"
+    other.write_bytes(photo.read_bytes())
+    monkeypatch.setattr(codec.Encoder, "encode", encode)
+    done = intact("encode", photo, other, "--model", tiny_path)
+    assert (done.code, "Traceback" in done.err) == (128 + number, False)
+    assert not other.with_suffix(".intact").exists()
+    assert signals.came() == number
+    monkeypatch.undo()
+    assert intact("encode", other, "--model", tiny_path).code == 0
     assert package.__version__

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -112,7 +113,8 @@ class Kills:
         row.tracebacks += b"Traceback" in said
         what = f"{verb}, {name}, {'aimed' if aim else f'{moment:.3f} s'}"
         # An interrupt while Python itself starts ends it with a traceback and 1.
-        early = number == signal.SIGINT and process.returncode == 1 and b"in main\n" not in said
+        ours = re.search(rb'cli/__init__\.py", line \d+, in main', said)
+        early = number == signal.SIGINT and process.returncode == 1 and not ours
         if process.returncode not in (0, -number, 128 + number) and not early:
             row.faults.append(f"{what}: exit code {process.returncode}: {said[-300:]!r}")
         found = contents(out)

@@ -6,14 +6,12 @@ import contextlib
 import enum
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from intact import files
-from intact.cli import lines
+from intact.cli import lines, signals
 from intact.cli.lines import complain as complain, printable as printable
 from intact.errors import (
     ArgumentError,
@@ -100,7 +98,13 @@ def describe(error: BaseException) -> tuple[Code, str | None, str]:
 
 
 def report(error: BaseException, name: str | None = None) -> tuple[Code, str]:
-    """Describe an exception on stderr; its exit code and the line without ``intact:``."""
+    """Describe an exception on stderr; its exit code and the line without ``intact:``.
+
+    Raises:
+        SystemExit: a signal has come to end the command, and became this exception.
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        signals.stop_if_ended()
     try:
         code, place, message = describe(error)
     except BaseException:
@@ -131,9 +135,11 @@ def guarded(work: Callable[[], Any], *, as_json: bool = False) -> int:
 def _guarded(work: Callable[[], Any]) -> tuple[int, str]:
     """The exit code and what was wrong, or ""."""
     try:
-        with _terminated():
-            result = work()
+        with signals.ending():
+            code = int(work() or 0)
             sys.stdout.flush()
+            if code < 128:
+                signals.stop_if_ended()
     except BrokenPipeError:
         # Whoever read our output has gone. Python would complain again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -142,6 +148,8 @@ def _guarded(work: Callable[[], Any]) -> tuple[int, str]:
         code = error.code if isinstance(error.code, int) else Code.USAGE
         return code, f"terminated by signal {code - 128}" if code > 128 else ""
     except BaseException as error:
+        if (number := signals.came()) and not isinstance(error, KeyboardInterrupt):
+            return 128 + number, f"terminated by signal {number}"  # which became another error
         if hasattr(error, "format_message"):  # from typer: the arguments cannot be parsed
             message = error.format_message()  # type: ignore[attr-defined]
             if message:  # else the help was shown, because there were no arguments
@@ -151,36 +159,7 @@ def _guarded(work: Callable[[], Any]) -> tuple[int, str]:
         if type(error).__name__ == "Abort":
             return Code.INTERRUPTED, "interrupted"
         return report(error)
-    return int(result or 0), ""
-
-
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
-)
-"""What ends a command: a job's end, a closed terminal or connection, Windows' Ctrl-Break."""
-
-
-@contextlib.contextmanager
-def _terminated() -> Iterator[None]:
-    """Let signals that end a process unwind the stack, so that no temporary file stays behind."""
-
-    def leave(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    previous: dict[int, Any] = {}
-    with contextlib.suppress(ValueError):  # not in the main thread
-        for number in SIGNALS:
-            if signal.getsignal(number) is signal.SIG_DFL:  # under nohup a hangup is ignored
-                previous[number] = signal.signal(number, leave)
-    try:
-        yield
-    finally:
-        for number in previous:
-            signal.signal(number, signal.SIG_IGN)
-        # A second signal may have come while the first was dealt with.
-        files.remove_partials()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    return code, ""
 
 
 class _Once(logging.Filter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -60,13 +61,15 @@ def wrapped(line: str, stream: TextIO) -> str:
 
 
 def pair(source: str, target: str, facts: str) -> str:
-    """``source -> target  facts``; on a terminal the names are shortened so that it is one line."""
+    """``source -> target  facts``; on a terminal as much of the names as there is room for."""
     source, target = printable(source), printable(target)
+    names = f"{source} -> {target}"
     if sys.stdout.isatty():
-        room = max(columns() - len(facts) - len(" ->   "), 24)
-        first = min(len(source), max(room // 2, room - len(target)))
-        source, target = shorten(source, first), shorten(target, room - first)
-    return f"{source} -> {target}  {facts}"
+        room = max(columns() - len(facts) - 2, 12)
+        first, last = os.path.basename(source) or source, os.path.basename(target) or target
+        shorter = [text for text in (names, f"{first} -> {last}") if len(text) <= room]
+        names = shorter[0] if shorter else shorten(first, room)
+    return f"{names}  {facts}"
 
 
 def say(text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from intact.cli import lines
+from intact.cli import lines, signals
 from intact.cli.errors import Code, complain, report
 from intact.cli.io import show_json
 from intact.cli.progress import Bar
@@ -87,6 +87,7 @@ def each(
             if line and not silent:
                 lines.say(line)
             bar.advance()
+            signals.stop_if_ended()
     if tally.left_out == len(pairs) and not quiet:
         complain("every output exists, nothing to do")
     elif len(pairs) > 1 and outputs and not silent:
