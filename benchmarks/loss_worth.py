@@ -28,6 +28,7 @@ from intact.codec.store import load_model
 from intact.train.codec_net import RateConfig
 from intact.train.data import read_list
 from intact.train.losses import LOSSES
+from intact.train.transforms import LATENT_UNIT
 
 
 def main() -> None:
@@ -54,7 +55,7 @@ def main() -> None:
                 found[loss][i] += float(definition.distance(a, b))
         print(name, flush=True)
     levels = model.bottleneck_of(Checkerboard).levels
-    steps = np.array([levels.steps[levels.of_quality(float(q))] for q in qualities]) / 64
+    steps = np.array([levels.steps[levels.of_quality(float(q))] for q in qualities]) * LATENT_UNIT
     assumed = RateConfig().rd_weight / steps**2
     rows = []
     for i in range(1, len(qualities) - 1):

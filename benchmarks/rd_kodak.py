@@ -3,8 +3,8 @@
     python benchmarks/rd_kodak.py [--model NAME_OR_PATH] [--twin RUN] [--qualities 0,10,...]
 
 Every point is a file written by `intact.encode` and pixels that `intact.decode` returned. With
-``--twin`` the float networks of a training run are measured too, in the place of the programs: the
-same bottleneck codes their latents into the same container (`intact.train.twin`).
+``--twin`` (a run or float weights) the float networks are measured too, in the place of the
+programs: the same bottleneck codes their latents into the same container (`intact.train.twin`).
 Writes benchmarks/results/rd_kodak.csv (codec, quality, bpp, psnr, ms_ssim, ssimulacra2) and
 rd_kodak_per_image.csv, and prints BD-rates against benchmarks/results/baselines_kodak.csv.
 """
@@ -54,10 +54,10 @@ def intact_point(image: np.ndarray, quality: float, model: Model) -> tuple[int, 
 
 def twin_of(run: Path, model: Model) -> Point:
     """The float networks of a training run as a codec with real files."""
-    from intact.freeze.run import load_codec
+    from intact.train.start import float_codec
     from intact.train.twin import FloatTwin
 
-    net = load_codec(run)[0].eval()
+    net = float_codec(run).eval()
     networks = FloatTwin({name: net.network(name) for name in net.networks}, model)
 
     def point(image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
@@ -118,7 +118,9 @@ def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=None)
-    parser.add_argument("--twin", type=Path, default=None, help="folder of the training run")
+    parser.add_argument(
+        "--twin", type=Path, default=None, help="folder of the training run, or float weights"
+    )
     parser.add_argument("--qualities", default=",".join(map(str, QUALITIES)))
     parser.add_argument("--images", type=Path, default=KODAK)
     parser.add_argument("--every", type=int, default=1, help="use every n-th image only")

@@ -34,7 +34,6 @@ from intact.bottleneck.grid import Window
 from intact.bottleneck.hyper import features
 from intact.codec.model import Model
 from intact.codec.networks import Networks
-from intact.freeze.run import load_codec
 from intact.intnet.backends import choose, native
 from intact.intnet.backends.native.pack import ISA_NAMES
 from intact.intnet.cost import cost
@@ -43,6 +42,7 @@ from intact.native import library
 from intact.train.codec_net import CodecNet, RateConfig
 from intact.train.graph import Add, Conv as GraphConv, Requantize, Scale, Shuffle
 from intact.train.network import Network, shuffle, unshuffle
+from intact.train.start import float_codec
 from intact.train.transforms import TransformConfig
 
 NAMES = ("hyper_synthesis", "prior_a", "prior_b", "synthesis")
@@ -211,7 +211,7 @@ def main() -> None:
     width, height = (int(side) for side in options.size.split("x"))
     model, what = find_model(options.model)
     if options.run:
-        net = load_codec(options.run)[0]
+        net = float_codec(options.run)
     else:
         net = random_codec() if what.startswith("random") else twin_of(model)
     net = net.eval()

@@ -291,6 +291,28 @@ def test_freeze_writes_a_model_or_nothing(intact, tmp_path, monkeypatch):
     assert (done.code, "its folder does not exist" in done.err) == (Code.USAGE, True)
 
 
+def test_freeze_leaves_float_weights_beside_the_model(intact, tmp_path, monkeypatch):
+    run = pytest.importorskip("intact.freeze.run")
+    from intact.train import start, weights_file
+    from intact.train.codec_net import CodecNet, RateConfig
+    from intact.train.transforms import TransformConfig
+
+    sizes = TransformConfig(latents=16, hyper_latents=4, features=8)
+    net = CodecNet(sizes, RateConfig())
+    monkeypatch.setattr(run, "freeze_run", lambda folder, name, **_: tiny_model(name=name))
+    monkeypatch.setattr(start, "float_codec", lambda folder: net)
+    arguments = ("freeze", tmp_path, "-o", tmp_path / "bird.intactm", "--weights")
+    assert intact(*arguments, tmp_path / "bird.safetensors").code == 0
+    assert weights_file.read(tmp_path / "bird.safetensors").config == sizes
+    (tmp_path / "bird.intactm").unlink()
+    done = intact(*arguments, tmp_path / "bird.txt")
+    assert (done.code, "ends in .safetensors" in done.err) == (Code.USAGE, True)
+    net.make_integer()
+    done = intact(*arguments, tmp_path / "other.safetensors")
+    assert (done.code, "there are no float weights" in done.err) == (Code.USAGE, True)
+    assert [p.name for p in tmp_path.iterdir()] == ["bird.safetensors"]
+
+
 class FakeTrainer:
     """Stands in for the training loop, which has tests of its own."""
 
@@ -306,15 +328,15 @@ class FakeTrainer:
 
 @pytest.fixture
 def training(monkeypatch, tmp_path):
-    loop = pytest.importorskip("intact.train.loop")
+    start = pytest.importorskip("intact.train.start")
     calls = []
 
-    def start(config, device, **options):
+    def trainer_for(config, device, **options):
         options.pop("progress")(1, 2)
         calls.append((config, device, options))
         return FakeTrainer(7 if options.get("resume") else 0)
 
-    monkeypatch.setattr(loop, "start", start)
+    monkeypatch.setattr(start, "trainer_for", trainer_for)
     config = tmp_path / "c.toml"
     config.write_text(f"[output]\nfolder = {json.dumps(str(tmp_path / 'run'))}\n")
     return config, calls

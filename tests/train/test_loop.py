@@ -9,31 +9,18 @@ import sys
 import textwrap
 import time
 
-import numpy as np
 import pytest
-from PIL import Image
 
 torch = pytest.importorskip("torch")
 
 from intact.errors import CorruptDataError  # noqa: E402
 from intact.freeze.run import freeze_run  # noqa: E402
-from intact.train import checkpoint, config as configuration, loop  # noqa: E402
+from intact.train import checkpoint, config as configuration, loop, start  # noqa: E402
 
 
 @pytest.fixture
-def settings(tmp_path):
-    rng = np.random.default_rng(7)
-    (tmp_path / "images").mkdir()
-    for i in range(3):
-        pixels = rng.integers(0, 256, (10, 12, 3)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "images" / f"{i}.png")
-    return [
-        f'data.folders=["{tmp_path / "images"}"]', "data.crop=64", "data.batch=2",
-        "transform.blocks_analysis=1", "transform.blocks_synthesis=1", "transform.latents=16",
-        "transform.hyper_latents=4", "transform.features=8", "transform.blocks_context=1",
-        "optimizer.steps=12", "optimizer.precision=float32", "output.checkpoint_every=1",
-        f'output.folder="{tmp_path / "run"}"',
-    ]  # fmt: skip
+def settings(small_run):
+    return small_run(64, "data.batch=2", "optimizer.steps=12")
 
 
 def weights(folder):
@@ -42,7 +29,7 @@ def weights(folder):
 
 
 def run(settings, **kwargs):
-    trainer = loop.start(
+    trainer = start.trainer_for(
         configuration.load(None, settings), torch.device("cpu"), resume=kwargs.pop("resume", False)
     )
     trainer.run(lambda step, scalars: None, **kwargs)
@@ -90,9 +77,9 @@ def test_a_frozen_model_grows(settings, tmp_path):
     sizes = ["transform.latents=24", "transform.blocks_synthesis=2", "transform.predicted=3"]
     config = configuration.load(None, [*settings, *sizes])
     device = torch.device("cpu")
-    same = loop.start(config, device, init=path)
+    same = start.trainer_for(config, device, init=path)
     assert same.config.transform.latents == same.net.config.latents == 16
-    larger = loop.start(config, device, init=path, larger=True)
+    larger = start.trainer_for(config, device, init=path, larger=True)
     assert larger.net.config == config.transform == larger.config.transform
     larger.run(lambda step, scalars: None, until=1)
     assert larger.step == 1
@@ -117,12 +104,12 @@ def test_killed_training_resumes_to_the_same_weights(settings, tmp_path):
     script = textwrap.dedent(f"""
         import torch
         torch.set_num_threads(1)
-        from intact.train import config, loop
+        from intact.train import config, start
         settings = {other!r}
         folder = {str(tmp_path / "killed")!r}
         import os
         resume = os.path.exists(folder + "/checkpoint.safetensors")
-        trainer = loop.start(config.load(None, settings), torch.device("cpu"), resume=resume)
+        trainer = start.trainer_for(config.load(None, settings), torch.device("cpu"), resume=resume)
         trainer.run(lambda step, scalars: None)
     """)
     path = tmp_path / "killed" / checkpoint.NAME
@@ -166,7 +153,9 @@ def test_settings_that_contradict_are_refused():
 
 def test_a_new_run_replaces_the_old_checkpoint_at_once(settings, tmp_path):
     run(settings, until=2)
-    loop.start(configuration.load(None, settings), torch.device("cpu"))  # interrupted before a step
+    start.trainer_for(
+        configuration.load(None, settings), torch.device("cpu")
+    )  # interrupted before a step
     assert weights(tmp_path / "run")[1] == 0
     run(settings, until=1, resume=True)
     assert weights(tmp_path / "run")[1] == 1

@@ -69,7 +69,7 @@ def test_weights_of_other_sizes_are_refused(written):
 def test_a_run_starts_from_them(written, tmp_path):
     from PIL import Image
 
-    from intact.train import config, loop
+    from intact.train import config, start
 
     net, path = written
     rng = np.random.default_rng(7)
@@ -78,7 +78,7 @@ def test_a_run_starts_from_them(written, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "images" / "a.png")
     settings = [f'data.folders=["{tmp_path / "images"}"]', "data.crop=64",
                 "optimizer.precision=float32", f'output.folder="{tmp_path / "run"}"']  # fmt: skip
-    trainer = loop.start(config.load(None, settings), torch.device("cpu"), init=path)
+    trainer = start.trainer_for(config.load(None, settings), torch.device("cpu"), init=path)
     assert trainer.net.config == net.config
     name = next(iter(net.state_dict()))
     assert torch.equal(trainer.net.state_dict()[name], weights_file.read(path).state_dict()[name])

@@ -43,11 +43,16 @@ def freeze(
         raise UsageError(
             f"{output} exists, and files made with it need it; replace it with --force"
         )
-    from intact.freeze.run import freeze_run, write_weights
-    from intact.train import weights_file
+    from intact.freeze.run import freeze_run
+    from intact.train import start, weights_file
 
-    if weights is not None and Path(weights).suffix != weights_file.SUFFIX:
-        raise UsageError(f"{weights}: the name of float weights ends in {weights_file.SUFFIX}")
+    net = None
+    if weights is not None:
+        if Path(weights).suffix != weights_file.SUFFIX:
+            raise UsageError(f"{weights}: the name of float weights ends in {weights_file.SUFFIX}")
+        net = start.float_codec(Path(run))
+        if net.is_integer:
+            raise UsageError(f"{run} trained integers: there are no float weights to write")
 
     extra: dict[str, Any] = {} if dead_zone is None else {"dead_zone": dead_zone}
     with Bar("freezing", images, quiet=quiet) as bar:
@@ -61,8 +66,9 @@ def freeze(
         )
     data = model.to_bytes()
     write(output, data)
-    if weights is not None:
-        write_weights(Path(run), Path(weights), model)
+    if weights is not None and net is not None:
+        facts = {"model": model.id.hex(), "trained": model.info.get("trained", "")}
+        weights_file.write(Path(weights), net, facts)
     if as_json:
         show_json(describe(model, Path(output)))
     elif not quiet:

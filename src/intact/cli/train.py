@@ -43,7 +43,7 @@ def train(
     """Train a codec. Checkpoints, the configuration and TensorBoard logs go to output.folder."""
     import torch
 
-    from intact.train import checkpoint, config as configuration, loop
+    from intact.train import checkpoint, config as configuration, start
 
     if resume and init is not None:
         raise UsageError("--resume and --init exclude each other")
@@ -64,7 +64,7 @@ def train(
     extra: dict[str, Any] = {} if init is None else {"init": _start(init), "larger": grow}
     keep_memory()
     with Bar("reading images", None, quiet=quiet) as bar:
-        trainer = loop.start(chosen, place, resume=resume, progress=bar.reach, **extra)
+        trainer = start.trainer_for(chosen, place, resume=resume, progress=bar.reach, **extra)
     for note in trainer.data.notes:
         complain(note)
 

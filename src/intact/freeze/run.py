@@ -9,39 +9,10 @@ import numpy as np
 
 from intact.codec.model import Model
 from intact.freeze.checkerboard import DEAD_ZONE, freeze
-from intact.train import checkpoint, weights_file
-from intact.train.codec_net import CodecNet
-from intact.train.config import Config, from_dict
+from intact.train import checkpoint
+from intact.train.config import from_dict
 from intact.train.convert import convert_codec, observation
-from intact.train.loop import codec_of, image_folder
-
-
-def load_codec(folder: Path, *, average: bool = True) -> tuple[CodecNet, Config, int]:
-    """The codec of a run: (network, configuration, step).
-
-    Args:
-        folder: with a checkpoint.
-        average: take the running average of the weights, which is what should be used.
-
-    Raises:
-        FileNotFoundError: there is no checkpoint.
-        CorruptDataError: it is damaged.
-    """
-    tensors, state = checkpoint.read(folder)
-    net = codec_of(tensors, state, average=average)
-    return net, from_dict(state["config"]), int(state["step"])
-
-
-def write_weights(folder: Path, path: Path, model: Model) -> None:
-    """Write the averaged float weights of a run beside the model that was frozen from it.
-
-    Raises:
-        ValueError: the run trained integers: there are no float weights.
-    """
-    net, config, step = load_codec(folder)
-    if config.optimizer.integer:
-        raise ValueError(f"{folder} trained integers: they are the weights, there are no others")
-    weights_file.write(path, net, {"model": model.id.hex(), "steps": str(step)})
+from intact.train.start import codec_of, image_folder
 
 
 def freeze_run(
@@ -68,7 +39,8 @@ def freeze_run(
         FileNotFoundError: no checkpoint.
         ValueError: the run's images are gone.
     """
-    net, config, step = load_codec(folder)
+    tensors, state = checkpoint.read(folder)
+    net, config = codec_of(tensors, state), from_dict(state["config"])
     data = image_folder(config, lambda done, all: note(f"reading images, {done} of {all}"))
     if not config.optimizer.integer:
         note("rounding weights, a minute or two")
@@ -76,13 +48,13 @@ def freeze_run(
     note("counting symbols")
     stride = max(1, len(data.images) // max(images, 1))
     chosen: list[np.ndarray] = data.images[::stride][:images]
+    step, batch, crop = state["step"], config.data.batch, config.data.crop
     info = {
-        "trained": f"{step} steps of {config.data.batch} crops of {config.data.crop} pixels",
+        "trained": f"{step} steps of {batch} crops of {crop} pixels",
         "images": f"{len(data.images)}",
         "loss": ", ".join(f"{k} {v:.2g}" for k, v in config.loss.shares().items()),
         "integer training": "yes" if config.optimizer.integer else "no: converted after training",
     }
-    parent = checkpoint.read(folder)[1].get("parent")
-    if parent:
-        info["started from"] = str(parent)
+    if state.get("parent"):
+        info["started from"] = str(state["parent"])
     return freeze(net, name, chosen, info, dead_zone=dead_zone, progress=progress)

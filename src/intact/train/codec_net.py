@@ -60,7 +60,7 @@ class RateConfig:
 
 
 def pass_mask(shape: torch.Size, predicted: int, device: torch.device | None = None) -> Tensor:
-    """[h, w, c] bool: latents of pass A; see `intact.codec.latents.pass_a_mask`."""
+    """[h, w, c] bool: latents of pass A; see `intact.bottleneck.order.pass_a_mask`."""
     h, w, c = shape
     mask = pass_a_mask(Window(0, 0, h, w), c, predicted)
     return torch.from_numpy(mask).to(device)

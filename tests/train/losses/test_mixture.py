@@ -7,7 +7,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from intact.errors import DivergedError  # noqa: E402
-from intact.train import checkpoint, config as configuration, loop  # noqa: E402
+from intact.train import checkpoint, config as configuration, start  # noqa: E402
 from intact.train.losses import LOSSES, LossConfig, distortion  # noqa: E402
 
 
@@ -60,39 +60,28 @@ def test_mixtures_without_sense_are_refused(settings, message):
 
 
 @pytest.fixture
-def settings(tmp_path):
-    rng = np.random.default_rng(7)
-    (tmp_path / "images").mkdir()
-    for i in range(3):
-        pixels = rng.integers(0, 256, (26, 28, 3)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "images" / f"{i}.png")
-    return [
-        f'data.folders=["{tmp_path / "images"}"]', "data.crop=192", "data.batch=1",
-        "transform.blocks_analysis=1", "transform.blocks_synthesis=1", "transform.latents=16",
-        "transform.hyper_latents=4", "transform.features=8", "transform.blocks_context=1",
-        "optimizer.steps=4", "optimizer.precision=float32", "output.checkpoint_every=1",
-        "loss.mse=0.4", "loss.ssimulacra2=0.3", "loss.ms_ssim=0.2", "loss.masked=0.1",
-        f'output.folder="{tmp_path / "run"}"',
-    ]  # fmt: skip
+def settings(small_run):
+    mixture = ["loss.mse=0.4", "loss.ssimulacra2=0.3", "loss.ms_ssim=0.2", "loss.masked=0.1"]
+    return small_run(192, "data.batch=1", "optimizer.steps=4", *mixture)
 
 
-def start(settings, **kwargs):
-    return loop.start(configuration.load(None, settings), torch.device("cpu"), **kwargs)
+def begin(settings, **kwargs):
+    return start.trainer_for(configuration.load(None, settings), torch.device("cpu"), **kwargs)
 
 
 def test_a_mixture_trains_and_resumes(settings, tmp_path):
     torch.set_num_threads(1)
-    start(settings).run(lambda step, scalars: None)
+    begin(settings).run(lambda step, scalars: None)
     expected, _ = checkpoint.read(tmp_path / "run")
     other = [s.replace("/run", "/other") for s in settings]
-    start(other).run(lambda step, scalars: None, until=2)
-    start(other, resume=True).run(lambda step, scalars: None)
+    begin(other).run(lambda step, scalars: None, until=2)
+    begin(other, resume=True).run(lambda step, scalars: None)
     got, _ = checkpoint.read(tmp_path / "other")
     assert all(torch.equal(expected[k], got[k]) for k in expected)
 
 
 def test_a_gradient_that_is_no_number_ends_the_run_and_keeps_what_was_saved(settings, tmp_path):
-    trainer = start(settings)
+    trainer = begin(settings)
     trainer.run(lambda step, scalars: None, until=2)
     with torch.no_grad():
         weight = trainer.net.network("synthesis").get("first", "weight")
@@ -109,7 +98,7 @@ def test_a_gradient_that_is_no_number_ends_the_run_and_keeps_what_was_saved(sett
 
 def test_excluded_images_are_not_read(settings, tmp_path):
     (tmp_path / "list.txt").write_text("# kept for choices\n1.png\n")
-    trainer = start([*settings, f'data.exclude="{tmp_path / "list.txt"}"'])
+    trainer = begin([*settings, f'data.exclude="{tmp_path / "list.txt"}"'])
     kept = [np.asarray(Image.open(tmp_path / "images" / f"{i}.png")) for i in (0, 2)]
     assert len(trainer.data.images) == 2
     assert all(np.array_equal(a, b) for a, b in zip(trainer.data.images, kept, strict=True))
@@ -118,4 +107,4 @@ def test_excluded_images_are_not_read(settings, tmp_path):
 def test_an_excluded_image_that_does_not_exist_is_named(settings, tmp_path):
     (tmp_path / "list.txt").write_text("1.png\nlost.png\n")
     with pytest.raises(ValueError, match=r"1 of 2 excluded images .*lost.png"):
-        start([*settings, f'data.exclude="{tmp_path / "list.txt"}"'])
+        begin([*settings, f'data.exclude="{tmp_path / "list.txt"}"'])

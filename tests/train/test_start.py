@@ -1,0 +1,56 @@
+"""What a run starts from, and what is said when it goes on otherwise than it began."""
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
+from intact.train.codec_net import CodecNet  # noqa: E402
+
+
+@pytest.fixture
+def settings(small_run):
+    return small_run(64, "data.batch=1", "optimizer.steps=3")
+
+
+def trainer(settings, **kwargs):
+    return start.trainer_for(configuration.load(None, settings), torch.device("cpu"), **kwargs)
+
+
+def test_a_checkpoint_from_before_a_setting_existed_goes_on(settings, tmp_path, caplog):
+    """Old runs know no [loss] and no data.exclude: they had what is the default now."""
+    trainer(settings).run(lambda step, scalars: None, until=1)
+    tensors, state = checkpoint.read(tmp_path / "run")
+    del state["config"]["loss"], state["config"]["data"]["exclude"], state["parent"]
+    checkpoint.write(tmp_path / "run", tensors, state)
+    resumed = trainer([*settings, "optimizer.learning_rate=0.5"], resume=True)
+    assert (resumed.step, resumed.parent) == (1, "")
+    assert "optimizer.learning_rate was 0.001, is 0.5" in caplog.text
+    assert "loss" not in caplog.text
+
+
+def test_a_run_says_what_it_started_from(settings, tmp_path):
+    first = trainer(settings)
+    weights_file.write(tmp_path / "old.safetensors", first.net)
+    other = [s.replace("/run", "/other") for s in settings]
+    assert trainer(other, init=tmp_path / "run").parent == "run run"
+    assert (
+        trainer(other, init=tmp_path / "old.safetensors").parent == "float weights old.safetensors"
+    )
+    assert checkpoint.read(tmp_path / "other")[1]["parent"] == "float weights old.safetensors"
+    assert json.loads((tmp_path / "other" / "config.json").read_text())["loss"]["mse"] == 1
+
+
+def test_the_float_codec_is_the_average_of_a_run_or_a_file_of_weights(settings, tmp_path):
+    one = trainer(settings)
+    one.run(lambda step, scalars: None, until=2)
+    codec = start.float_codec(tmp_path / "run")
+    assert isinstance(codec, CodecNet)
+    assert all(torch.equal(v, one.average[k]) for k, v in codec.state_dict().items())
+    weights_file.write(tmp_path / "it.safetensors", codec)
+    again = start.float_codec(tmp_path / "it.safetensors")
+    assert again.config == codec.config
+    with pytest.raises(FileNotFoundError, match="gone"):
+        start.float_codec(tmp_path / "gone.safetensors")
