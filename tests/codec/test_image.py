@@ -10,7 +10,7 @@ from PIL import Image, PngImagePlugin
 from intact import CorruptDataError, ModelError, NotExactError, UnsupportedError
 from intact.bits import fast
 from intact.bottleneck import tiles
-from intact.codec import depth, image as codec
+from intact.codec import depth, encoder as encoder_module, opinion
 from intact.codec.image import Encoder, Runtime, decode, encode, search_level
 from intact.codec.model import Model
 from intact.codec.networks import Networks
@@ -74,7 +74,7 @@ def test_better_quality_is_closer_and_larger(tiny):
 )
 @pytest.mark.parametrize("tile_log2", [4, 6])
 def test_a_region_equals_the_same_cut_of_the_whole(tiny, monkeypatch, region, tile_log2):
-    monkeypatch.setattr(codec, "MAX_TILE_LOG2", tile_log2)
+    monkeypatch.setattr(encoder_module, "MAX_TILE_LOG2", tile_log2)
     data = encode(picture(200, 300, 4), model=tiny)
     x, y, w, h = region
     cut = decode(data, model=tiny).pixels[y : y + h, x : x + w]
@@ -116,7 +116,7 @@ def test_all_cores_are_those_that_this_process_may_use(tiny, monkeypatch):
 def test_tiles_change_nothing_but_the_file(tiny, monkeypatch):
     image = picture(530, 300)  # three by two tiles of 256 pixels
     one = Encoder(image, tiny).encode(8)
-    monkeypatch.setattr(codec, "MAX_TILE_LOG2", 4)
+    monkeypatch.setattr(encoder_module, "MAX_TILE_LOG2", 4)
     many = Encoder(image, tiny).encode(8)
     assert unpack_image(many.data).header.tile_shape == (3, 2)
     np.testing.assert_array_equal(one.pixels, many.pixels)
@@ -392,7 +392,7 @@ def test_two_backends_that_agree_put_the_blame_on_the_file(tiny, asked):
 def test_numpy_alone_asks_the_reference_about_small_images_only(
     tiny, asked, monkeypatch, limit, second
 ):
-    monkeypatch.setattr(codec, "REFERENCE_PIXELS", limit)
+    monkeypatch.setattr(opinion, "REFERENCE_PIXELS", limit)
     wrong = with_wrong_crc(encode(picture(40, 40), model=tiny))
     asked.clear()
     with pytest.raises(CorruptDataError, match="checksum"):
@@ -440,7 +440,7 @@ def test_a_refused_backend_does_not_check(tiny, monkeypatch, used, refused):
     assert checked(tiny, used) in ("torch", "reference")
     monkeypatch.setattr(choose, "available", lambda: ("native", "numpy", "reference"))
     assert checked(tiny, used) == "reference"
-    monkeypatch.setattr(codec, "REFERENCE_PIXELS", 40 * 40 - 1)
+    monkeypatch.setattr(opinion, "REFERENCE_PIXELS", 40 * 40 - 1)
     with pytest.raises(UnsupportedError, match="no second backend"):
         checked(tiny, used)
 
@@ -448,7 +448,7 @@ def test_a_refused_backend_does_not_check(tiny, monkeypatch, used, refused):
 def test_only_the_small_are_checked_by_the_reference(tiny, monkeypatch):
     monkeypatch.setattr(choose, "available", lambda: ("numpy", "reference"))
     assert checked(tiny, "numpy") == "reference"
-    monkeypatch.setattr(codec, "REFERENCE_PIXELS", 40 * 40 - 1)
+    monkeypatch.setattr(opinion, "REFERENCE_PIXELS", 40 * 40 - 1)
     with pytest.raises(UnsupportedError, match="no second backend here for 1600 pixels"):
         checked(tiny, "numpy")
 

@@ -17,7 +17,7 @@ from intact.bits import rans, varint
 from intact.bits.tables import TOTAL, TableBank, apportion
 from intact.bottleneck.checkerboard import Checkerboard
 from intact.bottleneck.scalar import NUM_SCALES, Levels
-from intact.codec import image
+from intact.codec import encoder, image
 from intact.codec.model import Model
 from intact.container import arrays as arrays_module, chunks
 from intact.container.arrays import pack_array
@@ -139,7 +139,7 @@ class ImageSeed:
 def _seed(name: str, model: Model, shape: tuple[int, int, int], **options) -> ImageSeed:
     tile_log2, quality = options.pop("tile_log2", 6), options.pop("quality", 50)
     extra = options.pop("extra", ())
-    with mock.patch.object(image, "MAX_TILE_LOG2", tile_log2):  # no encoder makes small tiles
+    with mock.patch.object(encoder, "MAX_TILE_LOG2", tile_log2):  # no encoder makes small tiles
         pixels = options.pop("pixels", None)
         data = image.encode(
             picture(*shape) if pixels is None else pixels,

@@ -94,11 +94,11 @@ def test_a_decoder_that_returns_a_wrong_picture_is_caught():
 
 
 def test_a_decoder_that_does_not_check_is_caught(monkeypatch):
-    attempt = codec._attempt
+    attempt = codec.attempt
 
     def decode(data, **options):
         with monkeypatch.context() as patch:
-            patch.setattr(codec, "_attempt", lambda f, n, w, _: attempt(f, n, w, None))
+            patch.setattr(codec, "attempt", lambda f, n, w, _: attempt(f, n, w, None))
             return intact.decode(data, **options)
 
     assert "Broken" in _failures(decode=decode)

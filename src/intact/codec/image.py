@@ -12,67 +12,32 @@ from __future__ import annotations
 import logging
 import math
 import os
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from intact.bits.fast import Backend
-from intact.bottleneck.grid import Layout, Window
-from intact.codec import alpha, arguments, foreign, pixels as px
-from intact.codec.coding import decode_colors, encode_colors
+from intact.bottleneck.grid import Window
+from intact.codec import arguments
+from intact.codec.encoder import (
+    CHUNKS,
+    Encoded as Encoded,
+    Encoder as Encoder,
+    search_level as search_level,
+)
 from intact.codec.model import Model
-from intact.codec.networks import Networks
+from intact.codec.opinion import attempt, second_opinion
+from intact.codec.runtime import Runtime as Runtime
 from intact.codec.store import find_model, load_model
 from intact.container import chunks
-from intact.container.image_file import (
-    ImageFile,
-    ImageHeader,
-    Mode,
-    pack_image,
-    unpack_image,
-)
-from intact.container.limits import MAX_METADATA_BYTES, MAX_PIXELS, MAX_THREADS, MAX_TILE_LOG2
-from intact.errors import (
-    ArgumentError,
-    CorruptDataError,
-    ModelNotFoundError,
-    NotExactError,
-    UnsupportedError,
-)
-from intact.intnet.backends import choose
+from intact.container.image_file import ImageFile, ImageHeader, Mode, unpack_image
+from intact.container.limits import MAX_PIXELS
+from intact.errors import ArgumentError, CorruptDataError, ModelNotFoundError
 
 log = logging.getLogger(__name__)
 
 DEFAULT_QUALITY = 50.0
-REFERENCE_PIXELS = 1 << 20
-"""Larger images are not decoded by the reference where no second backend disagrees with the first:
-it takes fifty times as long, and eight bytes for each integer."""
-_CHUNKS = {
-    "cicp": chunks.CICP,
-    "exif": chunks.EXIF,
-    "icc_profile": chunks.ICC,
-    "xmp": chunks.XMP,
-}
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A file and what is known of it.
-
-    Attributes:
-        data: the file.
-        level: the model's level that was used.
-        pixels: what the file decodes to, uint8 [h, w, c] (alpha included).
-        note: what was converted on the way in, or "".
-    """
-
-    data: bytes
-    level: int
-    pixels: np.ndarray
-    note: str
 
 
 @dataclass(frozen=True)
@@ -99,170 +64,6 @@ class Decoded:
     cicp: bytes = b""
     level: int = 0
     model_name: str = ""
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """How to compute; never what.
-
-    Attributes:
-        backend: "auto", "native", "numpy", "torch" or "reference".
-        threads: 0 takes all cores that this process may use.
-        progress: called with the name of each stage as it begins.
-    """
-
-    backend: str = "auto"
-    threads: int = 0
-    progress: Callable[[str], None] | None = None
-
-    def __post_init__(self) -> None:
-        arguments.choice("backend", self.backend, ("auto", *choose.NAMES))
-        object.__setattr__(self, "threads", arguments.threads(self.threads))  # NumPy's are narrow
-        arguments.progress(self.progress)
-
-    def networks(
-        self, model: Model, num_pixels: int, roles: tuple[str, ...] | None = None
-    ) -> Networks:
-        """A model's programs of these roles (all by default), ready to run."""
-        threads = self.threads or min(_num_cores(), MAX_THREADS)
-        return Networks(model, num_pixels, self.backend, threads, roles, self.progress)
-
-
-def _num_cores() -> int:
-    """Cores that this process may use: containers and batch systems grant fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-class Encoder:
-    """One image, analyzed again for each level that is asked for.
-
-    Args:
-        image: uint8 [h, w], [h, w, 1..4], a Pillow image, or a `Source`.
-        model: the codec.
-        metadata: "exif", "icc_profile", "xmp", "cicp"; what is missing is taken from the image, b""
-            drops.
-        runtime: how to compute.
-        embed_model: put the model into the file, which then needs nothing else to decode.
-    """
-
-    def __init__(
-        self,
-        image: Any,
-        model: Model,
-        metadata: Mapping[str, bytes | None] | None = None,
-        runtime: Runtime | None = None,
-        *,
-        embed_model: bool = False,
-    ) -> None:
-        self.embed_model = arguments.flag("embed_model", embed_model)
-        given = arguments.metadata(metadata)
-        if not isinstance(image, px.Source):
-            arguments.image(image)
-        self.source, self.model = px.from_image(image), model
-        self.height, self.width = self.source.color.shape[:2]
-        if self.height * self.width > MAX_PIXELS:
-            raise ArgumentError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
-        self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
-        found = dict(self.source.metadata)
-        if "icc_profile" in given:  # whoever says what the colors mean says all of it
-            found.pop("cicp", None)
-        self.metadata = foreign.bare({**found, **given})
-        for key, piece in self.metadata.items():
-            if len(piece) > MAX_METADATA_BYTES:
-                raise UnsupportedError(
-                    f"{key} has {len(piece)} bytes, a file holds at most {MAX_METADATA_BYTES}"
-                )
-
-    def encode(self, level: int) -> Encoded:
-        """Encode at a level (an index into the model's levels)."""
-        level = arguments.integer("level", level, 0, len(self.model.levels) - 1)
-        source = self.source
-        h, w = self.height, self.width
-        bottleneck, enter = self.model.bottleneck, self.networks.enter
-        layout = Layout(Window(0, 0, h, w).shrink(bottleneck.LATENT_PX).shape, MAX_TILE_LOG2)
-        payloads, decoded = encode_colors(
-            self.networks, bottleneck, source.color, source.mode, level, layout, enter
-        )
-        extra = []
-        if source.alpha is not None:
-            decoded = np.dstack([decoded, source.alpha])
-            extra.append(chunks.Chunk(chunks.ALPHA, alpha.pack_alpha(source.alpha)))
-        extra += [chunks.Chunk(_CHUNKS[k], self.metadata[k]) for k in _CHUNKS if k in self.metadata]
-        if self.embed_model:
-            extra.append(chunks.Chunk(chunks.MODEL, self.model.to_bytes()))
-        extra.sort(key=lambda chunk: chunk.type)
-        header = ImageHeader(
-            model_id=self.model.id,
-            mode=source.mode,
-            level=level,
-            width=w,
-            height=h,
-            pixel_crc=_checksum(decoded),
-            tile_log2=layout.tile_log2,
-        )
-        data = pack_image(ImageFile(header, payloads, tuple(extra)))
-        return Encoded(data, level, decoded, source.note)
-
-    def check(self, encoded: Encoded) -> str:
-        """Decode a file with another backend than the one that made it, before anybody trusts it.
-
-        The encoder computes the checksum of the pixels with the backend that also makes them: were
-        it wrong in both in the same way, only a decoder elsewhere would notice. What native code
-        has coded is decoded in Python, entropy coder included.
-
-        Returns:
-            The other backend's name.
-
-        Raises:
-            NotExactError: it does not come to the encoder's pixels.
-            UnsupportedError: no other backend is exact here, or none that is fast enough.
-        """
-        used, pixels = self.networks.backend.name, self.height * self.width
-        networks = self._other_networks()
-        if networks is None:
-            raise UnsupportedError(f"no second backend here for {pixels} pixels")
-        other = networks.backend.name
-        self.networks.enter(f"checking with {other}")
-        # Not `decode`, which asks others where two backends differ: one of them is ours.
-        window = Window(0, 0, self.height, self.width)
-        coder: Backend | None = "python" if used == "native" else None
-        file = unpack_image(encoded.data)
-        attempt = _attempt(file, networks, window, file.header.pixel_crc, coder)
-        if attempt.error is not None or not np.array_equal(attempt.pixels, encoded.pixels):
-            raise NotExactError(f"what backend {used} encoded, {other} decodes to other pixels")
-        return other
-
-    def _other_networks(self) -> Networks | None:
-        """The decoder's programs on another backend than the encoder's, or None."""
-        pixels = self.height * self.width
-        for name in ("numpy", "native", "torch", "reference"):
-            too_slow = name == "reference" and pixels > REFERENCE_PIXELS
-            if name not in choose.available() or too_slow:
-                continue
-            runtime = Runtime(name, self.networks.threads)
-            networks = runtime.networks(self.model, pixels, self.model.decoding)
-            # One that failed its probes gives way to another, which may be the encoder's.
-            if networks.backend.name == name != self.networks.backend.name:
-                return networks
-        return None
-
-    def psnr(self, encoded: Encoded) -> float:
-        """PSNR in dB over the color channels."""
-        channels = self.source.mode.color_channels
-        error = encoded.pixels[:, :, :channels].astype(np.int32) - self.source.color
-        mse = float(np.mean(np.square(error)))
-        return float("inf") if mse == 0 else float(10 * np.log10(255**2 / mse))
-
-
-def search_level(num_levels: int, fits: Callable[[int], bool]) -> int:
-    """The highest level for which ``fits`` holds, 0 if none; ``fits`` falls from true to false."""
-    low, high = 0, num_levels - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
 
 
 def encode(  # noqa: PLR0913 - keywords with defaults
@@ -366,13 +167,13 @@ def decode(  # noqa: PLR0913 - keywords with defaults
     networks = runtime.networks(chosen, num_pixels, chosen.decoding)
     whole = window.shape == (file.header.height, file.header.width)
     check = file.header.pixel_crc if whole else None
-    first = _attempt(file, networks, window, check)
+    first = attempt(file, networks, window, check)
     pixels = first.pixels
     if first.error is not None:
-        pixels = _second_opinion(file, networks, first, window, check)
+        pixels = second_opinion(file, networks, first, window, check)
     if file.header.mode is Mode.L:
         pixels = pixels[:, :, 0]
-    found = {k: file.chunk(v) or b"" for k, v in _CHUNKS.items()}
+    found = {k: file.chunk(v) or b"" for k, v in CHUNKS.items()}
     return Decoded(
         pixels,
         file.header.mode.name,
@@ -412,79 +213,3 @@ def _pixel_window(header: ImageHeader, region: tuple[int, int, int, int] | None)
     if x < 0 or y < 0 or w < 1 or h < 1 or x + w > header.width or y + h > header.height:
         raise ArgumentError(f"region {region} leaves the image of {header.width}x{header.height}")
     return Window(y, x, y + h, x + w)
-
-
-def _checksum(pixels: np.ndarray) -> int:
-    """CRC-32 of the samples, row by row, channels interleaved."""
-    return zlib.crc32(np.ascontiguousarray(pixels).data)
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """What a backend came to: pixels (empty if it got to none), and what is wrong with them."""
-
-    pixels: np.ndarray
-    error: CorruptDataError | None = None
-
-
-def _attempt(
-    file: ImageFile,
-    networks: Networks,
-    window: Window,
-    check: int | None,
-    coder: Backend | None = None,
-) -> _Attempt:
-    """As `_decode_pixels`, compared with a checksum where there is one."""
-    try:
-        pixels = _decode_pixels(file, networks, window, coder)
-    except CorruptDataError as error:
-        return _Attempt(np.zeros(0, np.uint8), error)
-    if check is None or _checksum(pixels) == check:
-        return _Attempt(pixels)
-    message = "the decoded pixels do not match the file's checksum"
-    return _Attempt(pixels, CorruptDataError(message))
-
-
-def _second_opinion(
-    file: ImageFile, networks: Networks, first: _Attempt, window: Window, check: int | None
-) -> np.ndarray:
-    """Decode again where pixels were wrong although the bytes' checksums were right.
-
-    That is the backend's fault or the file's. NumPy is asked first: if it comes to the very same
-    pixels, two independent programs agree, and the file is at fault. Else the reference decides; it
-    is fifty times slower, so that a hostile file must not reach it for nothing. Where NumPy was the
-    first there is nobody between it and the reference, which then is asked about small images only.
-    """
-    used = networks.backend.name
-    small = window.shape[0] * window.shape[1] <= REFERENCE_PIXELS
-    assert first.error is not None
-    for name in ("numpy", "reference"):
-        if used in (name, "reference") or (used == "numpy" and not small):
-            continue
-        log.warning("backend %s: %s; decoding again with %s", used, first.error, name)
-        networks.enter(f"decoding again with {name}")
-        runtime = Runtime(name, networks.threads)
-        model = networks.model
-        others = runtime.networks(model, file.header.num_pixels, model.decoding)
-        other = _attempt(file, others, window, check)
-        if other.error is None:
-            choose.refuse(used, f"came to other pixels than {name}")
-            return other.pixels
-        if np.array_equal(other.pixels, first.pixels):
-            break
-    raise first.error
-
-
-def _decode_pixels(
-    file: ImageFile, networks: Networks, window: Window, coder: Backend | None = None
-) -> np.ndarray:
-    """uint8 [h, w, c]: the pixels of a window. ``coder`` is the entropy coder's backend."""
-    header = file.header
-    pixels = decode_colors(networks, networks.model.bottleneck, file, window, coder)
-    if header.mode.has_alpha:
-        data = file.chunk(chunks.ALPHA)
-        if data is None:
-            raise CorruptDataError("the alpha plane is missing")
-        plane = alpha.unpack_alpha(data, header.height, header.width)
-        pixels = np.dstack([pixels, plane[window.slices]])
-    return np.ascontiguousarray(pixels)

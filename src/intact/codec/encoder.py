@@ -1,0 +1,150 @@
+"""The encoder of one image: analyzed and coded again for each level that is asked for.
+
+It runs the decoder's half too: the file carries a checksum of the pixels that it decodes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from intact.bottleneck.grid import Layout, Window
+from intact.codec import alpha, arguments, foreign, opinion, pixels as px
+from intact.codec.coding import encode_colors
+from intact.codec.model import Model
+from intact.codec.runtime import Runtime
+from intact.container import chunks
+from intact.container.image_file import ImageFile, ImageHeader, pack_image
+from intact.container.limits import MAX_METADATA_BYTES, MAX_PIXELS, MAX_TILE_LOG2
+from intact.errors import ArgumentError, UnsupportedError
+
+CHUNKS = {
+    "cicp": chunks.CICP,
+    "exif": chunks.EXIF,
+    "icc_profile": chunks.ICC,
+    "xmp": chunks.XMP,
+}
+"""Chunks of metadata by the names that callers use."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A file and what is known of it.
+
+    Attributes:
+        data: the file.
+        level: the model's level that was used.
+        pixels: what the file decodes to, uint8 [h, w, c] (alpha included).
+        note: what was converted on the way in, or "".
+    """
+
+    data: bytes
+    level: int
+    pixels: np.ndarray
+    note: str
+
+
+class Encoder:
+    """One image, analyzed again for each level that is asked for.
+
+    Args:
+        image: uint8 [h, w], [h, w, 1..4], a Pillow image, or a `Source`.
+        model: the codec.
+        metadata: "exif", "icc_profile", "xmp", "cicp"; what is missing is taken from the image, b""
+            drops.
+        runtime: how to compute.
+        embed_model: put the model into the file, which then needs nothing else to decode.
+    """
+
+    def __init__(
+        self,
+        image: Any,
+        model: Model,
+        metadata: Mapping[str, bytes | None] | None = None,
+        runtime: Runtime | None = None,
+        *,
+        embed_model: bool = False,
+    ) -> None:
+        self.embed_model = arguments.flag("embed_model", embed_model)
+        given = arguments.metadata(metadata)
+        if not isinstance(image, px.Source):
+            arguments.image(image)
+        self.source, self.model = px.from_image(image), model
+        self.height, self.width = self.source.color.shape[:2]
+        if self.height * self.width > MAX_PIXELS:
+            raise ArgumentError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
+        self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
+        found = dict(self.source.metadata)
+        if "icc_profile" in given:  # whoever says what the colors mean says all of it
+            found.pop("cicp", None)
+        self.metadata = foreign.bare({**found, **given})
+        for key, piece in self.metadata.items():
+            if len(piece) > MAX_METADATA_BYTES:
+                raise UnsupportedError(
+                    f"{key} has {len(piece)} bytes, a file holds at most {MAX_METADATA_BYTES}"
+                )
+
+    def encode(self, level: int) -> Encoded:
+        """Encode at a level (an index into the model's levels)."""
+        level = arguments.integer("level", level, 0, len(self.model.levels) - 1)
+        source = self.source
+        h, w = self.height, self.width
+        bottleneck, enter = self.model.bottleneck, self.networks.enter
+        layout = Layout(Window(0, 0, h, w).shrink(bottleneck.LATENT_PX).shape, MAX_TILE_LOG2)
+        payloads, decoded = encode_colors(
+            self.networks, bottleneck, source.color, source.mode, level, layout, enter
+        )
+        extra = []
+        if source.alpha is not None:
+            decoded = np.dstack([decoded, source.alpha])
+            extra.append(chunks.Chunk(chunks.ALPHA, alpha.pack_alpha(source.alpha)))
+        extra += [chunks.Chunk(CHUNKS[k], self.metadata[k]) for k in CHUNKS if k in self.metadata]
+        if self.embed_model:
+            extra.append(chunks.Chunk(chunks.MODEL, self.model.to_bytes()))
+        extra.sort(key=lambda chunk: chunk.type)
+        header = ImageHeader(
+            model_id=self.model.id,
+            mode=source.mode,
+            level=level,
+            width=w,
+            height=h,
+            pixel_crc=opinion.checksum(decoded),
+            tile_log2=layout.tile_log2,
+        )
+        data = pack_image(ImageFile(header, payloads, tuple(extra)))
+        return Encoded(data, level, decoded, source.note)
+
+    def check(self, encoded: Encoded) -> str:
+        """Decode a file with another backend than the one that made it, before anybody trusts it.
+
+        The encoder computes the checksum of the pixels with the backend that also makes them: were
+        it wrong in both in the same way, only a decoder elsewhere would notice. What native code
+        has coded is decoded in Python, entropy coder included.
+
+        Returns:
+            The other backend's name.
+
+        Raises:
+            NotExactError: it does not come to the encoder's pixels.
+            UnsupportedError: no other backend is exact here, or none that is fast enough.
+        """
+        return opinion.check(encoded.data, encoded.pixels, self.networks)
+
+    def psnr(self, encoded: Encoded) -> float:
+        """PSNR in dB over the color channels."""
+        channels = self.source.mode.color_channels
+        error = encoded.pixels[:, :, :channels].astype(np.int32) - self.source.color
+        mse = float(np.mean(np.square(error)))
+        return float("inf") if mse == 0 else float(10 * np.log10(255**2 / mse))
+
+
+def search_level(num_levels: int, fits: Callable[[int], bool]) -> int:
+    """The highest level for which ``fits`` holds, 0 if none; ``fits`` falls from true to false."""
+    low, high = 0, num_levels - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low

@@ -1,0 +1,144 @@
+"""Doubt: what a backend came to is compared with the file's checksum, and with other backends.
+
+The encoder computes the checksum of the pixels that it decodes its own file to. A decoder that
+comes to others says so; it never returns them. A part of an image cannot be tested against the
+checksum, which is over the whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from intact.bits.fast import Backend
+from intact.bottleneck.grid import Window
+from intact.codec import alpha
+from intact.codec.coding import decode_colors
+from intact.codec.networks import Networks
+from intact.codec.runtime import Runtime
+from intact.container import chunks
+from intact.container.image_file import ImageFile, unpack_image
+from intact.errors import CorruptDataError, NotExactError, UnsupportedError
+from intact.intnet.backends import choose
+
+log = logging.getLogger(__name__)
+
+REFERENCE_PIXELS = 1 << 20
+"""Larger images are not decoded by the reference where no second backend disagrees with the first:
+it takes fifty times as long, and eight bytes for each integer."""
+
+
+def checksum(pixels: np.ndarray) -> int:
+    """CRC-32 of the samples, row by row, channels interleaved."""
+    return zlib.crc32(np.ascontiguousarray(pixels).data)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a backend came to: pixels (empty if it got to none), and what is wrong with them."""
+
+    pixels: np.ndarray
+    error: CorruptDataError | None = None
+
+
+def attempt(
+    file: ImageFile,
+    networks: Networks,
+    window: Window,
+    check: int | None,
+    coder: Backend | None = None,
+) -> Attempt:
+    """As `decode_pixels`, compared with a checksum where there is one."""
+    try:
+        pixels = decode_pixels(file, networks, window, coder)
+    except CorruptDataError as error:
+        return Attempt(np.zeros(0, np.uint8), error)
+    if check is None or checksum(pixels) == check:
+        return Attempt(pixels)
+    message = "the decoded pixels do not match the file's checksum"
+    return Attempt(pixels, CorruptDataError(message))
+
+
+def second_opinion(
+    file: ImageFile, networks: Networks, first: Attempt, window: Window, check: int | None
+) -> np.ndarray:
+    """Decode again where pixels were wrong although the bytes' checksums were right.
+
+    That is the backend's fault or the file's. NumPy is asked first: if it comes to the very same
+    pixels, two independent programs agree, and the file is at fault. Else the reference decides; it
+    is fifty times slower, so that a hostile file must not reach it for nothing. Where NumPy was the
+    first there is nobody between it and the reference, which then is asked about small images only.
+    """
+    used = networks.backend.name
+    small = window.shape[0] * window.shape[1] <= REFERENCE_PIXELS
+    assert first.error is not None
+    for name in ("numpy", "reference"):
+        if used in (name, "reference") or (used == "numpy" and not small):
+            continue
+        log.warning("backend %s: %s; decoding again with %s", used, first.error, name)
+        networks.enter(f"decoding again with {name}")
+        runtime = Runtime(name, networks.threads)
+        model = networks.model
+        others = runtime.networks(model, file.header.num_pixels, model.decoding)
+        other = attempt(file, others, window, check)
+        if other.error is None:
+            choose.refuse(used, f"came to other pixels than {name}")
+            return other.pixels
+        if np.array_equal(other.pixels, first.pixels):
+            break
+    raise first.error
+
+
+def decode_pixels(
+    file: ImageFile, networks: Networks, window: Window, coder: Backend | None = None
+) -> np.ndarray:
+    """uint8 [h, w, c]: the pixels of a window. ``coder`` is the entropy coder's backend."""
+    header = file.header
+    pixels = decode_colors(networks, networks.model.bottleneck, file, window, coder)
+    if header.mode.has_alpha:
+        data = file.chunk(chunks.ALPHA)
+        if data is None:
+            raise CorruptDataError("the alpha plane is missing")
+        plane = alpha.unpack_alpha(data, header.height, header.width)
+        pixels = np.dstack([pixels, plane[window.slices]])
+    return np.ascontiguousarray(pixels)
+
+
+def check(data: bytes, expected: np.ndarray, networks: Networks) -> str:
+    """Decode a file with another backend than the one that made it; see `Encoder.check`.
+
+    Args:
+        data: the file.
+        expected: uint8 [h, w, c], what its encoder decoded it to.
+        networks: the encoder's.
+    """
+    used, (height, width) = networks.backend.name, expected.shape[:2]
+    others = _others(networks, height * width)
+    if others is None:
+        raise UnsupportedError(f"no second backend here for {height * width} pixels")
+    other = others.backend.name
+    networks.enter(f"checking with {other}")
+    # Not `decode`, which asks others where two backends differ: one of them is ours.
+    coder: Backend | None = "python" if used == "native" else None
+    file = unpack_image(data)
+    found = attempt(file, others, Window(0, 0, height, width), file.header.pixel_crc, coder)
+    if found.error is not None or not np.array_equal(found.pixels, expected):
+        raise NotExactError(f"what backend {used} encoded, {other} decodes to other pixels")
+    return other
+
+
+def _others(networks: Networks, pixels: int) -> Networks | None:
+    """The decoder's programs on another backend than the encoder's, or None."""
+    model = networks.model
+    for name in ("numpy", "native", "torch", "reference"):
+        too_slow = name == "reference" and pixels > REFERENCE_PIXELS
+        if name not in choose.available() or too_slow:
+            continue
+        others = Runtime(name, networks.threads).networks(model, pixels, model.decoding)
+        # One that failed its probes gives way to another, which may be the encoder's.
+        if others.backend.name == name != networks.backend.name:
+            return others
+    return None
