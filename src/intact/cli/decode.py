@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from intact.cli import existing, lines
 from intact.cli.errors import UsageError, complain
 from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read
@@ -22,6 +20,7 @@ from intact.cli.options import (
     Threads,
     each,
 )
+from intact.cli.parser import Argument, Option
 from intact.cli.progress import Stages
 from intact.cli.save import FORMATS, pack
 from intact.cli.streams import is_stream
@@ -34,18 +33,16 @@ BEGINS = {"hyper synthesis": 0.0, "prior a": 0.02, "prior b": 0.27, "synthesis":
 
 
 def decode(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="IN", help="Files or folders; - is stdin.")
-    ],
+    inputs: Annotated[list[str], Argument("IN", help="Files or folders; - is stdin.")],
     output: Annotated[
-        str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")
+        str | None, Option("-o", "--output", help="File, folder, or - for stdout.")
     ] = None,
     region: Annotated[
-        str | None, typer.Option(metavar="X,Y,W,H", help="Only this rectangle of pixels.")
+        str | None, Option(metavar="X,Y,W,H", help="Only this rectangle of pixels.")
     ] = None,
     format_name: Annotated[
         str | None,
-        typer.Option("--format", help="Instead of what the suffix says \\[png]."),
+        Option("--format", help="Instead of what the suffix says [png]."),
     ] = None,
     model: ModelName = None,
     backend: BackendName = Backend.AUTO,

@@ -9,8 +9,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from intact.cli import existing, lines
 from intact.cli.errors import UnreachableError, UsageError, complain
 from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, walk
@@ -25,6 +23,7 @@ from intact.cli.options import (
     Threads,
     each,
 )
+from intact.cli.parser import Argument, Option
 from intact.cli.progress import Stages
 from intact.files import IMAGES
 
@@ -58,35 +57,33 @@ class Target:
 
 
 def encode(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="IN", help="Images or folders; - is stdin.")
-    ],
+    inputs: Annotated[list[str], Argument("IN", help="Images or folders; - is stdin.")],
     output: Annotated[
-        str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")
+        str | None, Option("-o", "--output", help="File, folder, or - for stdout.")
     ] = None,
     quality: Annotated[
-        float | None, typer.Option("-q", "--quality", help="0 (smallest) to 100 (best) [50].")
+        float | None, Option("-q", "--quality", help="0 (smallest) to 100 (best) [50].")
     ] = None,
     model: ModelName = None,
     target_bpp: Annotated[
-        float | None, typer.Option(help="Best quality within so many bits per pixel.")
+        float | None, Option(help="Best quality within so many bits per pixel.")
     ] = None,
     target_size: Annotated[
-        int | None, typer.Option(help="Best quality within so many bytes per file.")
+        int | None, Option(help="Best quality within so many bytes per file.")
     ] = None,
     target_psnr: Annotated[
-        float | None, typer.Option(help="Smallest file that reaches so many dB.")
+        float | None, Option(help="Smallest file that reaches so many dB.")
     ] = None,
     strip_metadata: Annotated[
         bool,
-        typer.Option("--strip-metadata", help="Drop EXIF and XMP; orientation and colors stay."),
+        Option("--strip-metadata", help="Drop EXIF and XMP; orientation and colors stay."),
     ] = False,
     embed_model: Annotated[
-        bool, typer.Option("--embed-model", help="Put the model into the file, megabytes long.")
+        bool, Option("--embed-model", help="Put the model into the file, megabytes long.")
     ] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Decode with a second backend, too, before writing."),
+        Option("--check", help="Decode with a second backend, too, before writing."),
     ] = False,
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,

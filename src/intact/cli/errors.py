@@ -150,14 +150,6 @@ def _guarded(work: Callable[[], Any]) -> tuple[int, str]:
     except BaseException as error:
         if (number := signals.came()) and not isinstance(error, KeyboardInterrupt):
             return 128 + number, f"terminated by signal {number}"  # which became another error
-        if hasattr(error, "format_message"):  # from typer: the arguments cannot be parsed
-            message = error.format_message()  # type: ignore[attr-defined]
-            if message:  # else the help was shown, because there were no arguments
-                message = f"{message} (see --help)"
-                complain(message, error=True)
-            return Code.USAGE, message
-        if type(error).__name__ == "Abort":
-            return Code.INTERRUPTED, "interrupted"
         return report(error)
     return code, ""
 

@@ -5,30 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from intact.cli.errors import Code, UsageError, printable
 from intact.cli.io import show_json, write
 from intact.cli.models import describe
 from intact.cli.options import Force, Json, Quiet
+from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
 
 SUFFIX = ".intactm"
 
 
 def freeze(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The folder of a training run.")],
-    output: Annotated[str, typer.Option("-o", "--output", metavar="MODEL.intactm")],
-    name: Annotated[str | None, typer.Option(help="Of the model \\[the output's].")] = None,
+    run: Annotated[str, Argument("RUN", help="The folder of a training run.")],
+    output: Annotated[str, Option("-o", "--output", metavar="MODEL.intactm")],
+    name: Annotated[str | None, Option(help="Of the model [the output's].")] = None,
     images: Annotated[
-        int, typer.Option(min=0, help="Training images on which symbols are counted.")
+        int, Option(minimum=0, help="Training images on which symbols are counted.")
     ] = 96,
     weights: Annotated[
         str | None,
-        typer.Option(metavar="FILE.safetensors", help="Also write the float weights, in bfloat16."),
+        Option(metavar="FILE.safetensors", help="Also write the float weights, in bfloat16."),
     ] = None,
     dead_zone: Annotated[
-        float | None, typer.Option(min=0.0, max=0.5, help="Rounding offset, share of the step.")
+        float | None, Option(minimum=0.0, maximum=0.5, help="Rounding offset, share of the step.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,

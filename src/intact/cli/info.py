@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from intact.cli.errors import printable
 from intact.cli.io import read
 from intact.cli.options import Json, ModelName, each
+from intact.cli.parser import Argument
 
 if TYPE_CHECKING:
     from intact.cli.progress import Bar
 
 
 def info(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files; - is stdin.")],
+    files: Annotated[list[str], Argument("FILE", help="Files; - is stdin.")],
     model: ModelName = None,
     as_json: Json = False,
 ) -> int:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from intact.cli import lines
 from intact.cli.errors import Code, complain, printable, report
 from intact.cli.install import install
 from intact.cli.io import show_json
 from intact.cli.options import Force, Json, Quiet
+from intact.cli.parser import Argument, Option
 
 if TYPE_CHECKING:
     from intact.codec.model import Model
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 def models(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Names or paths \\[all]; or: install FILE..."),
+        Argument("MODEL", help="Names or paths [all]; or: install FILE..."),
     ] = None,
     certificate: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Print a model's proven bounds, layer by layer."),
+        Option(metavar="MODEL", help="Print a model's proven bounds, layer by layer."),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -9,16 +9,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-import typer
-
 from intact.cli import lines, signals
 from intact.cli.errors import Code, complain, report
 from intact.cli.io import show_json
+from intact.cli.parser import Option
 from intact.cli.progress import Bar
 from intact.container.limits import MAX_THREADS
 
 
-class Backend(str, enum.Enum):  # noqa: UP042 - typer shows the values of str enums
+class Backend(enum.StrEnum):
     """How to compute; all give the same result."""
 
     AUTO = "auto"
@@ -29,20 +28,20 @@ class Backend(str, enum.Enum):  # noqa: UP042 - typer shows the values of str en
 
 
 ModelName = Annotated[
-    str | None, typer.Option("--model", help="Name of a model (see models), or a path.")
+    str | None, Option("--model", help="Name of a model (see models), or a path.")
 ]
 BackendName = Annotated[
-    Backend, typer.Option("--backend", help="How to compute; the result is the same.")
+    Backend, Option("--backend", help="How to compute; the result is the same.")
 ]
 Threads = Annotated[
-    int, typer.Option("--threads", min=0, max=MAX_THREADS, help="0 takes all cores.")
+    int, Option("--threads", minimum=0, maximum=MAX_THREADS, help="0 takes all cores.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Results as one JSON document on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+Json = Annotated[bool, Option("--json", help="Results as one JSON document on stdout.")]
+Quiet = Annotated[bool, Option("--quiet", help="Print nothing but errors.")]
 SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Leave out what has an output; to go on with.")
+    bool, Option("--skip-existing", help="Leave out what has an output; to go on with.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
+Force = Annotated[bool, Option("--force", help="Replace what exists.")]
 
 Work = Callable[[str, str, Bar], tuple[dict[str, Any], str] | None]
 """From input, output and the bar to a result for machines and a line or more for people; None

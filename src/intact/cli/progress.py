@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from intact.cli.lines import printable, shorten
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+TERMINALS = {"FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
+"""Variables by which Rich takes for a terminal what is none."""
 BAR = 16
 OTHERS = BAR + 42
 """Characters of the bar, and of all that stands before the note."""
@@ -20,9 +27,19 @@ class Bar:
         label: what is going on.
         total: steps; None while unknown.
         quiet: show nothing.
+
+    Attributes:
+        visible: it is shown.
+        completed: steps that are done, and the share of the one at hand.
     """
 
     def __init__(self, label: str, total: int | None, *, quiet: bool = False) -> None:
+        self.visible = False
+        self.completed = 0.0
+        self._done = 0
+        self._progress: Progress | None = None
+        if quiet or not (sys.stderr.isatty() or TERMINALS & os.environ.keys()):
+            return  # without loading anything
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -35,7 +52,9 @@ class Bar:
         )
 
         console = Console(stderr=True)
-        self.visible = console.is_terminal and not quiet
+        self.visible = console.is_terminal
+        if not self.visible:
+            return
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -46,16 +65,15 @@ class Bar:
             TextColumn("{task.fields[note]}", markup=False),  # a name may hold [brackets]
             console=console,
             transient=True,
-            disable=not self.visible,
             # Lines for a file or a pipe must not be taken along to the terminal.
             redirect_stdout=sys.stdout.isatty(),
         )
         self._room = max(console.width - OTHERS, 12)
         self._task = self._progress.add_task(label, total=total, note="")
-        self._done = 0
 
     def __enter__(self) -> Bar:
-        self._progress.start()
+        if self._progress is not None:
+            self._progress.start()
         return self
 
     def __exit__(
@@ -64,24 +82,31 @@ class Bar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if self._progress is not None:
+            self._progress.stop()
 
     def advance(self) -> None:
         """One step is done."""
         self._done += 1
-        self._progress.update(self._task, completed=self._done)
+        self._complete(self._done)
 
     def within(self, share: float) -> None:
         """A share of the step at hand is done, 0..1."""
-        self._progress.update(self._task, completed=self._done + min(share, 1.0))
+        self._complete(self._done + min(share, 1.0))
 
     def reach(self, step: int, total: int | None = None) -> None:
         """So many steps are done, of ``total`` if that is known now."""
-        self._progress.update(self._task, completed=step, total=total)
+        self._complete(step, total=total)
 
     def note(self, text: str) -> None:
         """Say what is being done right now; of a long text the ends are shown."""
-        self._progress.update(self._task, note=shorten(printable(text), self._room))
+        if self._progress is not None:
+            self._progress.update(self._task, note=shorten(printable(text), self._room))
+
+    def _complete(self, steps: float, **fields: Any) -> None:
+        self.completed = steps
+        if self._progress is not None:
+            self._progress.update(self._task, completed=steps, **fields)
 
 
 class Stages:

@@ -9,33 +9,30 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from intact.cli.errors import Code, UsageError, complain, printable
 from intact.cli.io import show_json
 from intact.cli.options import Force, Json, Quiet
+from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
 
 Write = Callable[[int, dict[str, float]], None]
 
 
 def train(
-    config: Annotated[str, typer.Argument(metavar="CONFIG.toml", help="What to train.")],
+    config: Annotated[str, Argument("CONFIG.toml", help="What to train.")],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
+        Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue its checkpoint.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Continue its checkpoint.")] = False,
     init: Annotated[
         str | None,
-        typer.Option(
-            metavar="MODEL", help="Start from a model, its float weights, or a run's folder."
-        ),
+        Option(metavar="MODEL", help="Start from a model, its float weights, or a run's folder."),
     ] = None,
     grow: Annotated[
-        bool, typer.Option("--grow", help="With --init: grow to the configuration's sizes.")
+        bool, Option("--grow", help="With --init: grow to the configuration's sizes.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... \\[cuda if there]")] = "auto",
+    device: Annotated[str, Option(help="cpu, cuda, cuda:1, ... [cuda if there]")] = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
     force: Force = False,

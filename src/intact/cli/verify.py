@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import typer
-
 from intact.cli.errors import Code, complain, printable, report
 from intact.cli.io import SUFFIX, files_in, read, show_json
 from intact.cli.options import Backend, BackendName, Json, ModelName, Quiet, Threads
+from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -22,12 +21,12 @@ ABSENT = {"native": "not built: there was no C compiler when this was installed"
 
 def verify(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="Files or folders; - is stdin.")
+        list[str] | None, Argument("FILE", help="Files or folders; - is stdin.")
     ] = None,
     model: ModelName = None,
     all_backends: Annotated[
         bool,
-        typer.Option("--all-backends", help="Decode with every exact backend."),
+        Option("--all-backends", help="Decode with every exact backend."),
     ] = False,
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
