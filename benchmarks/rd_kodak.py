@@ -17,6 +17,7 @@ import math
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,10 @@ from rd_eyes.bd import front
 from rd_eyes.metrics import Ssimulacra2, groups
 
 import intact
-from intact.bottleneck.grid import Layout, Window
 from intact.codec.coding import encode_colors
 from intact.codec.model import Model
 from intact.codec.store import load_model
 from intact.container.image_file import ImageFile, ImageHeader, Mode, pack_image
-from intact.container.limits import MAX_TILE_LOG2
 from intact.measure import bd_rate, ms_ssim, psnr
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,11 +62,9 @@ def twin_of(run: Path, model: Model) -> Point:
     def point(image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
         bottleneck, level = model.bottleneck, model.levels.of_quality(quality)
         height, width = image.shape[:2]
-        shape = Window(0, 0, height, width).shrink(bottleneck.LATENT_PX).shape
-        layout = Layout(shape, MAX_TILE_LOG2)
-        payloads, pixels = encode_colors(networks, bottleneck, image, Mode.RGB, level, layout)
-        crc = zlib.crc32(pixels.tobytes())
-        header = ImageHeader(model.id, Mode.RGB, level, width, height, crc)
+        header = ImageHeader(model.id, Mode.RGB, level, width, height, 0)
+        payloads, pixels, _ = encode_colors(networks, bottleneck, image, header)
+        header = replace(header, pixel_crc=zlib.crc32(pixels.tobytes()))
         return len(pack_image(ImageFile(header, payloads))), pixels
 
     return point

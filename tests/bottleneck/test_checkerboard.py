@@ -231,7 +231,7 @@ def test_decoders_run_all_but_the_analyses():
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_every_kind_has_what_the_codec_relies_on(kind):
     assert kind_of(kind.FORMAT) is kind
-    roles = {role.name: role for role in kind.ROLES}
+    roles = {role.name: role for role in ROLES}
     analysis, synthesis = roles["analysis"], roles["synthesis"]
     assert [s.name for s in analysis.signals] == ["pixels", "y"]
     assert [s.name for s in synthesis.signals] == ["y", "pixels"]

@@ -131,7 +131,7 @@ class ImageParts:
     """An image file as the pieces that it is written from; any of them may be wrong."""
 
     head: bytearray
-    """Magic, version, model id, samples, level, tiling, CRC of the pixels: 32 bytes."""
+    """Magic, version, model id, samples, level, tiling, CRC of the pixels: 32 bytes. Then flags."""
     width: bytes
     height: bytes
     lengths: list[bytes]
@@ -153,7 +153,7 @@ class ImageParts:
 def split(data: bytes, file: ImageFile) -> ImageParts:
     """The parts of a good file."""
     return ImageParts(
-        bytearray(data[:32]),
+        bytearray(data[: 32 + (data[25] >> 7)]),
         varint.encode(file.header.width),
         varint.encode(file.header.height),
         [varint.encode(len(tile)) for tile in file.tiles],
@@ -164,14 +164,17 @@ def split(data: bytes, file: ImageFile) -> ImageParts:
 
 def _edit_field(r: Random, parts: ImageParts) -> None:
     """Version, samples, level, tiling, the pixels' CRC or the id."""
-    at = r.choice((8, 9, 25, 25, 26, 26, 26, 27, 27, 28, 31))
+    at = r.choice((8, 9, 25, 25, 26, 26, 26, 27, 27, 28, 31, 32))
     match at:
+        case 32:
+            parts.head[25] |= 0x80
+            parts.head[32:] = bytes([r.choice((0, 1, 2, 3, 4, 8, 9, 16, 24, r.randrange(256)))])
         case 25:
             parts.head[at] = r.choice((0x07, 0x17, 0x27, 0x37, 0x47, 0x57, 0x3F, r.randrange(256)))
         case 26:
             parts.head[at] = r.randrange(32) if r.random() < 0.8 else r.randrange(256)
         case 27:
-            parts.head[at] = r.choice((3, 4, 5, 6, 7, 0x16, 255))
+            parts.head[at] = r.choice((3, 4, 5, 6, 7, 0x16, 0x56, 0xF4, 255))
         case _:
             parts.head[at] ^= 1 << r.randrange(8)
 
@@ -314,9 +317,9 @@ def repair_image(data: bytes) -> bytes:
         return at + 4
 
     try:
-        width, at = varint.decode(data, 32)
+        width, at = varint.decode(data, 32 + (data[25] >> 7))  # behind the flags
         height, at = varint.decode(data, at)
-        side = 16 << (data[27] & 7)
+        side = 1 << (data[27] & 7) + ((data[27] >> 4) + 4) % 16
         count = -(-width // side) * -(-height // side)
         if count > len(data):
             return data

@@ -17,10 +17,10 @@ import intact
 
 ROOT = Path(intact.__file__).parent
 PARSERS = (
-    "container/arrays.py", "container/chunks.py", "container/cursor.py", "container/image_file.py",
-    "container/model_file.py", "container/tree.py", "codec/alpha.py", "codec/coding.py",
-    "codec/encoder.py", "codec/image.py", "codec/model.py", "codec/opinion.py", "codec/pixels.py",
-    "bottleneck/checkerboard.py",
+    "container/arrays.py", "container/chunks.py", "container/cursor.py", "container/framing.py",
+    "container/header.py", "container/image_file.py", "container/model_file.py",
+    "container/tree.py", "codec/alpha.py", "codec/coding.py", "codec/encoder.py", "codec/image.py",
+    "codec/model.py", "codec/opinion.py", "codec/pixels.py", "bottleneck/checkerboard.py",
     "bottleneck/colors.py", "bottleneck/grid.py", "bottleneck/hyper.py", "bottleneck/kinds.py",
     "bottleneck/order.py", "bottleneck/repeats.py", "bottleneck/roles.py", "bottleneck/scalar.py",
     "bottleneck/tiles.py", "bits/fallback.py", "bits/fast.py", "bits/rans.py", "bits/tables.py",

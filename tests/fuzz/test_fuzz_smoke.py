@@ -18,7 +18,7 @@ from fuzz.seeds import image_seeds, micro_model, micro_programs, payload_seeds
 from intact.bits.tables import TableBank
 from intact.bits.tree import bank_to_tree
 from intact.bottleneck.checkerboard import Checkerboard
-from intact.codec import image as codec
+from intact.codec import image as codec, opinion
 from intact.codec.model import Model
 from intact.container.model_file import unpack_model
 from intact.errors import CorruptDataError, IntactError, ModelError
@@ -94,7 +94,7 @@ def test_a_decoder_that_returns_a_wrong_picture_is_caught():
 
 
 def test_a_decoder_that_does_not_check_is_caught(monkeypatch):
-    attempt = codec.attempt
+    attempt = opinion.attempt
 
     def decode(data, **options):
         with monkeypatch.context() as patch:
@@ -155,7 +155,7 @@ def test_reach_sees_executed_lines():
     reach = Reach()
     with reach.watching(), pytest.raises(IntactError):
         check.peek(b"")
-    assert reach.seen["container/image_file.py"]
+    assert reach.seen["container/header.py"]
     row = next(row for row in reach.table().splitlines() if row.startswith("container/cursor.py"))
     assert "Cursor.need" not in row  # all of it ran
     assert "never ran: Cursor.remaining" not in reach.table()

@@ -58,5 +58,11 @@ def test_the_large_image_has_a_whole_block_and_parts_of_others(model):
     assert blocks == {(16, 16), (16, 3), (3, 16), (3, 3)}
 
 
+@pytest.mark.parametrize("name", INDEX["files"])
+def test_gray_that_is_stored_as_rgb_has_the_flag(name):
+    header = unpack_image((FOLDER / name).read_bytes()).header
+    assert header.gray == name.startswith("gray_as_rgb")
+
+
 def test_no_vector_is_missing_or_unlisted():
     assert {p.name for p in FOLDER.glob("*.intact")} == set(INDEX["files"])

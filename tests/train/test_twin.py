@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from intact.bottleneck.grid import Layout, Window  # noqa: E402
+from intact.bottleneck.grid import Window  # noqa: E402
 from intact.codec.coding import decode_colors, encode_colors  # noqa: E402
 from intact.codec.image import Encoder, Runtime  # noqa: E402
 from intact.container.image_file import ImageFile, ImageHeader, Mode, unpack_image  # noqa: E402
@@ -26,7 +26,6 @@ SMALL = TransformConfig(
 )
 LEVEL = 30
 IMAGE = picture(90, 130)
-LAYOUT = Layout((6, 9), 4)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,8 @@ def twin_of(net, model):
 
 
 def coded(networks, model):
-    return encode_colors(networks, model.bottleneck, IMAGE, Mode.RGB, LEVEL, LAYOUT)
+    header = ImageHeader(model.id, Mode.RGB, LEVEL, 130, 90, 0, 4)
+    return encode_colors(networks, model.bottleneck, IMAGE, header)[:2]
 
 
 def test_a_twin_that_computes_integers_is_the_codec_itself(integer_net, model):
@@ -77,7 +77,7 @@ def test_a_twin_decodes_what_it_has_encoded(float_net, model):
     """On one machine, in one process; on another its tables may differ."""
     twin = twin_of(float_net, model)
     payloads, pixels = coded(twin, model)
-    header = ImageHeader(model.id, Mode.RGB, LEVEL, 130, 90, 0, LAYOUT.tile_log2)
+    header = ImageHeader(model.id, Mode.RGB, LEVEL, 130, 90, 0, 4)
     file = ImageFile(header, payloads)
     whole = Window(0, 0, 90, 130)
     assert np.array_equal(decode_colors(twin, model.bottleneck, file, whole), pixels)

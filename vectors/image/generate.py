@@ -40,6 +40,8 @@ CASES = {
     "plain": (400, 300, 3, 6),  # most hyper-latents repeat: mode 2
     "plain_two_tiles": (16, 1400, 3, 6),  # nearly all do: mode 3
     "hdr_colors": (18, 30, 3, 8),  # with the chunk cicp
+    "gray_as_rgb": (40, 50, 3, 8),  # three equal channels: with the flag
+    "gray_as_rgb_alpha": (35, 20, 4, 8),
 }
 METADATA = {"hdr_colors": {"cicp": bytes([9, 16, 0, 1])}}
 
@@ -51,6 +53,8 @@ def encoded(name: str, model: Model) -> bytes:
     image = image[:, :, 0] if channels == 1 else image
     if name.startswith("plain"):
         image = np.broadcast_to(np.array((200, 90, 30), np.uint8), image.shape)
+    if name.startswith("gray_as_rgb"):
+        image[:, :, 1] = image[:, :, 2] = image[:, :, 0]
     return Encoder(image, model, METADATA.get(name)).encode(level).data
 
 

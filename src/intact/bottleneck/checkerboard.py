@@ -89,7 +89,6 @@ class Checkerboard:
 
     FORMAT: ClassVar[str] = "image codec 1"
     KEYS: ClassVar[tuple[str, ...]] = ("tables_y", "tables_z", "levels", "skip", "predicted")
-    ROLES: ClassVar[tuple[Role, ...]] = ROLES
     LATENT_PX: ClassVar[int] = LATENT_PX
 
     tables_y: TableBank
@@ -97,6 +96,16 @@ class Checkerboard:
     levels: Levels
     skip: int = 0
     predicted: int = 0
+
+    @property
+    def profile(self) -> str:
+        """All of it is integers."""
+        return "exact"
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Six programs."""
+        return ROLES
 
     def __post_init__(self) -> None:
         if self.tables_y.num_tables != NUM_SCALES:

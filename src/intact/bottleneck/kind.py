@@ -88,16 +88,26 @@ class Bottleneck(Protocol[P]):
     Attributes:
         FORMAT: what a model file says to be of this kind.
         KEYS: of a model's content that are the kind's own.
-        ROLES: the programs; among them ``analysis`` from pixels to y and ``synthesis`` back, where
-            y has M channels.
-        LATENT_PX: pixels on a side of the square that a latent stands for. The image file's header
-            has no field for it yet: 16.
+        LATENT_PX: pixels on a side of the square that a latent stands for, a power of two.
     """
 
     FORMAT: ClassVar[str]
     KEYS: ClassVar[tuple[str, ...]]
-    ROLES: ClassVar[tuple[Role, ...]]
     LATENT_PX: ClassVar[int]
+
+    @property
+    def profile(self) -> str:
+        """What is the same everywhere: exact, prior or float; docs/spec/hyperprior.md."""
+        ...
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The integer programs.
+
+        Among them are ``analysis`` from pixels to y and ``synthesis`` back, where y has M channels;
+        in a profile that is not exact they may be float networks instead.
+        """
+        ...
 
     @property
     def levels(self) -> QualityLevels:
@@ -113,7 +123,7 @@ class Bottleneck(Protocol[P]):
         """Check that tables and constants fit a model's programs.
 
         Args:
-            channels: what each letter of `ROLES` stands for.
+            channels: what each letter of `roles` stands for.
 
         Raises:
             ModelError: they do not.

@@ -38,7 +38,7 @@ def describe(data: bytes, override: str | None = None) -> dict[str, Any]:
         ModelError: ``override`` is not its model. A missing model is no error here.
     """
     from intact.codec.image import model_of
-    from intact.container.image_file import MAJOR, unpack_image
+    from intact.container.image_file import MAJOR, Profile, unpack_image
     from intact.errors import ModelError
 
     file = unpack_image(data, max_pixels=1 << 64)
@@ -54,6 +54,8 @@ def describe(data: bytes, override: str | None = None) -> dict[str, Any]:
         "width": header.width,
         "height": header.height,
         "mode": header.mode.name,
+        "gray": header.coded_mode.color_channels == 1,
+        "exact": header.profile is Profile.EXACT,
         "bytes": len(data),
         "bpp": 8 * len(data) / header.num_pixels,
         "format": MAJOR,
@@ -62,7 +64,7 @@ def describe(data: bytes, override: str | None = None) -> dict[str, Any]:
         "level": header.level,
         "quality": least_quality(header.level, len(model.levels)) if model else None,
         "tiles": [rows, columns],
-        "tile_px": 16 << header.tile_log2,
+        "tile_px": header.latent_px << header.tile_log2,
         "payload_bytes": sum(map(len, file.tiles)),
         "pixel_crc": f"{header.pixel_crc:08x}",
         "chunks": {chunk.type: len(chunk.data) for chunk in file.chunks},
@@ -85,6 +87,8 @@ def _text(value: Any) -> str:
     match value:
         case None:
             return "not known here"
+        case bool():
+            return "yes" if value else "no"
         case float():
             return f"{value:.3f}".rstrip("0").rstrip(".")
         case list():

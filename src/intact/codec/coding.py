@@ -14,30 +14,27 @@ from intact.bits.fast import Backend
 from intact.bottleneck.grid import Layout, Window
 from intact.bottleneck.kind import Bottleneck, Networks
 from intact.codec import pixels as px
-from intact.container.image_file import ImageFile, Mode
+from intact.container.image_file import ImageFile, ImageHeader
+from intact.errors import CorruptDataError
 
 
-def encode_colors(  # noqa: PLR0913 - the last one is for people alone
+def encode_colors(
     networks: Networks,
     bottleneck: Bottleneck[Any],
     colors: np.ndarray,
-    mode: Mode,
-    level: int,
-    layout: Layout,
+    header: ImageHeader,
     enter: Callable[[str], None] = lambda _: None,
-) -> tuple[tuple[bytes, ...], np.ndarray]:
-    """Payloads, one per tile, and what they decode to: uint8 [h, w, 1 or 3].
+) -> tuple[tuple[bytes, ...], np.ndarray, np.ndarray]:
+    """Payloads, one per tile; what they decode to: uint8 [h, w, 1 or 3]; and the latents.
 
     Args:
         networks: what runs.
         bottleneck: of the model.
         colors: uint8 [h, w, 1 or 3].
-        mode: of the image.
-        level: index into the model's levels.
-        layout: of the image's latents.
+        header: of the file to be; its checksum does not count.
         enter: called with the name of a stage that is no network's, as it begins.
     """
-    height, width = colors.shape[:2]
+    level, layout = header.level, Layout(header.latent_shape, header.tile_log2)
     pixels = px.to_network(colors, bottleneck.LATENT_PX)
     y = networks.run("analysis", {"pixels": pixels}, level)["y"]
     plan = bottleneck.plan(networks, y, level, layout)
@@ -46,17 +43,18 @@ def encode_colors(  # noqa: PLR0913 - the last one is for people alone
     latents = plan.latents
     del y, plan  # a quarter of the peak at 24 megapixels
     out = networks.run("synthesis", {"y": latents}, level)["pixels"]
-    return payloads, px.from_network(out[:height, :width], mode)
+    out = out[: header.height, : header.width]
+    return payloads, px.from_network(out, header.mode, gray=header.gray), latents
 
 
-def decode_colors(
+def decode_latents(
     networks: Networks,
     bottleneck: Bottleneck[Any],
     file: ImageFile,
     window: Window,
     coder: Backend | None = None,
-) -> np.ndarray:
-    """uint8 [h, w, 1 or 3]: the colors of a window of pixels.
+) -> tuple[np.ndarray, Window]:
+    """int16 [h, w, M]: the latents that a window of pixels needs, and where they lie.
 
     Args:
         networks: what runs.
@@ -66,14 +64,38 @@ def decode_colors(
         coder: of entropy; the fastest one here when None.
 
     Raises:
-        CorruptDataError: a payload is damaged.
+        CorruptDataError: a payload is damaged, or the file says another size of latents or another
+            profile than its model.
     """
     header, side = file.header, bottleneck.LATENT_PX
+    if (header.latent_px, header.profile.name.lower()) != (side, bottleneck.profile):
+        raise CorruptDataError(
+            f"the file says latents of {header.latent_px} pixels, profile "
+            f"{header.profile.name.lower()}; its model: {side} pixels, {bottleneck.profile}"
+        )
     layout = Layout(header.latent_shape, header.tile_log2)
     needed = window.shrink(side).grow(networks.reach("synthesis")["y"], 1, layout.shape)
     latents, outer = bottleneck.decode(networks, file.tiles, header.level, layout, needed, coder)
-    latents = np.ascontiguousarray(latents[needed.within(outer)])
+    return np.ascontiguousarray(latents[needed.within(outer)]), needed
+
+
+def synthesize(
+    networks: Networks, header: ImageHeader, latents: np.ndarray, place: Window, window: Window
+) -> np.ndarray:
+    """uint8 [h, w, 1 or 3]: the colors of a window of pixels, of the latents in ``place``."""
     out = networks.run("synthesis", {"y": latents}, header.level)["pixels"]
-    top, left = needed.top * side, needed.left * side
-    place = window.within(Window(top, left, top + out.shape[0], left + out.shape[1]))
-    return px.from_network(out[place], header.mode)
+    top, left = place.top * header.latent_px, place.left * header.latent_px
+    inside = window.within(Window(top, left, top + out.shape[0], left + out.shape[1]))
+    return px.from_network(out[inside], header.mode, gray=header.gray)
+
+
+def decode_colors(
+    networks: Networks,
+    bottleneck: Bottleneck[Any],
+    file: ImageFile,
+    window: Window,
+    coder: Backend | None = None,
+) -> np.ndarray:
+    """uint8 [h, w, 1 or 3]: the colors of a window of pixels; see `decode_latents`."""
+    latents, place = decode_latents(networks, bottleneck, file, window, coder)
+    return synthesize(networks, file.header, latents, place, window)

@@ -6,18 +6,17 @@ It runs the decoder's half too: the file carries a checksum of the pixels that i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from intact.bottleneck.grid import Layout, Window
 from intact.codec import alpha, arguments, foreign, opinion, pixels as px
 from intact.codec.coding import encode_colors
 from intact.codec.model import Model
 from intact.codec.runtime import Runtime
 from intact.container import chunks
-from intact.container.image_file import ImageFile, ImageHeader, pack_image
+from intact.container.image_file import ImageFile, ImageHeader, Profile, pack_image
 from intact.container.limits import MAX_METADATA_BYTES, MAX_PIXELS, MAX_TILE_LOG2
 from intact.errors import ArgumentError, UnsupportedError
 
@@ -77,6 +76,7 @@ class Encoder:
         if self.height * self.width > MAX_PIXELS:
             raise ArgumentError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
         self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
+        self.gray = px.is_gray(self.source.color)
         found = dict(self.source.metadata)
         if "icc_profile" in given:  # whoever says what the colors mean says all of it
             found.pop("cicp", None)
@@ -90,12 +90,21 @@ class Encoder:
     def encode(self, level: int) -> Encoded:
         """Encode at a level (an index into the model's levels)."""
         level = arguments.integer("level", level, 0, len(self.model.levels) - 1)
-        source = self.source
-        h, w = self.height, self.width
-        bottleneck, enter = self.model.bottleneck, self.networks.enter
-        layout = Layout(Window(0, 0, h, w).shrink(bottleneck.LATENT_PX).shape, MAX_TILE_LOG2)
-        payloads, decoded = encode_colors(
-            self.networks, bottleneck, source.color, source.mode, level, layout, enter
+        source, bottleneck, networks = self.source, self.model.bottleneck, self.networks
+        header = ImageHeader(
+            model_id=self.model.id,
+            mode=source.mode,
+            level=level,
+            width=self.width,
+            height=self.height,
+            pixel_crc=0,
+            tile_log2=MAX_TILE_LOG2,
+            latent_log2=bottleneck.LATENT_PX.bit_length() - 1,
+            gray=self.gray,
+            profile=Profile[bottleneck.profile.upper()],
+        )
+        payloads, decoded, latents = encode_colors(
+            networks, bottleneck, source.color, header, networks.enter
         )
         extra = []
         if source.alpha is not None:
@@ -105,15 +114,8 @@ class Encoder:
         if self.embed_model:
             extra.append(chunks.Chunk(chunks.MODEL, self.model.to_bytes()))
         extra.sort(key=lambda chunk: chunk.type)
-        header = ImageHeader(
-            model_id=self.model.id,
-            mode=source.mode,
-            level=level,
-            width=w,
-            height=h,
-            pixel_crc=opinion.checksum(decoded),
-            tile_log2=layout.tile_log2,
-        )
+        crc = opinion.checksum(header.profile, decoded, latents, source.alpha)
+        header = replace(header, pixel_crc=crc)
         data = pack_image(ImageFile(header, payloads, tuple(extra)))
         return Encoded(data, level, decoded, source.note)
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from intact.bottleneck.grid import Window
-from intact.codec import arguments
+from intact.codec import arguments, icc
 from intact.codec.encoder import (
     CHUNKS,
     Encoded as Encoded,
@@ -178,7 +178,7 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         pixels,
         file.header.mode.name,
         exif=found["exif"],
-        icc_profile=found["icc_profile"],
+        icc_profile=found["icc_profile"] or _gamma_profile(file),
         xmp=found["xmp"],
         cicp=found["cicp"],
         level=file.header.level,
@@ -204,6 +204,19 @@ def model_of(file: ImageFile, override: str | os.PathLike[str] | Model | None = 
     if model.id != wanted:
         raise CorruptDataError(f"the model in the file is {model.id.hex()}, not {wanted.hex()}")
     return model
+
+
+def _gamma_profile(file: ImageFile) -> bytes:
+    """What `chunks.GAMMA` says as an ICC profile, or b"": code points go before it."""
+    data = file.chunk(chunks.GAMMA)
+    if data is None or file.chunk(chunks.CICP) is not None:
+        return b""
+    colors = icc.Colors("gamma", gamma=100_000 / int.from_bytes(data, "little"))
+    try:
+        return icc.profile(colors, gray=file.header.mode.color_channels == 1)
+    except (ValueError, OverflowError) as error:
+        log.warning("image: its gamma is left out: %s", error)
+        return b""
 
 
 def _pixel_window(header: ImageHeader, region: tuple[int, int, int, int] | None) -> Window:

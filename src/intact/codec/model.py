@@ -75,7 +75,7 @@ class Model:
     @property
     def roles(self) -> tuple[Role, ...]:
         """What the programs are for."""
-        return self.bottleneck.ROLES
+        return self.bottleneck.roles
 
     @property
     def decoding(self) -> tuple[str, ...]:
@@ -132,14 +132,16 @@ class Model:
         """
         kind = kind_of(tree.get("format") if isinstance(tree, dict) else None)
         content = mapping(tree, (*_KEYS, *kind.KEYS), "model")
-        programs = mapping(content["programs"], [role.name for role in kind.ROLES], "programs")
+        bottleneck = kind.from_tree(content)
+        names = [role.name for role in bottleneck.roles]
+        programs = mapping(content["programs"], names, "programs")
         info = content["info"]
         if not isinstance(info, dict):
             raise ModelError("model: info is no mapping")
         return cls(
             name=text(content["name"], "model: name"),
             programs={k: program_from_tree(v) for k, v in programs.items()},
-            bottleneck=kind.from_tree(content),
+            bottleneck=bottleneck,
             info={key: text(value, f"model: info {key!r:.40}") for key, value in info.items()},
         )
 

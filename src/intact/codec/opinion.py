@@ -16,11 +16,11 @@ import numpy as np
 from intact.bits.fast import Backend
 from intact.bottleneck.grid import Window
 from intact.codec import alpha
-from intact.codec.coding import decode_colors
+from intact.codec.coding import decode_latents, synthesize
 from intact.codec.networks import Networks
 from intact.codec.runtime import Runtime
 from intact.container import chunks
-from intact.container.image_file import ImageFile, unpack_image
+from intact.container.image_file import ImageFile, Profile, unpack_image
 from intact.errors import CorruptDataError, NotExactError, UnsupportedError
 from intact.intnet.backends import choose
 
@@ -31,9 +31,21 @@ REFERENCE_PIXELS = 1 << 20
 it takes fifty times as long, and eight bytes for each integer."""
 
 
-def checksum(pixels: np.ndarray) -> int:
-    """CRC-32 of the samples, row by row, channels interleaved."""
-    return zlib.crc32(np.ascontiguousarray(pixels).data)
+def checksum(
+    profile: Profile, pixels: np.ndarray, latents: np.ndarray, plane: np.ndarray | None
+) -> int:
+    """CRC-32 of what a profile's checksum covers, row by row, channels interleaved.
+
+    Args:
+        profile: of the file.
+        pixels: uint8 [h, w, c], all samples, alpha included; they count if the profile is exact.
+        latents: int16 [h, w, M]; they count otherwise,
+        plane: and so does alpha: uint8 [h, w] or None.
+    """
+    if profile is Profile.EXACT:
+        return zlib.crc32(np.ascontiguousarray(pixels).data)
+    crc = zlib.crc32(np.ascontiguousarray(latents, "<i2").data)
+    return crc if plane is None else zlib.crc32(np.ascontiguousarray(plane).data, crc)
 
 
 @dataclass(frozen=True)
@@ -51,15 +63,40 @@ def attempt(
     check: int | None,
     coder: Backend | None = None,
 ) -> Attempt:
-    """As `decode_pixels`, compared with a checksum where there is one."""
+    """Decode the pixels of a window, and compare with a checksum where there is one.
+
+    Args:
+        file: to decode.
+        networks: that run.
+        window: of pixels.
+        check: the checksum; None where a part cannot be held to it.
+        coder: the entropy coder's backend.
+    """
+    header = file.header
     try:
-        pixels = decode_pixels(file, networks, window, coder)
+        plane = _alpha(file)
+        bottleneck = networks.model.bottleneck
+        latents, place = decode_latents(networks, bottleneck, file, window, coder)
     except CorruptDataError as error:
         return Attempt(np.zeros(0, np.uint8), error)
-    if check is None or checksum(pixels) == check:
-        return Attempt(pixels)
-    message = "the decoded pixels do not match the file's checksum"
+    pixels = synthesize(networks, header, latents, place, window)
+    if plane is not None:
+        pixels = np.dstack([pixels, plane[window.slices]])
+    if check is None or checksum(header.profile, pixels, latents, plane) == check:
+        return Attempt(np.ascontiguousarray(pixels))
+    what = "pixels" if header.profile is Profile.EXACT else "latents"
+    message = f"the decoded {what} do not match the file's checksum"
     return Attempt(pixels, CorruptDataError(message))
+
+
+def _alpha(file: ImageFile) -> np.ndarray | None:
+    """uint8 [h, w]: the alpha plane of a file that has one."""
+    if not file.header.mode.has_alpha:
+        return None
+    data = file.chunk(chunks.ALPHA)
+    if data is None:
+        raise CorruptDataError("the alpha plane is missing")
+    return alpha.unpack_alpha(data, file.header.height, file.header.width)
 
 
 def second_opinion(
@@ -90,21 +127,6 @@ def second_opinion(
         if np.array_equal(other.pixels, first.pixels):
             break
     raise first.error
-
-
-def decode_pixels(
-    file: ImageFile, networks: Networks, window: Window, coder: Backend | None = None
-) -> np.ndarray:
-    """uint8 [h, w, c]: the pixels of a window. ``coder`` is the entropy coder's backend."""
-    header = file.header
-    pixels = decode_colors(networks, networks.model.bottleneck, file, window, coder)
-    if header.mode.has_alpha:
-        data = file.chunk(chunks.ALPHA)
-        if data is None:
-            raise CorruptDataError("the alpha plane is missing")
-        plane = alpha.unpack_alpha(data, header.height, header.width)
-        pixels = np.dstack([pixels, plane[window.slices]])
-    return np.ascontiguousarray(pixels)
 
 
 def check(data: bytes, expected: np.ndarray, networks: Networks) -> str:

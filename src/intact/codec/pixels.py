@@ -146,9 +146,28 @@ def to_network(color: np.ndarray, multiple: int) -> np.ndarray:
     return (np.ascontiguousarray(padded) ^ 128).view(np.int8)
 
 
-def from_network(pixels: np.ndarray, mode: Mode) -> np.ndarray:
-    """uint8 [h, w, 1 or 3]: inverse of `to_network`; gray is the rounded mean. Normative."""
+def from_network(pixels: np.ndarray, mode: Mode, *, gray: bool = False) -> np.ndarray:
+    """uint8 [h, w, 1 or 3]: inverse of `to_network`; gray is the rounded mean. Normative.
+
+    Args:
+        pixels: int8 [h, w, 3].
+        mode: of the image.
+        gray: its three channels are equal.
+    """
     color = np.ascontiguousarray(pixels).view(np.uint8) ^ 128
-    if mode.color_channels == 3:
+    if mode.color_channels == 3 and not gray:
         return color
-    return ((color.sum(axis=2, dtype=np.uint16, keepdims=True) + 1) // 3).astype(np.uint8)
+    mean = ((color.sum(axis=2, dtype=np.uint16, keepdims=True) + 1) // 3).astype(np.uint8)
+    return np.repeat(mean, mode.color_channels, axis=2)
+
+
+def is_gray(color: np.ndarray) -> bool:
+    """Whether the three channels of each pixel of uint8 [h, w, 1 or 3] are equal, not one alone."""
+    if color.shape[2] != 3:
+        return False
+    first, *others = (color[:, :, channel] for channel in range(3))
+    # Most pictures say no at once.
+    few = (slice(None, None, 64), slice(None, None, 64))
+    return all(np.array_equal(first[few], other[few]) for other in others) and all(
+        np.array_equal(first, other) for other in others
+    )

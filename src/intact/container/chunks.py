@@ -5,8 +5,8 @@ uppercase (critical); everything else starts lowercase (ancillary). A reader tha
 critical chunk refuses the file, and passes over an ancillary one, as in PNG.
 Rule 2: types ascend strictly. So no type comes twice, critical chunks come first, and a set of
 chunks has one spelling.
-Rule 3: the data is opaque here. This file never parses EXIF, ICC or XMP; of the four numbers in
-`cicp` it checks the two whose range the format fixes, as one fact has one spelling.
+Rule 3: the data is opaque here. This file never parses EXIF, ICC or XMP; of the numbers in `cicp`
+and `gama` it checks those whose range the format fixes, as one fact has one spelling.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ EXIF: Final = "exif"
 """EXIF, starting at its TIFF header (II or MM), without a leading `EXIF_PREFIX`."""
 EXIF_PREFIX: Final = b"Exif\0\0"
 """What JPEG has before it, and Pillow with it; not part of the TIFF structure."""
+GAMMA: Final = "gama"
+"""Gamma as in PNG's gAMA: 100,000 times the exponent, four bytes, not 0."""
 ICC: Final = "iccp"
 """An ICC profile, not compressed."""
 MODEL: Final = "modl"
@@ -48,6 +50,7 @@ KNOWN: Final = {
     ALPHA: MAX_ALPHA_BYTES,
     CICP: 4,
     EXIF: MAX_METADATA_BYTES,
+    GAMMA: 4,
     ICC: MAX_METADATA_BYTES,
     MODEL: MAX_MODEL_FILE_BYTES,
     XMP: MAX_METADATA_BYTES,
@@ -70,10 +73,12 @@ def is_code_points(data: bytes) -> bool:
 
 def _fault(type: str, data: bytes) -> str:
     """What is wrong with the data of a chunk that is not opaque, or ""."""
-    if type != CICP or is_code_points(data):
+    if type not in (CICP, GAMMA) or (type == CICP and is_code_points(data)):
         return ""
     if len(data) != 4:
         return f"chunk {type!r} has {len(data)} bytes, must have 4"
+    if type == GAMMA:
+        return "" if any(data) else f"chunk {type!r} is 0, must not be"
     return f"chunk {type!r} is {list(data)}: the third must be 0, the fourth 0 or 1"
 
 
@@ -83,7 +88,7 @@ class Chunk:
 
     Raises:
         ValueError: the type is not four letters, or is critical and unknown, or the data exceeds
-            the limit of its type, or breaks the rule of `CICP`.
+            the limit of its type, or breaks the rule of `CICP` or `GAMMA`.
     """
 
     type: str
@@ -143,7 +148,7 @@ def read_chunks(cursor: Cursor) -> tuple[Chunk, ...]:
 
     Raises:
         CorruptDataError: a chunk is cut short, damaged, too large (whatever its type), repeated,
-            out of order, or breaks the rule of `CICP`.
+            out of order, or breaks the rule of `CICP` or `GAMMA`.
         UnsupportedError: a critical chunk is unknown.
     """
     chunks: list[Chunk] = []

@@ -17,7 +17,14 @@ MAX_SIDE_PX: Final = (1 << 32) - 1
 """Width and height in pixels. Format."""
 
 LATENT_PX: Final = 16
-"""Pixels on a side of the square one latent stands for. Format: it fixes the number of tiles."""
+"""Pixels on a side of the square one latent stands for, where a header says nothing else. Format:
+it fixes the number of tiles."""
+
+MAX_LATENT_LOG2: Final = 6
+"""A latent of 64 x 64 pixels, and tiles of 4096."""
+
+MAX_PREVIEW_BYTES: Final = 1 << 24
+"""The preview of an image. Format."""
 
 MIN_TILE_LOG2: Final = 4
 """Tiles are squares of 2**k latents; 16 latents are 4 hyper-latents, a whole number. Format."""

@@ -18,7 +18,7 @@ import numpy as np
 from intact.bits import varint
 from intact.container.arrays import inflate, pack_array, unpack_array
 from intact.container.cursor import Cursor
-from intact.container.image_file import MODEL_ID_BYTES, read_magic
+from intact.container.framing import MODEL_ID_BYTES, read_magic
 from intact.container.limits import (
     MAX_CONTENT_BYTES,
     MAX_MODEL_FILE_BYTES,
