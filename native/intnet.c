@@ -212,13 +212,13 @@ static void im2col(const intnet_op *op, const intnet_span *span, const intnet_sl
         const int64_t x = (begin + i) % width * op->step - margin;
         for (int32_t dy = 0; dy < op->size; dy++)
             for (int32_t dx = 0; dx < op->size; dx++, target += bytes) {
-                if (y + dy < 0 || y + dy >= source->height || x + dx < 0 ||
-                    x + dx >= source->width)
-                    memset(target, op->zero_in, bytes);
-                else
-                    memcpy(target,
-                           source->data + ((y + dy) * source->width + x + dx) * source->stride,
+                const int64_t row = intnet_inside(y + dy, source->height);
+                const int64_t column = intnet_inside(x + dx, source->width);
+                if (op->edge || (row == y + dy && column == x + dx))
+                    memcpy(target, source->data + (row * source->width + column) * source->stride,
                            bytes);
+                else
+                    memset(target, op->zero_in, bytes);
             }
     }
 }
@@ -232,10 +232,11 @@ static void depthwise(intnet_piece *kernel, const intnet_op *op, const intnet_sp
     intnet_span part = *span;
     for (int64_t done = 0; done < span->pixels; done += part.pixels) {
         const int64_t y = (begin + done) / width, x = (begin + done) % width;
-        intnet_rows rows = {.x = x, .width = source->width};
+        intnet_rows rows = {.x = x, .width = source->width, .edge = op->edge};
         for (int32_t dy = 0; dy < op->size; dy++) {
-            const int64_t from = y * op->step + dy - margin;
-            const int inside = from >= 0 && from < source->height;
+            const int64_t wanted = y * op->step + dy - margin;
+            const int64_t from = intnet_inside(wanted, source->height);
+            const int inside = op->edge || from == wanted;
             rows.row[dy] = inside ? source->data + from * source->width * source->stride : zeros;
             rows.step[dy] = inside ? (ptrdiff_t)source->stride : 0;
         }

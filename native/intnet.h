@@ -87,6 +87,8 @@ typedef struct {
     int32_t low, high;              /* of the result, or of v where a table follows */
     int32_t divide;
     int32_t words;                  /* GEMM: 4-byte words of a pixel's inputs, the K dimension */
+    int32_t edge;                   /* taps outside read the nearest pixel inside, not zero */
+    int32_t unused;                 /* pointers are 8 bytes wide */
     const void *weights;
     const int32_t *bias;
     const float *reciprocal;
@@ -117,6 +119,7 @@ typedef struct {
     const uint8_t *row[3];
     ptrdiff_t step[3];
     int64_t x, width;
+    int32_t edge;
 } intnet_rows;
 
 typedef void intnet_pointwise(const intnet_op *op, const intnet_span *span);
@@ -130,6 +133,11 @@ extern const intnet_kernels intnet_portable;
 #if INTNET_X86
 extern const intnet_kernels intnet_avx2, intnet_avx512;
 #endif
+
+INTNET_INLINE int64_t intnet_inside(int64_t at, int64_t length)
+{
+    return at < 0 ? 0 : at >= length ? length - 1 : at;
+}
 
 INTNET_INLINE int32_t intnet_load32(const uint8_t *source)
 {

@@ -197,15 +197,19 @@ INTNET_INLINE TARGET void depthwise_half(const int half, const intnet_op *op,
     const __m256i ones = _mm256_set1_epi16(1);
     const uint8_t *weights = (const uint8_t *)op->weights + (ptrdiff_t)first * 12 + 64 * half;
     __m256i taps[3][2];
-    if (begin == 0)
-        column(half, outside, 0, 0, taps[0]);
-    else
+    if (begin > 0)
         column(half, rows, begin - 1, first, taps[0]);
+    else if (rows->edge)
+        column(half, rows, 0, first, taps[0]);
+    else
+        column(half, outside, 0, 0, taps[0]);
     column(half, rows, begin, first, taps[1]);
     for (int64_t i = 0; i < count; i++) {
         __m256i v[2];
         if (begin + i + 1 < rows->width)
             column(half, rows, begin + i + 1, first, taps[2]);
+        else if (rows->edge)
+            column(half, rows, rows->width - 1, first, taps[2]);
         else
             column(half, outside, 0, 0, taps[2]);
         INTNET_UNROLL for (int j = 0; j < 2; j++) {

@@ -169,16 +169,20 @@ static TARGET void depthwise8(const intnet_op *op, const intnet_rows *rows, cons
         INTNET_UNROLL for (int dx = 0; dx < 3; dx++)
             INTNET_UNROLL for (int j = 0; j < 4; j++)
                 w[dx][j] = load(weights + 256 * dx + 64 * j);
-        if (rows->x == 0)
-            column(&outside, 0, 0, taps[0]);
-        else
+        if (rows->x > 0)
             column(rows, rows->x - 1, first, taps[0]);
+        else if (rows->edge)
+            column(rows, 0, first, taps[0]);
+        else
+            column(&outside, 0, 0, taps[0]);
         column(rows, rows->x, first, taps[1]);
         for (int64_t i = 0; i < span->pixels; i++, target += span->target_stride) {
             __m512i v[4];
             const int64_t next = rows->x + i + 1;
             if (next < rows->width)
                 column(rows, next, first, taps[2]);
+            else if (rows->edge)
+                column(rows, rows->width - 1, first, taps[2]);
             else
                 column(&outside, 0, 0, taps[2]);
             INTNET_UNROLL for (int j = 0; j < 4; j++) {

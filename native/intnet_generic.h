@@ -152,7 +152,7 @@ INTNET_INLINE void intnet_tap_body(uint32_t *acc, const uint8_t *source, const i
 }
 
 /* Depthwise of any size and stride. weights: int32 [size * size][channels]. Taps outside the
- * image (a row of NULL, a column beyond it) are left out. */
+ * image (a row of NULL, a column beyond it) are left out, or read its edge. */
 INTNET_INLINE void intnet_depthwise_body(const intnet_op *op, const intnet_rows *rows,
                                          const intnet_span *span)
 {
@@ -167,8 +167,9 @@ INTNET_INLINE void intnet_depthwise_body(const intnet_op *op, const intnet_rows 
                 acc[c] = (uint32_t)op->bias[first + c];
             for (int32_t dy = 0; dy < size; dy++)
                 for (int32_t dx = 0; dx < size; dx++) {
-                    const int64_t x = (rows->x + i) * op->step + dx - margin;
-                    if (rows->row[dy] == NULL || x < 0 || x >= rows->width)
+                    const int64_t wanted = (rows->x + i) * op->step + dx - margin;
+                    const int64_t x = intnet_inside(wanted, rows->width);
+                    if (rows->row[dy] == NULL || (x != wanted && !rows->edge))
                         continue;
                     intnet_tap_body(acc,
                                     rows->row[dy] + rows->step[dy] * x + first * op->bytes_in,

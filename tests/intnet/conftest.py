@@ -52,6 +52,7 @@ def random_conv(random: np.random.Generator, source: str, target: str, channels:
         high=high,
         table=table,
         table_low=table_low,
+        edge=bool(random.random() < 0.5),
     )
 
 
@@ -130,7 +131,9 @@ def random_inputs() -> Callable[[Program, int, int, int], dict[str, np.ndarray]]
 def block() -> Callable[..., Program]:
     """The residual block of docs/spec/intnet.md, with weights up to ``widest``."""
 
-    def make(channels: int = 16, widest: int = 64, count: int = 1) -> Program:
+    def make(
+        channels: int = 16, widest: int = 64, count: int = 1, *, edge: bool = False
+    ) -> Program:
         random = np.random.default_rng(channels)
 
         def conv(
@@ -149,6 +152,7 @@ def block() -> Callable[..., Program]:
                 groups=groups,
                 low=low,
                 high=high,
+                edge=edge and taps > 1,
             )
 
         c, operations, stream = channels, [], "x"

@@ -157,3 +157,20 @@ def test_values_are_freed_after_their_last_reader() -> None:
     assert list(results) == ["v0", "v20", "v40"]
     assert all(np.array_equal(result, x) for result in results.values())
     assert peak < 8 * x.size * 8  # 41 values of 8 bytes per element otherwise
+
+
+def test_a_tap_outside_reads_the_nearest_position_inside_where_the_edge_is_repeated():
+    weight = np.zeros((1, 1, 3, 3), int)
+    weight[0, 0] = [[1, 0, 0], [0, 0, 0], [0, 0, 10]]
+    x = np.array([[1, 2, 3], [4, 5, 6]])[:, :, None]
+    p = simple(weight=weight, low=-32768, high=32767, divisor=[1], edge=True)
+    found = ops.run(p, {"x": x}, 0)["y"][..., 0]
+    # above left + 10 times below right, each clipped into the input
+    assert found.tolist() == [[1 + 50, 1 + 60, 2 + 60], [1 + 50, 1 + 60, 2 + 60]]
+
+
+def test_a_plain_picture_stays_plain_where_the_edge_is_repeated(block):
+    program = block(8, edge=True)
+    x = np.broadcast_to(np.arange(8) * 37 - 90, (5, 4, 8))
+    found = ops.run(program, {"x": x}, 3)[program.outputs[0]]
+    assert (found == found[0, 0]).all()

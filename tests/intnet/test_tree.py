@@ -83,3 +83,16 @@ def test_too_many_operations_are_refused(random_program: Callable[[int], Program
     tree["ops"] = [{}] * 4097
     with pytest.raises(ModelError, match="4097"):
         program_from_tree(tree)
+
+
+def test_the_key_of_a_repeated_edge_stands_only_where_it_says_something(block: Any) -> None:
+    plain, edged = program_to_tree(block(8)), program_to_tree(block(8, edge=True))
+    assert not any("edge" in op for op in plain["ops"])
+    assert [op["edge"] for op in edged["ops"] if "edge" in op] == [1]
+    convs = [op for op in program_from_tree(edged).ops if getattr(op, "edge", False)]
+    assert len(convs) == 1
+    for wrong in (0, 2, True, "1"):
+        bad = copy.deepcopy(edged)
+        next(op for op in bad["ops"] if "edge" in op)["edge"] = wrong
+        with pytest.raises(ModelError, match="edge"):
+            program_from_tree(bad)

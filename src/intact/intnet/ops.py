@@ -79,7 +79,8 @@ def accumulate(op: Conv, source: np.ndarray, level: int) -> np.ndarray:
     outputs, _, taps, _ = op.weight.shape
     margin, stride = taps // 2, op.stride
     rows, columns = -(-height // stride), -(-width // stride)
-    padded = np.pad(source, ((margin, margin), (margin, margin), (0, 0)))
+    around = ((margin, margin), (margin, margin), (0, 0))
+    padded = np.pad(source, around, mode="edge" if op.edge else "constant")
     acc = np.zeros((rows, columns, outputs), dtype=np.int64)
     acc += op.bias + op.slope * level
     for dy in range(taps):

@@ -68,7 +68,8 @@ class Conv:
         source: name of the input value, i channels.
         target: name of the result, o channels.
         weight: int16 [o, i / groups, k, k] with k 1 or 3, |w| <= 8191; a correlation, as in
-            PyTorch: tap (dy, dx) reads position (stride * y + dy - k // 2, ...), zero outside.
+            PyTorch: tap (dy, dx) reads position (stride * y + dy - k // 2, ...); outside it reads
+            zero or, with ``edge``, the nearest position inside.
         bias: int64 [o], below 2**31 in magnitude.
         slope: int64 [o], multiplied by the run's level (the quality, -127..127).
         divisor: int64 [o], odd, 1..16383.
@@ -78,6 +79,7 @@ class Conv:
         high: largest result. QReLU of L bits is low 0, high 2**L - 1.
         table: int16 values of g (Qtanh), or None.
         table_low: the v of the table's first entry.
+        edge: taps outside read the nearest position inside, so that plain values stay plain.
     """
 
     source: str
@@ -92,6 +94,7 @@ class Conv:
     high: int = 127
     table: np.ndarray | None = None
     table_low: int = 0
+    edge: bool = False
 
     def __post_init__(self) -> None:
         what = f"conv {self.target!r}"

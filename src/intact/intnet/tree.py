@@ -69,6 +69,10 @@ def program_to_tree(program: Program) -> Tree:
         entry: Tree = {"op": kind}
         for item in fields(op):
             value = getattr(op, item.name)
+            if item.name == "edge":  # a key that came later: not there where it says nothing
+                if value:
+                    entry["edge"] = 1
+                continue
             if item.name in _ARRAYS and isinstance(op, (Conv, Requantize, Scale)):
                 value = np.array([] if value is None else value, dtype=_ARRAYS[item.name])
             entry[item.name] = int(value) if isinstance(value, np.integer) else value
@@ -112,9 +116,10 @@ def _op_from_tree(item: object, what: str) -> Op:
     kind = _KINDS.get(item["op"])
     if kind is None:
         raise ModelError(f"{what}: unknown operation {item['op']!r:.40}; legal: {sorted(_KINDS)}")
-    entry = mapping(item, {"op", *(f.name for f in fields(kind))}, what)
+    names = [f.name for f in fields(kind) if f.name != "edge" or "edge" in item]
+    entry = mapping(item, {"op", *names}, what)
     values: dict[str, object] = {}
-    for key in (f.name for f in fields(kind)):
+    for key in names:
         value = entry[key]
         if key in ("source", "target", "left", "right"):
             values[key] = check_name(value, f"{what}: {key}")
@@ -122,6 +127,10 @@ def _op_from_tree(item: object, what: str) -> Op:
             if not isinstance(value, np.ndarray):
                 raise ModelError(f"{what}: {key}: expected an array, got {type(value).__name__}")
             values[key] = None if key == "table" and value.size == 0 else value
+        elif key == "edge":
+            if integer(value, f"{what}: edge") != 1:
+                raise ModelError(f"{what}: edge is {value}, must be 1 or left out")
+            values[key] = True
         else:
             values[key] = integer(value, f"{what}: {key}")
     return kind(**values)  # type: ignore[arg-type]

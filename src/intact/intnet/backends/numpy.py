@@ -146,7 +146,7 @@ class _Finish:
 
 
 def _padded(band: _Band, op: Conv, dtype: type) -> np.ndarray:
-    """Rows of the source that the band's taps see, zeros outside: [rows, columns, channels]."""
+    """Rows of the source that the band's taps see, padded as the layer says: [rows, columns, c]."""
     source = band.stored[op.source]
     taps, stride = op.weight.shape[2], op.stride
     margin = taps // 2
@@ -159,12 +159,18 @@ def _padded(band: _Band, op: Conv, dtype: type) -> np.ndarray:
     top = band.first * stride - margin
     begin, end = max(top, 0), min(top + rows, height)
     right = min(columns - margin, width)
-    padded[: begin - top] = 0
-    padded[end - top :] = 0
-    padded[:, :margin] = 0
-    padded[:, margin + right :] = 0
     inner = padded[begin - top : end - top, margin : margin + right]
     np.copyto(inner, source[begin:end, :right], casting="unsafe")
+    if op.edge:
+        # Columns first: the rows above and below repeat them, too.
+        whole = padded[begin - top : end - top]
+        whole[:, :margin] = whole[:, margin : margin + 1]
+        whole[:, margin + right :] = whole[:, margin + right - 1 : margin + right]
+        padded[: begin - top] = padded[begin - top]
+        padded[end - top :] = padded[end - top - 1]
+    else:
+        padded[: begin - top] = padded[end - top :] = 0
+        padded[:, :margin] = padded[:, margin + right :] = 0
     return padded
 
 

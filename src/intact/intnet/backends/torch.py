@@ -230,7 +230,7 @@ class _Accumulate:
         )
 
     def padded(self, band: _Band) -> torch.Tensor:
-        """What the band's taps see, zeros outside, as channels-last [1, c, rows, columns]."""
+        """What the band's taps see, padded, as channels-last [1, c, rows, columns]."""
         taps, stride = self.op.weight.shape[2], self.op.stride
         margin = taps // 2
         height, width, channels = band.stored[self.op.source].shape
@@ -243,6 +243,13 @@ class _Accumulate:
         values = _to_bytes(values, self.source) if self.bytes else values.to(self.dtype)
         padded = torch.full((1, rows, columns, channels), self.point, dtype=values.dtype)
         padded[0, begin - top : end - top, margin : margin + right] = values
+        if self.op.edge:
+            # Columns first: the rows above and below repeat them, too.
+            whole = padded[0, begin - top : end - top]
+            whole[:, :margin] = whole[:, margin : margin + 1].clone()
+            whole[:, margin + right :] = whole[:, margin + right - 1 : margin + right].clone()
+            padded[0, : begin - top] = padded[0, begin - top].clone()
+            padded[0, end - top :] = padded[0, end - top - 1].clone()
         return padded.permute(0, 3, 1, 2)
 
     def spatial(self, grid: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:

@@ -301,7 +301,9 @@ class _Lowering:
         """Copy each pixel's taps side by side."""
         read, taps = self.slots[op.source], op.weight.shape[2]
         name = self.local(f"{op.target}@taps", taps**2 * read.channels, read.bytes, read.zero)
-        self.step(Step(IM2COL, "", ""), op.source, name, size=taps, step=op.stride)
+        self.step(
+            Step(IM2COL, "", ""), op.source, name, size=taps, step=op.stride, edge=int(op.edge)
+        )
         return name
 
 

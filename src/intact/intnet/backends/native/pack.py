@@ -32,6 +32,7 @@ class OpStruct(ctypes.Structure):
         *((name, ctypes.c_int32) for name in (
             "kind", "source", "addend", "target", "channels_in", "channels_out", "size", "step",
             "bytes_in", "bytes_out", "zero_in", "zero_out", "low", "high", "divide", "words",
+            "edge", "unused",
         )),
         *((name, ctypes.c_void_p) for name in (
             "weights", "bias", "reciprocal", "reciprocal64", "order", "table", "depth",
@@ -230,7 +231,7 @@ def depthwise_step(op: Conv, source: Info, isa: int, *, bytes_in: int, bytes_out
     zero = zero_point(source) if bytes_in == 1 else 0
     step = Step(DEPTHWISE, "", "")
     step.numbers |= {"channels_in": taps.shape[0], "size": size, "step": op.stride,
-                     "bytes_in": bytes_in, "zero_in": zero}  # fmt: skip
+                     "bytes_in": bytes_in, "zero_in": zero, "edge": int(op.edge)}  # fmt: skip
     fast = isa > PORTABLE and bytes_in == bytes_out == 1 and size == 3 and op.stride == 1
     fast = fast and op.table is None and taps.min() >= -128 and taps.max() <= 127
     if fast:
