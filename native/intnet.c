@@ -70,9 +70,14 @@ static int best_isa(void)
     cpuid(7, leaf);
     if ((saved & 0x06) != 0x06 || !(leaf[1] & 1u << 5)) /* ymm, AVX2 */
         return INTNET_PORTABLE;
-    if ((saved & 0xe6) == 0xe6 && (leaf[1] & need) == need && (leaf[2] & 1u << 11)) /* zmm, VNNI */
-        return INTNET_AVX512;
-    return INTNET_AVX2;
+    if ((saved & 0xe6) != 0xe6 || (leaf[1] & need) != need || !(leaf[2] & 1u << 11)) /* zmm, VNNI */
+        return INTNET_AVX2;
+#if INTNET_AMX
+    const uint32_t tiles = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
+    if ((saved & 0x60000) == 0x60000 && (leaf[3] & tiles) == tiles && intnet_amx_permitted())
+        return INTNET_TILES;
+#endif
+    return INTNET_AVX512;
 }
 #else
 static int best_isa(void) { return INTNET_PORTABLE; }
@@ -81,6 +86,10 @@ static int best_isa(void) { return INTNET_PORTABLE; }
 static const intnet_kernels *kernels_of(int isa)
 {
 #if INTNET_X86
+#if INTNET_AMX
+    if (isa == INTNET_TILES)
+        return &intnet_amx;
+#endif
     if (isa == INTNET_AVX512)
         return &intnet_avx512;
     if (isa == INTNET_AVX2)
@@ -248,7 +257,7 @@ static void depthwise(intnet_piece *kernel, const intnet_op *op, const intnet_sp
     }
 }
 
-/* The best instruction set of this machine: 0 portable, 1 AVX2, 2 AVX-512 with VNNI. */
+/* The best instruction set of this machine: 0 portable, 1 AVX2, 2 AVX-512 with VNNI, 3 AMX too. */
 INTACT_API int32_t intact_intnet_isa(void) { return best_isa(); }
 
 /* sizeof(intnet_op) and sizeof(intnet_slot), for the caller to compare with its own. */
@@ -325,8 +334,16 @@ INTACT_API int32_t intact_intnet_run(const intnet_op *ops, int32_t count, const 
 {
     float_state before;
     take_float_state(&before);
+#if INTNET_AMX
+    if (isa == INTNET_TILES)
+        intnet_amx_begin();
+#endif
     const int32_t status =
         run(ops, count, slots, width, begin, end, chunk, scratch, zeros, kernels_of(isa));
+#if INTNET_AMX
+    if (isa == INTNET_TILES)
+        intnet_amx_end();
+#endif
     give_float_state(&before);
     return status;
 }

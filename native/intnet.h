@@ -34,6 +34,14 @@
 #define INTNET_X86 0
 #endif
 
+/* Tiles need the kernel's leave, which is asked for in Linux's way, and a compiler that has them. */
+#if defined(__x86_64__) && defined(__linux__) &&                                                  \
+    ((defined(__clang__) && __clang_major__ >= 12) || (!defined(__clang__) && __GNUC__ >= 11))
+#define INTNET_AMX 1
+#else
+#define INTNET_AMX 0
+#endif
+
 #if defined(__GNUC__) || defined(__clang__)
 #define INTNET_TARGET(features) __attribute__((target(features)))
 #define INTNET_INLINE static inline __attribute__((always_inline))
@@ -49,7 +57,7 @@
 #endif
 
 /* Instruction sets, in order of preference; a machine has all those up to its best. */
-enum { INTNET_PORTABLE = 0, INTNET_AVX2 = 1, INTNET_AVX512 = 2 };
+enum { INTNET_PORTABLE = 0, INTNET_AVX2 = 1, INTNET_AVX512 = 2, INTNET_TILES = 3 };
 
 enum {
     INTNET_COPY = 0,       /* bytes, each xor `zero_out` */
@@ -132,6 +140,11 @@ typedef struct {
 extern const intnet_kernels intnet_portable;
 #if INTNET_X86
 extern const intnet_kernels intnet_avx2, intnet_avx512;
+#endif
+#if INTNET_AMX
+extern const intnet_kernels intnet_amx;
+int intnet_amx_permitted(void);
+void intnet_amx_begin(void), intnet_amx_end(void);
 #endif
 
 INTNET_INLINE int64_t intnet_inside(int64_t at, int64_t length)

@@ -28,7 +28,7 @@ LIBRARY = rounding._library()
 pytestmark = pytest.mark.skipif(
     not MODES or LIBRARY is None, reason="the numbers of the modes are not known here"
 )
-ISAS: list[Literal["portable", "avx2", "avx512"]] = ["portable", "avx2", "avx512"]
+ISAS: list[Literal["portable", "avx2", "avx512", "amx"]] = ["portable", "avx2", "avx512", "amx"]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import numpy as np
 from intact.errors import UnsupportedError
 from intact.intnet.backends.native.pack import (
     ADD,
+    AMX,
     COPY,
     GEMM8,
     IM2COL,
@@ -54,7 +55,9 @@ from intact.intnet.program import (
 
 VECTOR = 64  # bytes of the widest register
 SCRATCH_BYTES = 160 * 1024  # what a chunk's local values may take: a part of the L2 cache
-CHUNK_LEAST, CHUNK_MOST, CHUNK_UNIT = 12, 240, 12  # 12: a multiple of all kernels' row counts
+CHUNK_MOST = 240
+CHUNK_UNIT = 12  # a multiple of all kernels' row counts, but for AMX's
+AMX_UNIT = 32
 
 
 @dataclass(frozen=True)
@@ -316,7 +319,7 @@ def _reordered(op: Conv, factor: int) -> Conv:
     )  # fmt: skip
 
 
-def _layout(lowered: _Lowering) -> tuple[int, int]:
+def _layout(lowered: _Lowering, unit: int) -> tuple[int, int]:
     """Choose the chunk and give every local slot its place: (pixels, scratch bytes)."""
     last: dict[str, int] = {}
     for index, step in enumerate(lowered.steps):
@@ -328,8 +331,8 @@ def _layout(lowered: _Lowering) -> tuple[int, int]:
     # Places are multiples of the chunk, so one pass with single pixels gives the size of all.
     for pixels in (1, 0):
         if pixels == 0:
-            fit = SCRATCH_BYTES // max(size, 1) // CHUNK_UNIT * CHUNK_UNIT
-            pixels = chunk = min(max(fit, CHUNK_LEAST), CHUNK_MOST)
+            fit = SCRATCH_BYTES // max(size, 1) // unit * unit
+            pixels = chunk = min(max(fit, unit), CHUNK_MOST)
         size = 0
         live: list[tuple[int, int, str]] = []  # begin, end, name
         for index, step in enumerate(lowered.steps):
@@ -394,7 +397,7 @@ def lower_program(program: Program, isa: int) -> Iterator[NativeSegment]:
     yield NativeSegment(names[0], steps, slots, CHUNK_MOST, 4 * VECTOR, tuple(names), {}, ())
     for segment in plan(program):
         lowered = _Lowering(planner, segment)
-        chunk, scratch = _layout(lowered)
+        chunk, scratch = _layout(lowered, AMX_UNIT if isa == AMX else CHUNK_UNIT)
         yield NativeSegment(
             grid=segment.grid,
             steps=lowered.steps,

@@ -20,8 +20,8 @@ from intact.intnet.program import Conv
 COPY, WIDEN, NARROW, GEMM8, GEMM16, DEPTHWISE8, DEPTHWISE = range(7)
 REQUANTIZE, SCALE, ADD, TABLE, SHUFFLE, UNSHUFFLE, IM2COL = range(7, 14)
 FLOAT, DOUBLE = range(2)
-PORTABLE, AVX2, AVX512 = range(3)
-ISA_NAMES = ("portable", "avx2", "avx512")
+PORTABLE, AVX2, AVX512, AMX = range(4)
+ISA_NAMES = ("portable", "avx2", "avx512", "amx")
 ZEROS = 4096 + 64  # INTNET_ZEROS
 
 
@@ -129,6 +129,21 @@ def pack_gemm(weight: np.ndarray, order: np.ndarray, dtype: type) -> np.ndarray:
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
 
 
+def pack_tiles(weight: np.ndarray) -> np.ndarray:
+    """Weights [o, k] as int8 [blocks of 64 o, steps of 64 k, columns of 16 o, 16, 16, 4]."""
+    outputs, inputs = weight.shape
+    blocks, steps = -(-outputs // 64), -(-inputs // 64)
+    padded = np.zeros((blocks * 64, steps * 64), dtype=np.int8)
+    padded[:outputs, :inputs] = weight
+    tiles = padded.reshape(blocks, 4, 16, steps, 16, 4)
+    return np.ascontiguousarray(tiles.transpose(0, 3, 1, 4, 2, 5))
+
+
+def _lanes(isa: int) -> int:
+    """128-bit lanes of a vector register."""
+    return 1 << min(isa, AVX512)
+
+
 def pair_depths(packed: np.ndarray, largest: int) -> np.ndarray:
     """Words of each block that may be added in 16 bits, uint8 [blocks]: 4, 2, 1, or 0 for none.
 
@@ -201,7 +216,7 @@ def gemm_step(op: Conv, source: Info, isa: int, result_bytes: int) -> Step:
     The step is GEMM8 where the input fits in 8 bits, the weights do, and on AVX2 no pair of
     products overflows; else GEMM16. Slots and what follows the division are for the caller.
     """
-    order = accumulator_order(1 << isa, result_bytes)
+    order = accumulator_order(_lanes(isa), result_bytes)
     matrix = op.weight.transpose(0, 2, 3, 1).reshape(op.weight.shape[0], -1)
     bounds = conv_bounds(op, source)
     step = Step(GEMM16, "", "")
@@ -209,7 +224,9 @@ def gemm_step(op: Conv, source: Info, isa: int, result_bytes: int) -> Step:
     fits = fits_8_bits(source.low, source.high) and matrix.min() >= -128 and matrix.max() <= 127
     if isa > PORTABLE and fits:
         zero = zero_point(source)
-        packed = pack_gemm(matrix, order, np.int8)
+        if isa == AMX:
+            order = np.arange(64)
+        packed = pack_tiles(matrix) if isa == AMX else pack_gemm(matrix, order, np.int8)
         step.kind = GEMM8
         step.arrays["weights"] = packed
         if isa == AVX2:
@@ -219,7 +236,10 @@ def gemm_step(op: Conv, source: Info, isa: int, result_bytes: int) -> Step:
     if step.kind == GEMM16:
         zero = 0
         step.arrays["weights"] = pack_gemm(matrix, order, np.int16)
-    step.numbers |= {"words": step.arrays["weights"].shape[1], "zero_in": zero}
+    words = step.arrays["weights"].shape[1]
+    if isa == AMX and step.kind == GEMM8:
+        words *= 16
+    step.numbers |= {"words": words, "zero_in": zero}
     conv_constants(step, op, bounds, order, zero)
     return step
 
@@ -235,11 +255,11 @@ def depthwise_step(op: Conv, source: Info, isa: int, *, bytes_in: int, bytes_out
     fast = isa > PORTABLE and bytes_in == bytes_out == 1 and size == 3 and op.stride == 1
     fast = fast and op.table is None and taps.min() >= -128 and taps.max() <= 127
     if fast:
-        order = accumulator_order(1 << isa, 1)
+        order = accumulator_order(_lanes(isa), 1)
         words = np.zeros((taps.shape[0], 3, 4), dtype=np.int8)  # [o, dx, dy and a zero]
         words[:, :, :3] = taps.transpose(0, 2, 1)
         packed = np.ascontiguousarray(by_blocks(words, order).transpose(0, 2, 1, 3))
-        if isa == AVX512 or pair_depths(packed, source.high + zero).min() > 0:
+        if isa >= AVX512 or pair_depths(packed, source.high + zero).min() > 0:
             step.kind = DEPTHWISE8
             step.arrays["weights"] = packed
             conv_constants(step, op, conv_bounds(op, source), order, zero)

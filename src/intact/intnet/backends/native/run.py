@@ -33,7 +33,7 @@ from intact.intnet.certificate import prove
 from intact.intnet.infer import infer, sizes_of
 from intact.intnet.program import Program, dtype_of, sources
 
-Isa = Literal["auto", "portable", "avx2", "avx512"]
+Isa = Literal["auto", "portable", "avx2", "avx512", "amx"]
 
 SLACK = 4 * VECTOR  # kernels may read, never write, this far beyond a value's end
 BYTES_KEPT = 1 << 25  # of buffers from one run to the next: fresh pages cost a tenth of a small run
