@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from intact.bits import fast, varint
 from intact.bits.tables import COST_BITS, TableBank, apportion
+from intact.container import unpack
 from intact.container.cursor import Cursor
 from intact.container.limits import (
     MAX_PART_VALUES,
@@ -212,6 +213,8 @@ def _unpack_rans(blob: bytes, dtype: str, shape: tuple[int, ...], what: str) -> 
     count = math.prod(shape)
     if count > MAX_RANS_EXPANSION * len(blob):
         raise CorruptDataError(f"{what}: {len(blob)} bytes may not hold {count} values")
+    if (whole := unpack.maybe_rans(blob, dtype, shape)) is not None:
+        return whole
     cursor = Cursor(blob, what)
     num_tables = cursor.varint(1, MAX_TABLES if len(shape) > 1 else 1, "number of tables")
     limit = 2 * SYMBOL_LIMIT
@@ -314,7 +317,9 @@ def unpack_array(method: int, blob: bytes, dtype: str, shape: tuple[int, ...]) -
             if count > MAX_PART_VALUES:
                 raise CorruptDataError(f"{what}: varints hold at most {MAX_PART_VALUES} values")
             digits = inflate(blob, count, 10 * count, what)
-            array = _narrow(_from_varints(digits, count, what), dtype, what).reshape(shape)
+            array = unpack.maybe_varints(digits, dtype, shape)
+            if array is None:
+                array = _narrow(_from_varints(digits, count, what), dtype, what).reshape(shape)
         case 3:
             try:
                 array = _unpack_rans(blob, dtype, shape, what)

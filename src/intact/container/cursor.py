@@ -79,6 +79,10 @@ class Cursor:
         Raises:
             CorruptDataError: the number ends early, is padded, or is out of range.
         """
+        at = self.position
+        if at < len(self.data) and low <= (value := self.data[at]) <= min(high, 127):
+            self.position = at + 1  # nearly all have one byte
+            return value
         try:
             value, behind = varint.decode(self.data, self.position)
         except CorruptDataError as error:

@@ -13,8 +13,6 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from intact.bits import varint
 from intact.container.arrays import inflate, pack_array, unpack_array
 from intact.container.cursor import Cursor
@@ -24,7 +22,7 @@ from intact.container.limits import (
     MAX_MODEL_FILE_BYTES,
     MAX_SKELETON_BYTES,
 )
-from intact.container.tree import IntArray, Tree, model_id, read_skeleton, skeleton
+from intact.container.tree import ITEM_BYTES, Frame, Tree, model_id, skeleton
 from intact.errors import CorruptDataError
 
 MAGIC: Final = b"\xcdINT\r\n\x1a\n"
@@ -107,15 +105,9 @@ def unpack_model(data: bytes) -> Tree:
         raise cursor.corrupt(f"file has {len(data)} bytes, at most {MAX_MODEL_FILE_BYTES}")
     bones = _read_bones(cursor, header.content_bytes)
 
-    specs: list[tuple[str, tuple[int, ...]]] = []
-
-    def note(dtype: str, shape: tuple[int, ...]) -> IntArray:
-        specs.append((dtype, shape))
-        return np.zeros(0, np.int8)
-
-    # Read twice: first for the arrays' sizes, so that none is made before all are known.
-    read_skeleton(bones, note)
-    sizes = [math.prod(shape) * np.dtype(dtype).itemsize for dtype, shape in specs]
+    frame = Frame.read(bones)  # no array is made before the sizes of all are known
+    specs = frame.specs
+    sizes = [math.prod(shape) * ITEM_BYTES[dtype] for dtype, shape in specs]
     if len(bones) + sum(sizes) != header.content_bytes:
         raise cursor.corrupt(
             f"content has {len(bones) + sum(sizes)} bytes, the header says {header.content_bytes}"
@@ -130,13 +122,12 @@ def unpack_model(data: bytes) -> Tree:
     cursor.check_crc(0, "model file")
     cursor.finish()
 
-    pending = iter(blobs)
-    tree = read_skeleton(bones, lambda dtype, shape: unpack_array(*next(pending), dtype, shape))
-    if (found := model_id(tree)) != header.model_id:
+    arrays = [unpack_array(*blob, *spec) for blob, spec in zip(blobs, specs, strict=True)]
+    if (found := frame.id_with(arrays)) != header.model_id:
         raise CorruptDataError(
             f"model file: content has id {found.hex()}, the header says {header.model_id.hex()}"
         )
-    return tree
+    return frame.fill(arrays)
 
 
 def _read_bones(cursor: Cursor, content_bytes: int) -> bytes:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -32,6 +33,8 @@ TAG_INT, TAG_STR, TAG_BYTES, TAG_LIST, TAG_DICT, TAG_ARRAY = range(1, 7)
 
 DTYPES: Final = ("int8", "uint8", "int16", "uint16", "int32", "int64")
 """Array types; the index is the code in the file."""
+
+ITEM_BYTES: Final = {name: np.dtype(name).itemsize for name in DTYPES}
 
 ID_PREFIX: Final = b"intact model content 1\0"
 """Hashed before the content, so that a model id is never the hash of anything else."""
@@ -160,6 +163,7 @@ class _Reader:
         self.cursor = cursor
         self.supply = supply
         self.nodes = 0
+        self.ends: list[int] = []
 
     def text(self, what: str) -> str:
         """A length and UTF-8."""
@@ -176,9 +180,10 @@ class _Reader:
             raise self.cursor.corrupt(f"array of type {code} with {axes} axes")
         dtype = DTYPES[code]
         shape = tuple([self.cursor.varint(0, MAX_CONTENT_BYTES, "array size") for _ in range(axes)])
-        size = math.prod(max(size, 1) for size in shape) * np.dtype(dtype).itemsize
+        size = math.prod([max(size, 1) for size in shape]) * ITEM_BYTES[dtype]
         if size > MAX_CONTENT_BYTES:
             raise self.cursor.corrupt(f"array of shape {shape} exceeds {MAX_CONTENT_BYTES} bytes")
+        self.ends.append(self.cursor.position)
         return self.supply(dtype, shape)
 
     def count(self, bytes_each: int, what: str) -> int:
@@ -233,7 +238,76 @@ def read_skeleton(data: bytes, supply: Supply) -> Tree:
     Raises:
         CorruptDataError: the bytes are not the canonical spelling of a tree.
     """
+    return _read(data, supply)[0]
+
+
+def _read(data: bytes, supply: Supply) -> tuple[Tree, list[int]]:
+    """A tree, and for each array the byte behind what the skeleton says of it."""
     cursor = Cursor(data, "model skeleton")
-    tree = _Reader(cursor, supply).node(0)
+    reader = _Reader(cursor, supply)
+    tree = reader.node(0)
     cursor.finish()
-    return tree
+    return tree, reader.ends
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A skeleton that was read: its arrays are known, but not there yet.
+
+    Attributes:
+        data: the skeleton.
+        specs: type and shape of each array, in file order.
+    """
+
+    data: bytes
+    specs: list[tuple[str, tuple[int, ...]]]
+    _tree: Tree
+    _ends: list[int]
+
+    @classmethod
+    def read(cls, data: bytes) -> Frame:
+        """As `read_skeleton`.
+
+        Raises:
+            CorruptDataError: the bytes are not the canonical spelling of a tree.
+        """
+        specs: list[tuple[str, tuple[int, ...]]] = []
+
+        def note(dtype: str, shape: tuple[int, ...]) -> IntArray:
+            specs.append((dtype, shape))
+            return np.zeros(0, np.int8)
+
+        tree, ends = _read(data, note)
+        return cls(data, specs, tree, ends)
+
+    def fill(self, arrays: list[IntArray]) -> Tree:
+        """The tree with the arrays of ``specs``. Call it once."""
+        assert len(arrays) == len(self.specs)
+        return _filled(self._tree, iter(arrays))
+
+    def id_with(self, arrays: list[IntArray]) -> bytes:
+        """`model_id` of the tree with these arrays: data goes where the skeleton leaves it out."""
+        digest, start = hashlib.sha256(ID_PREFIX), 0
+        for end, array in zip(self._ends, arrays, strict=True):
+            digest.update(self.data[start:end])
+            digest.update(_little_endian_view(array))
+            start = end
+        digest.update(self.data[start:])
+        return digest.digest()[:16]
+
+
+def _filled(node: Any, arrays: Iterator[IntArray]) -> Any:
+    """Put arrays in the places of those that are there, in file order."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if isinstance(value, dict | list | np.ndarray):
+                node[key] = _filled(value, arrays)
+        return node
+    if isinstance(node, list):
+        return [_filled(value, arrays) for value in node]
+    return next(arrays) if isinstance(node, np.ndarray) else node
+
+
+def _little_endian_view(array: IntArray) -> IntArray:
+    """What `little_endian` spells, without a copy where the machine has it so in memory."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
