@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from intact.errors import ModelError
 from intact.intnet import ops
-from intact.intnet.backends import Prepare, Runner, choose, numpy as numpy_backend, probe
+from intact.intnet.backends import Prepare, Runner, choose, numpy as numpy_backend, parts, probe
 from intact.intnet.backends.blas import ONE_BLAS_THREAD
 from intact.intnet.bounds import conv_bounds
 from intact.intnet.infer import infer
@@ -236,12 +236,12 @@ def test_proofs_and_runners_are_made_once(block: Block) -> None:
 
 
 def test_probes_reach_the_bounds(block: Block) -> None:
-    parts = probe.exploded(block())
-    assert parts is not None
-    inputs = probe.extreme_inputs(parts, 16)
-    for op in parts.ops:
+    layers = parts.exploded(block())
+    assert layers is not None
+    inputs = probe.extreme_inputs(layers, 16)
+    for op in layers.ops:
         if isinstance(op, Conv):
-            bounds = conv_bounds(op, infer(parts)[op.source])
+            bounds = conv_bounds(op, infer(layers)[op.source])
             acc = ops.accumulate(op, inputs[op.source].astype(np.int64), 0)
             worst = int(bounds.partial.argmax())
             product = acc[:, :, worst] - op.bias[worst]
@@ -249,7 +249,7 @@ def test_probes_reach_the_bounds(block: Block) -> None:
 
 
 def test_boundary_probe_lies_on_both_sides_of_boundaries() -> None:
-    program = probe.boundaries()
+    program = parts.boundaries()
     conv = program.ops[0]
     assert isinstance(conv, Conv)
     acc = ops.accumulate(conv, np.ones((1, 1, 16), np.int64), 1)[0, 0]
@@ -275,7 +275,7 @@ def test_a_float_bias_after_the_division_is_found() -> None:
 
         return run
 
-    program = probe.boundaries()
+    program = parts.boundaries()
     assert not choose.prove_prepare("fused", fused, program).ok
 
 

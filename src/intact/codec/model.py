@@ -13,6 +13,8 @@ from functools import cached_property
 from math import ceil
 from typing import Any, TypeVar
 
+import numpy as np
+
 from intact.bottleneck.kind import Bottleneck, QualityLevels
 from intact.bottleneck.kinds import kind_of
 from intact.bottleneck.roles import Role, check, decoding
@@ -157,11 +159,26 @@ class Model:
             CorruptDataError: the file is damaged.
             ModelError: its content is not a legal model, or is not spelled as `tree` spells it.
         """
-        model = cls.from_tree(unpack_model(data))
+        tree = unpack_model(data)
+        model = cls.from_tree(tree)
         # The same numbers in arrays of another type would be a second id of one model.
-        if model.id != peek_model(data).model_id:
+        if not _spelled_alike(tree, model.tree):
             raise ModelError("model: an array is not of the type that this package writes")
+        vars(model)["id"] = peek_model(data).model_id  # which the content was just held to
         return model
+
+
+def _spelled_alike(one: Any, other: Any) -> bool:
+    """Whether two trees have one canonical spelling, given that their arrays hold equal numbers."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(
+            _spelled_alike(value, other[key]) for key, value in one.items()
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_spelled_alike, one, other))
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return (one.dtype, one.shape) == (other.dtype, other.shape)
+    return type(one) is type(other) and one == other
 
 
 def _at_most(number: int | Fraction, limit: int, what: str) -> None:

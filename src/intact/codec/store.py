@@ -9,18 +9,25 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 from intact import models
 from intact.codec.model import Model
 from intact.container.model_file import peek_model
 from intact.errors import IntactError, ModelError, ModelNotFoundError, quoted
+from intact.intnet.backends import brief
+from intact.locks import Lock
 
 log = logging.getLogger(__name__)
 
 SUFFIX = ".intactm"
 DEFAULT = "photo-eyes"
+MOST_KEPT = 8
+"""Models in memory at a time."""
+
+_LOCK = Lock()
+_KEPT: dict[tuple[Path, int, int], Model] = {}
+"""Models by file, time of its last change, and size."""
 
 
 def search_path() -> list[Path]:
@@ -55,13 +62,22 @@ def model_files() -> Iterator[Path]:
         yield from (path for name in names if os.path.isfile(path := folder / name))
 
 
-@lru_cache(maxsize=8)
-def _read(path: Path, modified_ns: int, size: int) -> Model:
-    return Model.from_bytes(path.read_bytes())
+def _read(path: Path) -> Model:
+    model = Model.from_bytes(path.read_bytes())
+    for role, result in models.RESULTS.get(model.id.hex(), {}).items():
+        brief.remember(model.programs[role], result)
+    return model
+
+
+def results_of(model: Model) -> dict[str, str]:
+    """What `intact.models.RESULTS` remembers of a model, computed anew by the reference."""
+    return {role: brief.result_of(program) for role, program in model.programs.items()}
 
 
 def read_model(path: Path) -> Model:
-    """Read a model file; kept in memory until the file changes.
+    """Read a model file; kept in memory until the file changes, or others are used more.
+
+    Threads that ask together get one model: the first one reads it, and the others wait.
 
     Raises:
         ModelNotFoundError: there is no such file.
@@ -72,7 +88,14 @@ def read_model(path: Path) -> Model:
     except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
         reason = error.strerror if isinstance(error, OSError) else error
         raise ModelNotFoundError(f"no model at {path}: {reason}") from error
-    return _read(path, stat.st_mtime_ns, stat.st_size)
+    key = path, stat.st_mtime_ns, stat.st_size
+    with _LOCK:
+        if key not in _KEPT:
+            _KEPT[key] = _read(path)
+            while len(_KEPT) > MOST_KEPT:
+                del _KEPT[next(iter(_KEPT))]
+        model = _KEPT[key] = _KEPT.pop(key)  # the last one used is the last in order
+    return model
 
 
 def model_path(name: str) -> Path:

@@ -91,11 +91,19 @@ def rule1(quotient: np.ndarray, divisor: np.ndarray) -> bool:
 
 
 def conv_bounds(op: Conv, source: Info) -> ConvBounds:
-    """Bounds of a convolution whose input is ``source``.
+    """Bounds of a convolution whose input is ``source``; kept with the convolution.
 
     Signs and the input's range are taken exactly: with u in ``l..h`` (and 0, which padding and
     partial sums bring in) a weight w adds between ``min(w*l, w*h, 0)`` and ``max(w*l, w*h, 0)``.
     """
+    known: dict[tuple[int, int], ConvBounds] = op.__dict__.setdefault("_bounds", {})
+    key = source.low, source.high
+    if key not in known:
+        known[key] = _conv_bounds(op, source)
+    return known[key]
+
+
+def _conv_bounds(op: Conv, source: Info) -> ConvBounds:
     weight = op.weight.reshape(op.weight.shape[0], -1)
     above = np.maximum(weight, 0).sum(axis=1, dtype=np.int64)  # sums of the positive weights
     below = above - weight.sum(axis=1, dtype=np.int64)  # and of the negative ones' magnitudes

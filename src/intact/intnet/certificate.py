@@ -123,7 +123,7 @@ class Certificate:
 
 
 def prove(program: Program) -> Certificate:
-    """Prove that no accumulator can leave 32 bits, whatever the input and the level.
+    """Prove that no accumulator can leave 32 bits, whatever the input and the level; done once.
 
     Raises:
         ModelError: the program is not valid, a divisor is even or outside 1..16383, or a bound
@@ -135,6 +135,10 @@ def prove(program: Program) -> Certificate:
         >>> prove(Program("double", (x,), (Add("x", "x", "y"),), ("y",))).bound
         256
     """
+    return program.once("certificate", lambda: _prove(program))
+
+
+def _prove(program: Program) -> Certificate:
     infos = infer(program)
     rows = tuple(
         _row(op, [infos[name] for name in sources(op)], infos[op.target], program.name)

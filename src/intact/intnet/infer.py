@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 from types import MappingProxyType
-from typing import assert_never, cast
+from typing import assert_never
 
 import numpy as np
 
@@ -127,9 +127,7 @@ def infer(program: Program) -> Mapping[str, Info]:
     Raises:
         ModelError: the program is not valid; names the operation and the value at fault.
     """
-    if "infos" not in program.cache:
-        program.cache["infos"] = MappingProxyType(_infer(program))
-    return cast("Mapping[str, Info]", program.cache["infos"])
+    return program.once("infos", lambda: MappingProxyType(_infer(program)))
 
 
 def sizes_of(program: Program, height: int, width: int) -> dict[str, tuple[int, int]]:
@@ -248,7 +246,7 @@ def _check_conv(op: Conv, info: Info, what: str) -> None:
         )
     if not 1 <= outputs <= MAX_CHANNELS:
         raise ModelError(f"{what}: {outputs} channels, legal: 1..{MAX_CHANNELS}")
-    if op.weight.size and int(np.abs(op.weight.astype(np.int32)).max()) > MAX_WEIGHT:
+    if op.weight.size and max(int(op.weight.max()), -int(op.weight.min())) > MAX_WEIGHT:
         raise ModelError(f"{what}: a weight beyond {MAX_WEIGHT}")
     _check_vector(op.bias, outputs, -MAX_BIAS, MAX_BIAS, f"{what}: bias")
     _check_vector(op.slope, outputs, -MAX_BIAS, MAX_BIAS, f"{what}: slope")

@@ -10,12 +10,20 @@ of small integers. `intact.intnet.ops` defines the meaning of each operation (no
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TypeVar, cast
 
 import numpy as np
 
 from intact.errors import ModelError
+from intact.locks import Lock
+
+T = TypeVar("T")
+
+_LOCK = Lock()
+"""One for all programs: what is found out of one program leads to what is asked of others."""
 
 INT16_LOW, INT16_HIGH = -32768, 32767
 LEVEL_MAX = 127  # levels run from -127 to 127
@@ -37,12 +45,22 @@ def _integers(values: object, dtype: type[np.signedinteger], what: str) -> np.nd
     array = np.asarray(values)
     if array.dtype.kind not in "iu":
         raise ModelError(f"{what}: expected integers, got dtype {array.dtype}")
-    legal = np.iinfo(dtype)
-    if array.size and (int(array.min()) < legal.min or int(array.max()) > legal.max):
-        raise ModelError(f"{what}: values do not fit in {np.dtype(dtype).name}")
+    if array.dtype == dtype and array.flags.c_contiguous and _is_for_good(array):
+        return array
+    if array.size and not np.can_cast(array.dtype, dtype):
+        legal = np.iinfo(dtype)
+        if int(array.min()) < legal.min or int(array.max()) > legal.max:
+            raise ModelError(f"{what}: values do not fit in {np.dtype(dtype).name}")
     result = np.array(array, dtype=dtype, order="C")
     result.flags.writeable = False
     return result
+
+
+def _is_for_good(array: np.ndarray) -> bool:
+    """Whether nobody is going to change an array: neither it nor what it is a view of."""
+    while not array.flags.writeable and isinstance(array.base, np.ndarray):
+        array = array.base
+    return not array.flags.writeable and array.base is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,16 +218,30 @@ class Program:
         inputs: the inputs; all have the same height and width.
         ops: in order of execution; every target is a new name.
         outputs: names of values (or inputs) that a run returns.
-        cache: what others found out about it, under keys of their own: what is known of its values,
-            proofs, prepared runners. It lives as long as the program.
     """
 
     name: str
     inputs: tuple[Value, ...]
     ops: tuple[Op, ...]
     outputs: tuple[str, ...]
-    cache: dict[str, object] = field(init=False, repr=False, default_factory=dict)
+    _known: dict[str, object] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for key in ("inputs", "ops", "outputs"):
             object.__setattr__(self, key, tuple(getattr(self, key)))
+
+    def once(self, key: str, find: Callable[[], T]) -> T:
+        """What ``find`` returned when it was first asked; kept as long as the program.
+
+        Of threads that ask together one finds it out, and the others wait. Where ``find`` raises,
+        nothing is kept: it is asked again the next time.
+        """
+        if key not in self._known:
+            with _LOCK:
+                if key not in self._known:
+                    self._known[key] = find()
+        return cast(T, self._known[key])
+
+    def known(self, key: str) -> object | None:
+        """What `once` keeps under a key; None if that has not been found out."""
+        return self._known.get(key)

@@ -12,19 +12,20 @@ import importlib
 import importlib.util
 import logging
 import sys
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
 from intact.errors import ArgumentError, ModelError
-from intact.intnet.backends import Prepare, Runner
-from intact.intnet.backends.probe import Case, cases, difference
+from intact.intnet.backends import Prepare, Runner, brief
+from intact.intnet.backends.probe import cases
+from intact.intnet.backends.trial import difference
 from intact.intnet.program import Program
 from intact.native import library
 
 Name = Literal["native", "torch", "numpy", "reference"]
 NAMES: tuple[Name, ...] = ("native", "torch", "numpy", "reference")
+OWN_KERNELS: tuple[Name, ...] = ("native",)  # not a library's: see `intact.intnet.backends.brief`
 TORCH_PIXELS = 4_000_000  # importing torch takes 1.3 s: only larger images repay it
 
 _LOG = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ _LOG = logging.getLogger(__name__)
 _REFUSED: dict[str, str] = {}
 _SAID: set[tuple[str, str]] = set()  # failures that the log has, so that it has each once
 _SAID_MAX = 1000
-_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,7 @@ class Chosen:
         Raises:
             ModelError: the program may overflow.
         """
-        key = f"runner {self.name}"
-        with _LOCK:
-            if key not in program.cache:
-                program.cache[key] = backend(self.name)(program)
-        return cast(Runner, program.cache[key])
+        return _runner(self.name, program)
 
 
 def available() -> tuple[Name, ...]:
@@ -88,54 +84,71 @@ def backend(name: Name) -> Prepare:
 
 
 def prove_prepare(name: str, prepare: Prepare, program: Program) -> Proof:
-    """Run the probes of a program on any ``prepare`` function.
+    """Run all probes of a program on any ``prepare`` function.
 
     Raises:
         ModelError: the program may overflow; no backend could run it.
+        MemoryError: there is too little memory to tell.
     """
-    with _LOCK:
-        if "cases" not in program.cache:
-            program.cache["cases"] = cases(program)
+    todo = program.once("cases", lambda: cases(program))
+    return _proof(name, lambda: difference(prepare, todo, program))
+
+
+def _proof(name: str, find: Callable[[], str]) -> Proof:
+    """Find out what a backend gets wrong."""
     try:
-        reason = difference(prepare, cast(tuple[Case, ...], program.cache["cases"]), program)
-    except ModelError:
+        reason = find()
+    except (ModelError, MemoryError):  # a shortage passes, and says nothing of exactness
         raise
     except Exception as error:  # a library that fails in any way at all is not to be used
         reason = f"{type(error).__name__}: {error}"
     return Proof(name, not reason, reason)
 
 
-def prove(name: Name, program: Program) -> Proof:
+def prove(name: Name, program: Program, *, thorough: bool = False) -> Proof:
     """Prove a backend on a program, once per process and program.
+
+    Args:
+        name: of the backend.
+        program: what it is to run.
+        thorough: with all probes; else a backend of our own kernels has the brief trial.
 
     Raises:
         ModelError: the program may overflow.
+        MemoryError: there is too little memory to tell; ask again.
     """
     if name in _REFUSED:
         return Proof(name, ok=False, reason=_REFUSED[name])
     if name == "reference":
         return Proof(name, ok=True, reason="")  # it is the definition
-    key = f"proof {name}"
-    if key not in program.cache:
-        try:
-            prepare = backend(name)
-        except (ImportError, OSError, RuntimeError) as error:
-            program.cache[key] = Proof(name, ok=False, reason=f"cannot be loaded: {error}")
-        else:
-            program.cache[key] = prove_prepare(name, _keeping(name, prepare, program), program)
-    return cast(Proof, program.cache[key])
+    if name not in OWN_KERNELS:
+        thorough = True
+    key = f"proof {name}{', thorough' if thorough else ''}"
+    return program.once(key, lambda: _prove(name, program, thorough=thorough))
 
 
-def _keeping(name: Name, prepare: Prepare, program: Program) -> Prepare:
-    """``prepare`` that leaves the program's own runner where `Chosen` looks for it."""
+def _prove(name: Name, program: Program, *, thorough: bool) -> Proof:
+    try:
+        prepare = _keeping(name, program)
+    except (ImportError, OSError, RuntimeError) as error:
+        return Proof(name, ok=False, reason=f"cannot be loaded: {error}")
+    if thorough:
+        return prove_prepare(name, prepare, program)
+    kernels = brief.layers().once(
+        f"proof {name}", lambda: _proof(name, lambda: brief.wrong_kernels(prepare))
+    )
+    return _proof(name, lambda: brief.wrong(prepare, program)) if kernels.ok else kernels
 
-    def keep(todo: Program) -> Runner:
-        runner = prepare(todo)
-        if todo is program:
-            program.cache.setdefault(f"runner {name}", runner)
-        return runner
 
-    return keep
+def _keeping(name: Name, program: Program) -> Prepare:
+    """``prepare`` of a backend, which keeps the program's own runner for use."""
+    prepare = backend(name)
+    return lambda todo: _runner(name, todo) if todo is program else prepare(todo)
+
+
+def _runner(name: Name, program: Program) -> Runner:
+    """The runner of a program, kept as long as it."""
+    return program.once(f"runner {name}", lambda: backend(name)(program))
 
 
 def refuse(name: Name, reason: str) -> None:

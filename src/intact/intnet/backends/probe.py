@@ -15,58 +15,23 @@ within a model's limits (`intact.container.limits`); wide programs get fewer pos
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from itertools import product
 from math import isqrt, lcm
 
 import numpy as np
 
 from intact.intnet import ops
-from intact.intnet.backends import Prepare
-from intact.intnet.bounds import RECIPROCAL_LIMIT, conv_bounds
+from intact.intnet.backends.parts import SEED, boundaries, exploded
+from intact.intnet.backends.trial import Case
+from intact.intnet.bounds import conv_bounds
 from intact.intnet.infer import Info, infer, sizes_of
-from intact.intnet.program import (
-    LEVEL_MAX,
-    MAX_DIVISOR,
-    Add,
-    Conv,
-    Op,
-    Program,
-    Requantize,
-    Scale,
-    Shuffle,
-    Unshuffle,
-    Value,
-    sources,
-)
+from intact.intnet.program import LEVEL_MAX, Conv, Program, sources
 
 WORK = 1 << 26  # multiplications of `ops` for the extreme inputs: about 30 ms
 KIND_BYTES = 24 << 20  # of inputs and results of each of the first two kinds
 ODD_SIZES = (33, 17, 9)  # the first that KIND_BYTES allows
 CORNER = 5  # positions of a corner that `ops` computes; those next to the cut do not count
-SEED = 251  # any constant: a failure must be repeatable
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One run and what it must give.
-
-    Attributes:
-        program: what to run.
-        inputs: its inputs.
-        level: its level.
-        expected: a patch of each output, from `ops`.
-        where: top row and left column of each patch in its output.
-        threads: how many the backend may use.
-    """
-
-    program: Program
-    inputs: Mapping[str, np.ndarray]
-    level: int
-    expected: Mapping[str, np.ndarray]
-    where: Mapping[str, tuple[int, int]]
-    threads: int = 1
 
 
 def cases(program: Program) -> tuple[Case, ...]:
@@ -81,50 +46,13 @@ def cases(program: Program) -> tuple[Case, ...]:
         corners = _corners(shapes, _random(shapes, size, size, random))
         # Two threads give the same, or the backend is wrong; 33 rows are enough to share out.
         found.extend(corners + [replace(case, threads=2) for case in corners])
-    unit = _unit(program)
+    unit = unit_of(program)
     found.append(_whole(program, _constant(program, unit, unit, 0), 0))
-    rows = _tall(program, unit)
-    found.append(_whole(program, _random(program, rows * unit, 2 * unit, random), -LEVEL_MAX))
+    found.append(_whole(program, _random(program, *tall_size(program, unit), random), -LEVEL_MAX))
     return tuple(found)
 
 
-def difference(prepare: Prepare, todo: tuple[Case, ...], whole: Program) -> str:
-    """What a backend gets wrong, in words; empty if nothing.
-
-    Args:
-        prepare: the backend.
-        todo: the runs.
-        whole: the program they were made for, which is prepared in any case.
-    """
-    prepared = {id(whole): prepare(whole)}
-    previous: tuple[int, ...] = ()
-    results: dict[str, np.ndarray] = {}
-    for case in todo:
-        if id(case.program) not in prepared:
-            prepared[id(case.program)] = prepare(case.program)
-        run = (id(case.program), id(case.inputs), case.level, case.threads)
-        if run != previous:  # corners of one image share a run
-            runner = prepared[id(case.program)]
-            results = runner(case.inputs, level=case.level, threads=case.threads)
-            previous = run
-        for name, expected in case.expected.items():
-            row, column = case.where[name]
-            rows, columns, _ = expected.shape
-            found = results[name]
-            if found.dtype != expected.dtype:
-                return f"{case.program.name}: {name!r} is {found.dtype}, not {expected.dtype}"
-            wrong = found[row : row + rows, column : column + columns] != expected
-            if wrong.any():
-                size = next(iter(case.inputs.values())).shape[:2]
-                return (
-                    f"{case.program.name}: {int(wrong.sum())} of {wrong.size} elements of "
-                    f"{name!r} are wrong (input {size[0]}x{size[1]}, level {case.level}, "
-                    f"threads {case.threads})"
-                )
-    return ""
-
-
-def _unit(program: Program) -> int:
+def unit_of(program: Program) -> int:
     """The smallest size that the program accepts: 1, or what its divisions ask for."""
     try:
         for rows in range(1, 10):
@@ -135,8 +63,8 @@ def _unit(program: Program) -> int:
     return 1
 
 
-def _tall(program: Program, unit: int) -> int:
-    """How many units of height a run of the whole program can have: 3, small programs up to 9.
+def tall_size(program: Program, unit: int) -> tuple[int, int]:
+    """A size for a run of the whole program: 3 units high, small programs up to 9, and 2 wide.
 
     Several rows, because a fault in the hand-over from band to band leaves the first row right.
     """
@@ -145,95 +73,7 @@ def _tall(program: Program, unit: int) -> int:
         if isinstance(op, Conv):
             rows, columns = sizes[op.target]
             work += rows * columns * op.weight.size
-    return min(max(WORK // (2 * work), 3), 9)
-
-
-# ---------------------------------------------------------------- programs
-
-
-def _shape(op: Op, infos: Mapping[str, Info]) -> tuple[object, ...]:
-    """What a kernel may depend on besides the weights' values."""
-    ranges = [(infos[name].channels, infos[name].low, infos[name].high) for name in sources(op)]
-    result = infos[op.target]
-    shape: tuple[object, ...] = (type(op), *ranges, result.low, result.high)
-    if isinstance(op, Conv):
-        bounds = conv_bounds(op, infos[op.source])
-        shape += (
-            op.weight.shape,
-            op.stride,
-            op.groups,
-            op.table is None,
-            bounds.arithmetics,
-            bounds.reciprocal,
-        )
-    return shape
-
-
-def exploded(program: Program, *, one_per_shape: bool = False) -> Program | None:
-    """Every arithmetic operation on an input of its own; None if there is none.
-
-    An operation deep in a network never sees its extreme inputs in a run of the network.
-
-    Args:
-        program: a valid program.
-        one_per_shape: leave out operations that repeat another one's shape and ranges.
-    """
-    infos = infer(program)
-    seen: set[tuple[object, ...]] = set()
-    inputs: list[Value] = []
-    targets: list[Op] = []
-
-    def feed(name: str) -> str:
-        info = infos[name]
-        inputs.append(Value(f"i{len(inputs)}", info.channels, info.low, info.high))
-        return inputs[-1].name
-
-    for op in program.ops:
-        if one_per_shape:
-            if (shape := _shape(op, infos)) in seen:
-                continue
-            seen.add(shape)
-        match op:
-            case Add():
-                targets.append(replace(op, left=feed(op.left), right=feed(op.right)))
-            case Conv() | Requantize() | Scale():
-                targets.append(replace(op, source=feed(op.source)))
-            case Shuffle() | Unshuffle():
-                continue
-    if not targets:
-        return None
-    # An input may carry a target's old name; the prefix keeps the two apart.
-    renamed = tuple(replace(op, target=f"o{index}") for index, op in enumerate(targets))
-    outputs = tuple(op.target for op in renamed)
-    return Program(f"{program.name}-layers", tuple(inputs), renamed, outputs)
-
-
-@cache
-def boundaries() -> Program:
-    """A layer whose accumulators, for the input 1 and level 1, lie around rounding boundaries.
-
-    Channel by channel ``acc = q * c + (c +- 1) / 2`` for many c and for |q| up to the largest that
-    rule 1 allows: a reciprocal that is 2 ulp off, or a bias added after the division, shows here.
-    """
-    random = np.random.default_rng(SEED)
-    divisors = [1, 3, 5, 127, 257, MAX_DIVISOR - 2, MAX_DIVISOR]
-    divisors += [int(c) | 1 for c in random.integers(2, MAX_DIVISOR, 57)]
-    wanted: list[tuple[int, int]] = []
-    for c in divisors:
-        largest = min(RECIPROCAL_LIMIT // c - 1, 32767)
-        for q in {0, largest // 2, largest - 1, largest, int(random.integers(0, largest + 1))}:
-            for acc, sign in product((q * c + c // 2, q * c + c // 2 + 1), (1, -1)):
-                wanted.append((sign * acc, c))
-    acc = np.array([item[0] for item in wanted])
-    weight = random.integers(-64, 65, (len(wanted), 16, 1, 1))
-    slope = random.integers(-1000, 1001, len(wanted))
-    bias = acc - slope - weight.sum(axis=(1, 2, 3))
-    divisor = np.array([item[1] for item in wanted])
-    conv = Conv("x", "y", weight, bias, slope, divisor, low=-32768, high=32767)
-    return Program("boundaries", (Value("x", 16, 0, 255),), (conv,), ("y",))
-
-
-# ---------------------------------------------------------------- inputs
+    return min(max(WORK // (2 * work), 3), 9) * unit, 2 * unit
 
 
 def _extreme_size(parts: Program) -> int:
@@ -313,9 +153,6 @@ def _constant(program: Program, height: int, width: int, number: int) -> dict[st
         )
         for value in program.inputs
     }
-
-
-# ---------------------------------------------------------------- expected results
 
 
 def _whole(program: Program, inputs: Mapping[str, np.ndarray], level: int) -> Case:

@@ -1,0 +1,118 @@
+"""Programs to try a backend out on: every operation of a program by itself, and rounding."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+from intact.intnet.bounds import RECIPROCAL_LIMIT, conv_bounds
+from intact.intnet.infer import Info, infer
+from intact.intnet.program import (
+    MAX_DIVISOR,
+    Add,
+    Conv,
+    Op,
+    Program,
+    Requantize,
+    Scale,
+    Shuffle,
+    Unshuffle,
+    Value,
+    sources,
+)
+
+SEED = 251  # any constant: a failure must be repeatable
+
+
+def _shape(op: Op, infos: Mapping[str, Info]) -> tuple[object, ...]:
+    """What a kernel may depend on besides the weights' values."""
+    ranges = [(infos[name].channels, infos[name].low, infos[name].high) for name in sources(op)]
+    result = infos[op.target]
+    shape: tuple[object, ...] = (type(op), *ranges, result.low, result.high)
+    if isinstance(op, Conv):
+        bounds = conv_bounds(op, infos[op.source])
+        shape += (
+            op.weight.shape,
+            op.stride,
+            op.groups,
+            op.table is None,
+            bounds.arithmetics,
+            bounds.reciprocal,
+        )
+    return shape
+
+
+def exploded(program: Program, *, one_per_shape: bool = False) -> Program | None:
+    """Every arithmetic operation on an input of its own; None if there is none.
+
+    An operation deep in a network never sees its extreme inputs in a run of the network.
+
+    Args:
+        program: a valid program.
+        one_per_shape: leave out operations that repeat another one's shape and ranges.
+    """
+    infos = infer(program)
+    seen: set[tuple[object, ...]] = set()
+    inputs: list[Value] = []
+    targets: list[Op] = []
+
+    def feed(name: str) -> str:
+        info = infos[name]
+        inputs.append(Value(f"i{len(inputs)}", info.channels, info.low, info.high))
+        return inputs[-1].name
+
+    for op in program.ops:
+        if one_per_shape:
+            if (shape := _shape(op, infos)) in seen:
+                continue
+            seen.add(shape)
+        match op:
+            case Add():
+                targets.append(_renamed(op, left=feed(op.left), right=feed(op.right)))
+            case Conv() | Requantize() | Scale():
+                targets.append(_renamed(op, source=feed(op.source)))
+            case Shuffle() | Unshuffle():
+                continue
+    if not targets:
+        return None
+    # An input may carry a target's old name; the prefix keeps the two apart.
+    renamed = tuple(_renamed(op, target=f"o{index}") for index, op in enumerate(targets))
+    outputs = tuple(op.target for op in renamed)
+    return Program(f"{program.name}-layers", tuple(inputs), renamed, outputs)
+
+
+@cache
+def boundaries() -> Program:
+    """A layer whose accumulators, for the input 1 and level 1, lie around rounding boundaries.
+
+    Channel by channel ``acc = q * c + (c +- 1) / 2`` for many c and for |q| up to the largest that
+    rule 1 allows: a reciprocal that is 2 ulp off, or a bias added after the division, shows here.
+    """
+    random = np.random.default_rng(SEED)
+    divisors = [1, 3, 5, 127, 257, MAX_DIVISOR - 2, MAX_DIVISOR]
+    divisors += [int(c) | 1 for c in random.integers(2, MAX_DIVISOR, 57)]
+    wanted: list[tuple[int, int]] = []
+    for c in divisors:
+        largest = min(RECIPROCAL_LIMIT // c - 1, 32767)
+        for q in {0, largest // 2, largest - 1, largest, int(random.integers(0, largest + 1))}:
+            for acc, sign in product((q * c + c // 2, q * c + c // 2 + 1), (1, -1)):
+                wanted.append((sign * acc, c))
+    acc = np.array([item[0] for item in wanted])
+    weight = random.integers(-64, 65, (len(wanted), 16, 1, 1))
+    slope = random.integers(-1000, 1001, len(wanted))
+    bias = acc - slope - weight.sum(axis=(1, 2, 3))
+    divisor = np.array([item[1] for item in wanted])
+    conv = Conv("x", "y", weight, bias, slope, divisor, low=-32768, high=32767)
+    return Program("boundaries", (Value("x", 16, 0, 255),), (conv,), ("y",))
+
+
+def _renamed(op: Op, **names: str) -> Op:
+    """An operation on other values of the same kind; what is known of it holds on."""
+    twin = copy.copy(op)
+    for key, name in names.items():
+        object.__setattr__(twin, key, name)
+    return twin
