@@ -24,5 +24,6 @@ RESULTS: Final[dict[str, dict[str, str]]] = {
         "synthesis": "0827e924547ada428aae2f727a3dd1e453b15203d46a21def21aba76f434b7d8",
     },
 }
-"""By id and role `intact.codec.store.results_of`: what the reference computes, so that a backend can be
-tried out without it. For models that ship only: whoever could forge this could change the package."""
+"""By id and role `intact.codec.store.results_of`: what the reference computes of a shipped model,
+so that a backend can be tried out without it. Who could forge this could change the package.
+"""
