@@ -2,6 +2,7 @@
 
 import io
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,7 +162,7 @@ def test_a_file_that_reads_as_another_picture_is_not_kept(monkeypatch):
     image = decoded()
     wrong = read_image(pack(decoded(8, 8), "PNG").data)
     monkeypatch.setattr("intact.images.read_image", lambda _: wrong)
-    for kind in ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM"):
+    for kind in ("PNG", "JPEG", "WEBP", "TIFF", "BMP"):
         with pytest.raises(UnsupportedError, match="reads as another picture"):
             pack(image, kind)
 
@@ -301,3 +302,12 @@ def test_a_folder_of_postscript_and_stubs_is_unsupported(intact, tiny_path, tmp_
     done = intact("encode", pictures, "--model", tiny_path, "-o", tmp_path / "out")
     assert done.code == 3
     assert done.err.count("not an image in one of the formats that are read") == 2
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_ppm_is_what_pillow_writes(mode):
+    whole = decoded()
+    pixels = whole.pixels if mode == "RGB" else whole.pixels[:, :, 0].copy()
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PPM")
+    assert pack(replace(whole, pixels=pixels, mode=mode), "PPM").data == stream.getvalue()

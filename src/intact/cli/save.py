@@ -1,7 +1,8 @@
 """Decoded images in formats of others, with the metadata that each has room for.
 
 What a format cannot hold is left out and said. What is written is read back before it is kept: by
-Pillow, whatever wrote it, and pixel by pixel where the format is without loss.
+Pillow, whatever wrote it, and pixel by pixel where the format is without loss. Only a PPM is not,
+which is the pixels themselves.
 """
 
 from __future__ import annotations
@@ -128,12 +129,21 @@ def _written(decoded: Decoded, kind: str) -> tuple[bytes, list[str]]:
     Raises:
         _RefusedError: Pillow does not write it, or reads something else from it.
     """
+    if kind == "PPM":
+        return _ppm(decoded), []
     if kind == "TIFF":
         data, notes = _tiff(decoded)
     else:
         data, notes = _by_pillow(decoded, kind), []
     _read_back(data, decoded, kind)
     return data, notes
+
+
+def _ppm(decoded: Decoded) -> bytes:
+    """A header, and the pixels as they stand; Pillow takes longer to load than most pictures."""
+    height, width = decoded.pixels.shape[:2]
+    head = f"P{5 if decoded.mode == 'L' else 6}\n{width} {height}\n255\n"
+    return head.encode() + decoded.pixels.tobytes()
 
 
 def _tiff(decoded: Decoded) -> tuple[bytes, list[str]]:

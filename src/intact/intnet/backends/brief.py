@@ -94,6 +94,6 @@ def _inputs(program: Program, *, remembered: bool) -> dict[str, np.ndarray]:
     else:
         size = tall_size(program, unit)
     return {
-        value.name: mixed(value, (*size, value.channels), number).astype(np.int16)
+        value.name: mixed(value.low, value.high, (*size, value.channels), number).astype(np.int16)
         for number, value in enumerate(program.inputs)
     }

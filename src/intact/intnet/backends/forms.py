@@ -45,7 +45,7 @@ class _Forms:
     def numbers(self, shape: tuple[int, ...], low: int, high: int) -> np.ndarray:
         """Constants of a layer."""
         salt = 1000 + len(self.ops) * 10 + len(shape)
-        return mixed(Value("w", 1, low, high), shape, salt)
+        return mixed(low, high, shape, salt)
 
     def conv(
         self,
@@ -123,14 +123,14 @@ class _Forms:
         return Program("layers", tuple(self.inputs), tuple(self.ops), tuple(self.outputs))
 
 
-def mixed(value: Value, shape: tuple[int, ...], salt: int) -> np.ndarray:
-    """Integers in the range of a value: a good mix of a count, and both ends often."""
+def mixed(low: int, high: int, shape: tuple[int, ...], salt: int) -> np.ndarray:
+    """int64 in ``low..high``: a good mix of a count, and both ends often."""
     count = np.arange(int(np.prod(shape)), dtype=np.uint32) + np.uint32(salt * 0x9E3779B9 % 2**32)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):  # by Wellons, "lowbias32"
         count ^= count >> np.uint32(shift)
         count *= np.uint32(factor)
     count ^= count >> np.uint32(16)
-    numbers = (count % np.uint32(value.high - value.low + 1)).astype(np.int64) + value.low
-    numbers[count >> np.uint32(29) == 0] = value.low
-    numbers[count >> np.uint32(29) == 1] = value.high
+    numbers = (count % np.uint32(high - low + 1)).astype(np.int64) + low
+    numbers[count >> np.uint32(29) == 0] = low
+    numbers[count >> np.uint32(29) == 1] = high
     return numbers.reshape(shape)

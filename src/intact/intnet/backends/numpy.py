@@ -10,8 +10,8 @@ float64 division. docs/spec/intnet.md proves both.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from intact.intnet import ops
 from intact.intnet.backends import Runner
 from intact.intnet.backends.blas import ONE_BLAS_THREAD
+from intact.intnet.backends.helpers import Helpers
 from intact.intnet.backends.plan import Segment, gathers, plan
 from intact.intnet.backends.rounding import nearest
 from intact.intnet.bounds import ConvBounds, conv_bounds
@@ -370,6 +371,24 @@ class _NumpyRunner:
         stored = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
         # Buffers are local to a run: a runner may be shared by threads.
         workers = [_Band(stored) for _ in range(max(1, threads))]
+        with Helpers(len(workers) - 1) as helpers:
+            self._segments(workers, sizes, level, helpers)
+        return {
+            name: stored[name].astype(
+                dtype_of(infos[name].low, infos[name].high), copy=name in inputs
+            )
+            for name in self.program.outputs
+        }
+
+    def _segments(
+        self,
+        workers: list[_Band],
+        sizes: Mapping[str, tuple[int, int]],
+        level: int,
+        helpers: Helpers,
+    ) -> None:
+        """Run all segments; each worker's bands are one piece of work."""
+        infos, stored = infer(self.program), workers[0].stored
         for segment, kernels in self.segments:
             for name in segment.stores:
                 info = infos[name]
@@ -378,32 +397,30 @@ class _NumpyRunner:
             height, width = sizes[segment.grid]
             lines = segment.band_rows(width, BAND_ELEMENTS)
             bands = [(first, min(first + lines, height)) for first in range(0, height, lines)]
-            work = [(worker, bands[index :: len(workers)]) for index, worker in enumerate(workers)]
+            pieces = deque(
+                (worker, bands[index :: len(workers)])
+                for index, worker in enumerate(workers)
+                if index < len(bands)
+            )
 
-            def run(
-                item: tuple[_Band, list[tuple[int, int]]],
+            def work(
                 *,
+                pieces: deque[tuple[_Band, list[tuple[int, int]]]] = pieces,
                 part: Segment = segment,
                 steps: tuple[_Kernel, ...] = kernels,
                 columns: int = width,
             ) -> None:
                 with nearest():  # here, because the mode is the thread's
-                    _run_bands(item[0], item[1], part, steps, columns, level)
+                    while True:
+                        try:
+                            worker, mine = pieces.popleft()  # gives each to one thread
+                        except IndexError:
+                            return
+                        _run_bands(worker, mine, part, steps, columns, level)
 
-            if len(workers) == 1 or len(bands) == 1:
-                for item in work:
-                    run(item)
-            else:
-                with ThreadPoolExecutor(len(workers)) as pool:
-                    list(pool.map(run, work))
+            helpers.share(work, len(pieces) - 1)
             for name in segment.frees:
                 del stored[name]
-        return {
-            name: stored[name].astype(
-                dtype_of(infos[name].low, infos[name].high), copy=name in inputs
-            )
-            for name in self.program.outputs
-        }
 
 
 def _run_bands(

@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 
+from intact.intnet.backends.forms import mixed
 from intact.intnet.bounds import RECIPROCAL_LIMIT, conv_bounds
 from intact.intnet.infer import Info, infer
 from intact.intnet.program import (
@@ -24,8 +25,6 @@ from intact.intnet.program import (
     Value,
     sources,
 )
-
-SEED = 251  # any constant: a failure must be repeatable
 
 
 def _shape(op: Op, infos: Mapping[str, Info]) -> tuple[object, ...]:
@@ -92,18 +91,18 @@ def boundaries() -> Program:
     Channel by channel ``acc = q * c + (c +- 1) / 2`` for many c and for |q| up to the largest that
     rule 1 allows: a reciprocal that is 2 ulp off, or a bias added after the division, shows here.
     """
-    random = np.random.default_rng(SEED)
     divisors = [1, 3, 5, 127, 257, MAX_DIVISOR - 2, MAX_DIVISOR]
-    divisors += [int(c) | 1 for c in random.integers(2, MAX_DIVISOR, 57)]
+    divisors += [int(c) | 1 for c in mixed(2, MAX_DIVISOR, (57,), 1)]
+    shares = mixed(0, 2**16, (len(divisors),), 2)
     wanted: list[tuple[int, int]] = []
-    for c in divisors:
+    for c, share in zip(divisors, shares.tolist(), strict=True):
         largest = min(RECIPROCAL_LIMIT // c - 1, 32767)
-        for q in {0, largest // 2, largest - 1, largest, int(random.integers(0, largest + 1))}:
+        for q in sorted({0, largest // 2, largest - 1, largest, largest * share >> 16}):
             for acc, sign in product((q * c + c // 2, q * c + c // 2 + 1), (1, -1)):
                 wanted.append((sign * acc, c))
     acc = np.array([item[0] for item in wanted])
-    weight = random.integers(-64, 65, (len(wanted), 16, 1, 1))
-    slope = random.integers(-1000, 1001, len(wanted))
+    weight = mixed(-64, 64, (len(wanted), 16, 1, 1), 3)
+    slope = mixed(-1000, 1000, (len(wanted),), 4)
     bias = acc - slope - weight.sum(axis=(1, 2, 3))
     divisor = np.array([item[1] for item in wanted])
     conv = Conv("x", "y", weight, bias, slope, divisor, low=-32768, high=32767)

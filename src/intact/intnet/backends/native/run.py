@@ -7,11 +7,11 @@ library is `intact.native.library`; without it `prepare` raises and another back
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from intact import native
 from intact.errors import UnsupportedError
 from intact.intnet import ops
+from intact.intnet.backends.helpers import Helpers
 from intact.intnet.backends.native.lower import VECTOR, NativeSegment, lower_program
 from intact.intnet.backends.native.pack import (
     ISA_NAMES,
@@ -197,13 +198,9 @@ class NativeRunner:
         run = _Run(self, sizes_of(self.program, height, width), int(level))
         for name, array in inputs.items():
             run.outer[f"{name}@input"] = np.ascontiguousarray(array, dtype=self.dtype(name))
-        pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
-        try:
+        with Helpers(threads - 1) as helpers:
             for part in self._parts:
-                run.segment(part, pool, threads)
-        finally:
-            if pool is not None:
-                pool.shutdown()
+                run.segment(part, helpers, threads)
         results = {name: run.result(name) for name in self.program.outputs}
         self.put_spare(run.leftovers())
         return results
@@ -235,6 +232,8 @@ def pieces(total: int, chunk: int, threads: int) -> list[tuple[int, int]]:
     Large ones first, so that there are few calls; small ones last, so that no thread waits long for
     another that began its last one late, or whose core is busy with something else.
     """
+    if threads == 1:
+        return [(0, total)]
     spans, at = [], 0
     while at < total:
         size = -(-(total - at) // (SHARE * threads) // chunk) * chunk
@@ -268,7 +267,7 @@ class _Run:
         spare = self.spare.get(self.size(name))
         self.values[name] = spare.pop() if spare else _aligned(self.size(name) + SLACK)
 
-    def segment(self, part: _Packed, pool: ThreadPoolExecutor | None, threads: int) -> None:
+    def segment(self, part: _Packed, helpers: Helpers, threads: int) -> None:
         """Run one segment, in pieces that threads take turns at."""
         segment = part.segment
         for name in segment.stores:
@@ -291,32 +290,19 @@ class _Run:
         height, width = self.sizes[segment.grid]
         total = height * width
         spans = deque((width, *span) for span in pieces(total, segment.chunk, threads))
-        if pool is None or len(spans) == 1:
-            self.runner.call(structs, slots, part, (width, 0, total))
-        else:
 
-            def work() -> None:
-                while True:
-                    # A deque gives each item to one thread, with or without the GIL.
-                    try:
-                        span = spans.popleft()
-                    except IndexError:
-                        return
-                    try:
-                        self.runner.call(structs, slots, part, span)
-                    except BaseException:
-                        spans.clear()  # the result is lost: nobody needs to finish it
-                        raise
-
+        def work() -> None:
             try:
-                # The caller works, too: until another thread has woken up it has done a piece.
-                others = [pool.submit(work) for _ in range(min(threads, len(spans)) - 1)]
-                work()
-                for other in others:
-                    other.result()
+                while spans:
+                    # A deque gives each item to one thread, with or without the GIL.
+                    with contextlib.suppress(IndexError):
+                        self.runner.call(structs, slots, part, spans.popleft())
             except BaseException:
-                spans.clear()  # interrupted between two calls
+                spans.clear()  # the result is lost: nobody needs to finish it
                 raise
+
+        # The caller works, too: until another thread has woken up it has done a piece.
+        helpers.share(work, len(spans) - 1)
         del keep
         for name in segment.frees:
             buffer = self.values.pop(name)
