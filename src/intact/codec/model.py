@@ -7,7 +7,7 @@ The content is one flat mapping: what every model has, and the keys of its kind 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import ceil
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from intact import models
 from intact.bottleneck.kind import Bottleneck, QualityLevels
 from intact.bottleneck.kinds import kind_of
 from intact.bottleneck.roles import Role, check, decoding
@@ -43,6 +44,7 @@ class Model:
         programs: the networks by role, exactly those of the bottleneck's kind.
         bottleneck: how latents become symbols; has the tables and the levels.
         info: how it was made (plain text by key), shown by ``intact models``.
+        proven: the parts are known to fit and the bounds to hold; they are not looked at again.
 
     Raises:
         ModelError: the parts do not fit, or a bound cannot be proven.
@@ -52,8 +54,11 @@ class Model:
     programs: dict[str, Program]
     bottleneck: Bottleneck[Any]
     info: dict[str, str] = field(default_factory=dict)
+    proven: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, proven: bool) -> None:
+        if proven:
+            return
         self.bottleneck.check(self.channels)
         self._check_costs()
         for program in self.programs.values():
@@ -126,8 +131,12 @@ class Model:
         return {name: prove(program) for name, program in self.programs.items()}
 
     @classmethod
-    def from_tree(cls, tree: Any) -> Model:
+    def from_tree(cls, tree: Any, *, proven: bool = False) -> Model:
         """Build and check a model from untrusted content; inverse of `tree`.
+
+        Args:
+            tree: the content.
+            proven: a model of this very content was built and checked before.
 
         Raises:
             ModelError: anything is missing, too much, or of the wrong kind.
@@ -145,6 +154,7 @@ class Model:
             programs={k: program_from_tree(v) for k, v in programs.items()},
             bottleneck=bottleneck,
             info={key: text(value, f"model: info {key!r:.40}") for key, value in info.items()},
+            proven=proven,
         )
 
     def to_bytes(self) -> bytes:
@@ -160,11 +170,13 @@ class Model:
             ModelError: its content is not a legal model, or is not spelled as `tree` spells it.
         """
         tree = unpack_model(data)
-        model = cls.from_tree(tree)
+        wanted = peek_model(data).model_id  # which the content was just held to
+        proven = wanted.hex() in models.RESULTS  # by a test of this package
+        model = cls.from_tree(tree, proven=proven)
         # The same numbers in arrays of another type would be a second id of one model.
-        if not _spelled_alike(tree, model.tree):
+        if not proven and not _spelled_alike(tree, model.tree):
             raise ModelError("model: an array is not of the type that this package writes")
-        vars(model)["id"] = peek_model(data).model_id  # which the content was just held to
+        vars(model)["id"] = wanted
         return model
 
 

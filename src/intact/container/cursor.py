@@ -63,7 +63,11 @@ class Cursor:
         Raises:
             CorruptDataError: none remains.
         """
-        return self.take(1, what)[0]
+        at = self.position
+        if at >= len(self.data):
+            self.need(1, what)
+        self.position = at + 1
+        return self.data[at]
 
     def u32(self, what: str) -> int:
         """Read four bytes, least significant first.

@@ -167,6 +167,13 @@ class _Reader:
 
     def text(self, what: str) -> str:
         """A length and UTF-8."""
+        cursor = self.cursor
+        begin = cursor.position + 1
+        if begin <= len(cursor.data) and (size := cursor.data[begin - 1]) < 128:  # nearly always
+            raw = cursor.data[begin : begin + size]
+            if len(raw) == size and raw.isascii():
+                cursor.position = begin + size
+                return raw.decode("ascii")
         size = self.cursor.varint(0, MAX_VARINT, f"length of {what}")
         try:
             return self.cursor.take(size, what).decode("utf-8")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from intact.intnet.infer import Info, infer
-from intact.intnet.program import LEVEL_MAX, Conv, Program, Requantize
+from intact.intnet.program import LEVEL_MAX, MAX_WEIGHT, Conv, Program, Requantize
 
 INT32_LIMIT = 2**31
 FLOAT32_LIMIT = 2**24
@@ -105,8 +105,10 @@ def conv_bounds(op: Conv, source: Info) -> ConvBounds:
 
 def _conv_bounds(op: Conv, source: Info) -> ConvBounds:
     weight = op.weight.reshape(op.weight.shape[0], -1)
-    above = np.maximum(weight, 0).sum(axis=1, dtype=np.int64)  # sums of the positive weights
-    below = above - weight.sum(axis=1, dtype=np.int64)  # and of the negative ones' magnitudes
+    # 32 bits are faster, and enough for the largest legal layer.
+    kind = np.int32 if weight.shape[1] * MAX_WEIGHT < INT32_LIMIT else np.int64
+    above = np.maximum(weight, 0).sum(axis=1, dtype=kind).astype(np.int64)  # of positive weights
+    below = above - weight.sum(axis=1, dtype=kind)  # and of the negative ones' magnitudes
     up, down = max(source.high, 0), max(-source.low, 0)
     positive, negative = above * up + below * down, above * down + below * up
     swing = LEVEL_MAX * np.abs(op.slope)

@@ -7,7 +7,6 @@ library is `intact.native.library`; without it `prepare` raises and another back
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import threading
 from collections import deque
@@ -293,10 +292,12 @@ class _Run:
 
         def work() -> None:
             try:
-                while spans:
-                    # A deque gives each item to one thread, with or without the GIL.
-                    with contextlib.suppress(IndexError):
-                        self.runner.call(structs, slots, part, spans.popleft())
+                while True:
+                    try:
+                        span = spans.popleft()  # gives each to one thread, GIL or not
+                    except IndexError:
+                        return
+                    self.runner.call(structs, slots, part, span)
             except BaseException:
                 spans.clear()  # the result is lost: nobody needs to finish it
                 raise
