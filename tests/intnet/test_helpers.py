@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import sys
 import threading
 import time
 from collections import deque
@@ -45,9 +47,11 @@ def test_work_is_shared_with_as_many_as_there_are_pieces_for():
 def test_helpers_are_gone_afterwards():
     with Helpers(2) as helpers:
         pieces_taken(helpers, 2)
-    for thread in helpers._threads:
-        thread.join(5)
-        assert not thread.is_alive()
+    deadline = time.monotonic() + 5
+    while set(helpers._threads) & sys._current_frames().keys() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert len(helpers._threads) == 2
+    assert not set(helpers._threads) & sys._current_frames().keys()
 
 
 def test_a_helper_that_comes_late_is_not_waited_for(monkeypatch):
@@ -95,10 +99,10 @@ def test_what_a_helper_raises_is_raised_and_it_serves_on():
 def no_threads(monkeypatch):
     """As at the limit of threads that a container or a user may have."""
 
-    def start(self):
+    def start(*_):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(_thread, "start_new_thread", start)
 
 
 @pytest.mark.usefixtures("no_threads")

@@ -25,6 +25,7 @@ class ConvBounds:
     """Bounds of one convolution, each an int64 array [o] over output channels.
 
     Attributes:
+        total: sum of the weights.
         partial: largest magnitude of any partial sum of products ``weight * u``, in any order.
         bound: B, largest magnitude of any partial sum of products, bias and level term.
         low: smallest accumulator over all inputs and levels (reached if 0 is a legal input).
@@ -39,6 +40,7 @@ class ConvBounds:
         pairs: as u8s8, and two adjacent products fit in int16 (maddubs), |w| <= 64.
     """
 
+    total: np.ndarray
     partial: np.ndarray
     bound: np.ndarray
     low: np.ndarray
@@ -131,6 +133,7 @@ def _conv_bounds(op: Conv, source: Info) -> ConvBounds:
     shifted = 255 * (above + below) + np.abs(op.bias) + swing
     u8s8 = input_bits == 8 and max_weight <= 127 and int(shifted.max()) < INT32_LIMIT
     return ConvBounds(
+        total=above - below,
         partial=partial,
         bound=bound,
         low=low,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -51,7 +52,7 @@ class Helpers:
 
     def __init__(self, count: int) -> None:
         self._most = count
-        self._threads: list[threading.Thread] = []
+        self._threads: list[int] = []
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
 
     def __enter__(self) -> Helpers:
@@ -79,13 +80,10 @@ class Helpers:
         """
         wanted = min(count, self._most)
         while len(self._threads) < wanted:
-            thread = threading.Thread(target=self._serve, daemon=True)
-            try:
-                thread.start()
+            try:  # not threading.Thread, which waits until the thread has begun
+                self._threads.append(_thread.start_new_thread(self._serve, ()))
             except (RuntimeError, MemoryError):  # "can't start new thread"
                 self._most = wanted = len(self._threads)
-                break
-            self._threads.append(thread)
         job = _Job(work)
         for _ in range(wanted):
             self._jobs.put(job)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -89,6 +90,7 @@ class Step:
     slope: np.ndarray | None = None
 
 
+@cache
 def accumulator_order(lanes: int, result_bytes: int) -> np.ndarray:
     """Channel within a block for each place of the accumulators: register j, lane i, element e.
 
@@ -106,7 +108,9 @@ def accumulator_order(lanes: int, result_bytes: int) -> np.ndarray:
         order = 16 * i + 4 * j + e
     else:
         order = 8 * lanes * (j // 2) + 8 * i + 4 * (j % 2) + e
-    return order.ravel()
+    order = order.ravel()
+    order.flags.writeable = False
+    return order
 
 
 def by_blocks(values: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -121,12 +125,13 @@ def by_blocks(values: np.ndarray, order: np.ndarray) -> np.ndarray:
 def pack_gemm(weight: np.ndarray, order: np.ndarray, dtype: type) -> np.ndarray:
     """Weights [o, k] as [blocks, words, n, inputs per word] of int8 or int16."""
     per_word = 4 // np.dtype(dtype).itemsize
-    words = -(-weight.shape[1] // per_word)
-    padded = np.zeros((weight.shape[0], words * per_word), dtype=dtype)
-    padded[:, : weight.shape[1]] = weight
-    blocks = by_blocks(padded, order)
-    blocks = blocks.reshape(*blocks.shape[:2], words, per_word)
-    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))
+    outputs, inputs = weight.shape
+    blocks, words = -(-outputs // order.size), -(-inputs // per_word)
+    padded = np.zeros((blocks * order.size, words * per_word), dtype=dtype)
+    padded[:outputs, :inputs] = weight
+    moved = padded.view(np.int32).reshape(blocks, order.size, words)  # whole words are faster
+    packed = np.ascontiguousarray(moved[:, order].transpose(0, 2, 1))
+    return packed.view(dtype).reshape(blocks, words, order.size, per_word)
 
 
 def pack_tiles(weight: np.ndarray) -> np.ndarray:
@@ -198,8 +203,7 @@ def conv_constants(
         order: of the accumulators.
         zero: zero point of the input bytes, which the bias makes up for.
     """
-    total = op.weight.astype(np.int64).reshape(op.weight.shape[0], -1).sum(axis=1)
-    bias = op.bias - zero * total
+    bias = op.bias - zero * bounds.total
     if order is None:
         order = np.arange(64)  # only the padding matters
     step.bias, step.slope, divisor = (
@@ -221,7 +225,7 @@ def gemm_step(op: Conv, source: Info, isa: int, result_bytes: int) -> Step:
     bounds = conv_bounds(op, source)
     step = Step(GEMM16, "", "")
     zero = 0
-    fits = fits_8_bits(source.low, source.high) and matrix.min() >= -128 and matrix.max() <= 127
+    fits = fits_8_bits(source.low, source.high) and _are_bytes(matrix, bounds)
     if isa > PORTABLE and fits:
         zero = zero_point(source)
         if isa == AMX:
@@ -244,6 +248,11 @@ def gemm_step(op: Conv, source: Info, isa: int, result_bytes: int) -> Step:
     return step
 
 
+def _are_bytes(weights: np.ndarray, bounds: ConvBounds) -> bool:
+    """Whether weights fit in int8."""
+    return bounds.max_weight <= 127 or (bounds.max_weight == 128 and int(weights.max()) < 128)
+
+
 def depthwise_step(op: Conv, source: Info, isa: int, *, bytes_in: int, bytes_out: int) -> Step:
     """A depthwise convolution: DEPTHWISE8 for the layer that networks have, else DEPTHWISE."""
     taps = op.weight[:, 0]  # [o, dy, dx]
@@ -253,7 +262,7 @@ def depthwise_step(op: Conv, source: Info, isa: int, *, bytes_in: int, bytes_out
     step.numbers |= {"channels_in": taps.shape[0], "size": size, "step": op.stride,
                      "bytes_in": bytes_in, "zero_in": zero, "edge": int(op.edge)}  # fmt: skip
     fast = isa > PORTABLE and bytes_in == bytes_out == 1 and size == 3 and op.stride == 1
-    fast = fast and op.table is None and taps.min() >= -128 and taps.max() <= 127
+    fast = fast and op.table is None and _are_bytes(taps, conv_bounds(op, source))
     if fast:
         order = accumulator_order(_lanes(isa), 1)
         words = np.zeros((taps.shape[0], 3, 4), dtype=np.int8)  # [o, dx, dy and a zero]
