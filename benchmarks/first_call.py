@@ -81,7 +81,7 @@ print(json.dumps(found))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="What the first call of a process costs.")
     parser.add_argument("--old", type=Path, help="checkout of an earlier version, built")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--model", default="photo", help="one that the old version has, too")

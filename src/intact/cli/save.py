@@ -86,8 +86,6 @@ def _written_or_refused(decoded: Decoded, kind: str) -> tuple[bytes, list[str]]:
 
 def _fitting(decoded: Decoded, kind: str) -> tuple[Decoded, list[str]]:
     """The image with what the format has room for, and what is lost."""
-    from intact.codec import exif, h273
-
     room = METADATA.get(kind, ())
     reasons = {}
     for key in ("exif", "icc_profile", "xmp", "cicp"):
@@ -102,6 +100,8 @@ def _fitting(decoded: Decoded, kind: str) -> tuple[Decoded, list[str]]:
         reasons["exif"] = " (damaged)"
     if not reasons:
         return decoded, []
+    from intact.codec import exif, h273
+
     names = {"exif": "EXIF", "icc_profile": "color profile", "xmp": "XMP"}
     lost = [names.get(key, "") + reason for key, reason in reasons.items() if key != "cicp"]
     turned = exif.orientation(decoded.exif)

@@ -11,7 +11,7 @@ from dataclasses import InitVar, dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import ceil
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,11 +23,13 @@ from intact.container import limits
 from intact.container.model_file import pack_model, peek_model, unpack_model
 from intact.container.tree import model_id
 from intact.errors import ArgumentError, ModelError
-from intact.intnet.certificate import Certificate, prove
-from intact.intnet.cost import cost
+from intact.intnet.bounds import check_bounds
 from intact.intnet.program import Program
 from intact.intnet.tree import program_from_tree, program_to_tree
 from intact.untrusted import mapping, text
+
+if TYPE_CHECKING:
+    from intact.intnet.certificate import Certificate
 
 K = TypeVar("K")
 
@@ -62,10 +64,12 @@ class Model:
         self.bottleneck.check(self.channels)
         self._check_costs()
         for program in self.programs.values():
-            prove(program)
+            check_bounds(program)
 
     def _check_costs(self) -> None:
         """No program needs more memory or time than `intact.container.limits` allow."""
+        from intact.intnet.cost import cost  # not needed for models of the package
+
         macs, weights = Fraction(0), 0
         for role in self.roles:
             found, what = cost(self.programs[role.name]).per_pixel(role.px), f"model: {role.name}"
@@ -128,6 +132,8 @@ class Model:
     @cached_property
     def certificates(self) -> dict[str, Certificate]:
         """Which arithmetic is exact for each layer, by program."""
+        from intact.intnet.certificate import prove  # for people who look at it
+
         return {name: prove(program) for name, program in self.programs.items()}
 
     @classmethod

@@ -297,7 +297,7 @@ class Frame:
         digest, start = hashlib.sha256(ID_PREFIX), 0
         for end, array in zip(self._ends, arrays, strict=True):
             digest.update(self.data[start:end])
-            digest.update(_little_endian_view(array))
+            digest.update(_little_endian_view(array).data)
             start = end
         digest.update(self.data[start:])
         return digest.digest()[:16]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from intact.errors import ModelError
 from intact.intnet.infer import Info, infer
 from intact.intnet.program import LEVEL_MAX, MAX_WEIGHT, Conv, Program, Requantize
 
@@ -170,3 +171,24 @@ def program_bounds(program: Program) -> dict[str, ConvBounds]:
     return {
         op.target: conv_bounds(op, infos[op.source]) for op in program.ops if isinstance(op, Conv)
     }
+
+
+def check_bounds(program: Program) -> None:
+    """Check that no accumulator can leave 32 bits, whatever the input and the level; done once.
+
+    Raises:
+        ModelError: the program is not valid, or a bound reaches 2**31; names the operation, the
+            channel and the bound.
+    """
+    program.once("bounds", lambda: _check_bounds(program))
+
+
+def _check_bounds(program: Program) -> None:
+    for target, found in program_bounds(program).items():
+        channel = int(found.bound.argmax())
+        bound = int(found.bound[channel])
+        if bound >= INT32_LIMIT:
+            raise ModelError(
+                f"{program.name}: conv {target!r}: bound {bound:,} of channel {channel} "
+                "reaches 2^31"
+            )

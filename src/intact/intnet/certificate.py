@@ -7,8 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from intact.errors import ModelError
-from intact.intnet.bounds import INT32_LIMIT, ConvBounds, conv_bounds, requantize_reciprocal
+from intact.intnet.bounds import check_bounds, conv_bounds, requantize_reciprocal
 from intact.intnet.infer import Info, infer
 from intact.intnet.program import (
     Add,
@@ -139,21 +138,20 @@ def prove(program: Program) -> Certificate:
 
 
 def _prove(program: Program) -> Certificate:
+    check_bounds(program)
     infos = infer(program)
     rows = tuple(
-        _row(op, [infos[name] for name in sources(op)], infos[op.target], program.name)
-        for op in program.ops
+        _row(op, [infos[name] for name in sources(op)], infos[op.target]) for op in program.ops
     )
     return Certificate(program.name, rows)
 
 
-def _row(op: Op, operands: list[Info], result: Info, name: str) -> Row:
+def _row(op: Op, operands: list[Info], result: Info) -> Row:
     largest = max(max(abs(info.low), abs(info.high)) for info in operands)
     integers = ("int32", "float32", "float64")
     match op:
         case Conv():
             bounds = conv_bounds(op, operands[0])
-            _check_int32(bounds, f"{name}: conv {op.target!r}")
             outputs, _, taps, _ = op.weight.shape
             kind = "depthwise" if op.groups > 1 else "conv"
             suffix = (f"/{op.stride}" if op.stride > 1 else "") + (
@@ -194,10 +192,3 @@ def _row(op: Op, operands: list[Info], result: Info, name: str) -> Row:
         rule,
         exact,
     )
-
-
-def _check_int32(bounds: ConvBounds, what: str) -> None:
-    channel = int(bounds.bound.argmax())
-    bound = int(bounds.bound[channel])
-    if bound >= INT32_LIMIT:
-        raise ModelError(f"{what}: bound {bound:,} of channel {channel} reaches 2^31")

@@ -17,11 +17,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from intact.intnet import ops
-from intact.intnet.backends import Prepare
+from intact.intnet.backends import Prepare, Runner
 from intact.intnet.backends.forms import layers, mixed
-from intact.intnet.backends.parts import boundaries
-from intact.intnet.backends.probe import tall_size, unit_of
-from intact.intnet.backends.trial import Case, difference
+from intact.intnet.backends.parts import boundaries, tall_size, unit_of
 from intact.intnet.program import LEVEL_MAX, Program
 
 ROWS, COLUMNS = 5, 3
@@ -33,18 +31,10 @@ LAYERS_RESULT = "a4e643a62e7cf8b5ed597d6cc643f13bbc88fe709a64ef2089f5417ba6c3952
 """`result_of` of `layers`."""
 
 
-def wrong(prepare: Prepare, program: Program) -> str:
-    """What a backend gets wrong of a program, in words; empty if nothing."""
-    return _wrong(prepare, program)
-
-
 def wrong_kernels(prepare: Prepare) -> str:
     """What a backend gets wrong of the layers that stand for all, in words; empty if nothing."""
-    rounding = boundaries()
-    one = {"x": np.ones((1, 1, 16), np.int16)}
-    expected = ops.run(rounding, one, 1)
-    case = Case(rounding, one, 1, expected, {"y": (0, 0)})
-    return difference(prepare, (case,), rounding) or _wrong(prepare, layers())
+    rounding, one = boundaries(), {"x": np.ones((1, 1, 16), np.int16)}
+    return _compared(prepare(rounding), rounding, one, 1) or wrong(prepare, layers())
 
 
 def remember(program: Program, result: str) -> None:
@@ -66,11 +56,12 @@ def _hash(
         for name in names:
             array = arrays[name]
             digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")))
+            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
     return digest.hexdigest()
 
 
-def _wrong(prepare: Prepare, program: Program) -> str:
+def wrong(prepare: Prepare, program: Program) -> str:
+    """What a backend gets wrong of a program, in words; empty if nothing."""
     remembered = LAYERS_RESULT if program is layers() else program.known(REMEMBERED)
     inputs = _inputs(program, remembered=remembered is not None)
     runner = prepare(program)
@@ -78,10 +69,17 @@ def _wrong(prepare: Prepare, program: Program) -> str:
         runs = (runner(inputs, level=-LEVEL_MAX, threads=threads) for threads in (1, 2))
         if all(_hash(program, inputs, outputs) == remembered for outputs in runs):
             return ""
-    expected = ops.run(program, inputs, -LEVEL_MAX)
+    return _compared(runner, program, inputs, -LEVEL_MAX)
+
+
+def _compared(runner: Runner, program: Program, inputs: dict[str, np.ndarray], level: int) -> str:
+    """What is wrong of a run with one thread and with two, by `ops`."""
+    from intact.intnet.backends.trial import Case, difference
+
+    expected = ops.run(program, inputs, level)
     whole = dict.fromkeys(expected, (0, 0))
-    cases = [Case(program, inputs, -LEVEL_MAX, expected, whole, threads) for threads in (1, 2)]
-    return difference(lambda _: runner, tuple(cases), program)
+    cases = tuple(Case(program, inputs, level, expected, whole, threads) for threads in (1, 2))
+    return difference(lambda _: runner, cases, program)
 
 
 def _inputs(program: Program, *, remembered: bool) -> dict[str, np.ndarray]:

@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from intact.errors import ArgumentError, ModelError
-from intact.intnet.backends import Prepare, Runner, brief
-from intact.intnet.backends.probe import cases
-from intact.intnet.backends.trial import difference
+from intact.intnet.backends import Prepare, Runner, brief, forms
 from intact.intnet.program import Program
 from intact.native import library
 
@@ -90,6 +88,9 @@ def prove_prepare(name: str, prepare: Prepare, program: Program) -> Proof:
         ModelError: the program may overflow; no backend could run it.
         MemoryError: there is too little memory to tell.
     """
+    from intact.intnet.backends.probe import cases
+    from intact.intnet.backends.trial import difference
+
     todo = program.once("cases", lambda: cases(program))
     return _proof(name, lambda: difference(prepare, todo, program))
 
@@ -134,7 +135,7 @@ def _prove(name: Name, program: Program, *, thorough: bool) -> Proof:
         return Proof(name, ok=False, reason=f"cannot be loaded: {error}")
     if thorough:
         return prove_prepare(name, prepare, program)
-    kernels = brief.layers().once(
+    kernels = forms.layers().once(
         f"proof {name}", lambda: _proof(name, lambda: brief.wrong_kernels(prepare))
     )
     return _proof(name, lambda: brief.wrong(prepare, program)) if kernels.ok else kernels

@@ -22,8 +22,7 @@ from intact.intnet.backends.blas import ONE_BLAS_THREAD
 from intact.intnet.backends.helpers import Helpers
 from intact.intnet.backends.plan import Segment, gathers, plan
 from intact.intnet.backends.rounding import nearest
-from intact.intnet.bounds import ConvBounds, conv_bounds
-from intact.intnet.certificate import prove
+from intact.intnet.bounds import ConvBounds, check_bounds, conv_bounds
 from intact.intnet.infer import Info, infer, sizes_of
 from intact.intnet.program import (
     INT16_HIGH,
@@ -443,12 +442,12 @@ def _run_bands(
 
 
 def prepare(program: Program) -> Runner:
-    """Prove a program and choose the arithmetic of each layer.
+    """Check a program's bounds and choose the arithmetic of each layer.
 
     Raises:
         ModelError: the program is not valid or may overflow.
     """
-    prove(program)
+    check_bounds(program)
     infos = infer(program)
     with nearest():
         segments = tuple(

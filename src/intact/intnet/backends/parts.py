@@ -1,4 +1,4 @@
-"""Programs to try a backend out on: every operation of a program by itself, and rounding."""
+"""What to try a backend out on: every operation of a program by itself, rounding, sizes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import copy
 from collections.abc import Mapping
 from functools import cache
 from itertools import product
+from math import lcm
 
 import numpy as np
 
 from intact.intnet.backends.forms import mixed
 from intact.intnet.bounds import RECIPROCAL_LIMIT, conv_bounds
-from intact.intnet.infer import Info, infer
+from intact.intnet.infer import Info, infer, sizes_of
 from intact.intnet.program import (
     MAX_DIVISOR,
     Add,
@@ -25,6 +26,8 @@ from intact.intnet.program import (
     Value,
     sources,
 )
+
+WORK = 1 << 26  # multiplications of `ops` for the extreme inputs: about 30 ms
 
 
 def _shape(op: Op, infos: Mapping[str, Info]) -> tuple[object, ...]:
@@ -115,3 +118,27 @@ def _renamed(op: Op, **names: str) -> Op:
     for key, name in names.items():
         object.__setattr__(twin, key, name)
     return twin
+
+
+def unit_of(program: Program) -> int:
+    """The smallest size that the program accepts: 1, or what its divisions ask for."""
+    try:
+        for rows in range(1, 10):
+            sizes_of(program, rows, 1 if rows == 1 else 2)
+        sizes_of(program, 1, 2)
+    except ValueError:
+        return lcm(*(info.resolution.denominator for info in infer(program).values()))
+    return 1
+
+
+def tall_size(program: Program, unit: int) -> tuple[int, int]:
+    """A size for a run of the whole program: 3 units high, small programs up to 9, and 2 wide.
+
+    Several rows, because a fault in the hand-over from band to band leaves the first row right.
+    """
+    sizes, work = sizes_of(program, unit, 2 * unit), 1
+    for op in program.ops:
+        if isinstance(op, Conv):
+            rows, columns = sizes[op.target]
+            work += rows * columns * op.weight.size
+    return min(max(WORK // (2 * work), 3), 9) * unit, 2 * unit

@@ -17,18 +17,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
-from math import isqrt, lcm
+from math import isqrt
 
 import numpy as np
 
 from intact.intnet import ops
-from intact.intnet.backends.parts import boundaries, exploded
+from intact.intnet.backends.parts import WORK, boundaries, exploded, tall_size, unit_of
 from intact.intnet.backends.trial import Case
 from intact.intnet.bounds import conv_bounds
-from intact.intnet.infer import Info, infer, sizes_of
+from intact.intnet.infer import Info, infer
 from intact.intnet.program import LEVEL_MAX, Conv, Program, sources
 
-WORK = 1 << 26  # multiplications of `ops` for the extreme inputs: about 30 ms
 KIND_BYTES = 24 << 20  # of inputs and results of each of the first two kinds
 ODD_SIZES = (33, 17, 9)  # the first that KIND_BYTES allows
 SEED = 251  # any constant: a failure must be repeatable
@@ -51,30 +50,6 @@ def cases(program: Program) -> tuple[Case, ...]:
     found.append(_whole(program, _constant(program, unit, unit, 0), 0))
     found.append(_whole(program, _random(program, *tall_size(program, unit), random), -LEVEL_MAX))
     return tuple(found)
-
-
-def unit_of(program: Program) -> int:
-    """The smallest size that the program accepts: 1, or what its divisions ask for."""
-    try:
-        for rows in range(1, 10):
-            sizes_of(program, rows, 1 if rows == 1 else 2)
-        sizes_of(program, 1, 2)
-    except ValueError:
-        return lcm(*(info.resolution.denominator for info in infer(program).values()))
-    return 1
-
-
-def tall_size(program: Program, unit: int) -> tuple[int, int]:
-    """A size for a run of the whole program: 3 units high, small programs up to 9, and 2 wide.
-
-    Several rows, because a fault in the hand-over from band to band leaves the first row right.
-    """
-    sizes, work = sizes_of(program, unit, 2 * unit), 1
-    for op in program.ops:
-        if isinstance(op, Conv):
-            rows, columns = sizes[op.target]
-            work += rows * columns * op.weight.size
-    return min(max(WORK // (2 * work), 3), 9) * unit, 2 * unit
 
 
 def _extreme_size(parts: Program) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from intact.intnet import ops
 from intact.intnet.backends import Runner
-from intact.intnet.certificate import prove
+from intact.intnet.bounds import check_bounds
 from intact.intnet.program import Program
 
 
@@ -25,10 +25,10 @@ class _Reference:
 
 
 def prepare(program: Program) -> Runner:
-    """Prove a program and run it with `ops.run`.
+    """Check a program's bounds and run it with `ops.run`.
 
     Raises:
         ModelError: the program is not valid or may overflow.
     """
-    prove(program)
+    check_bounds(program)
     return _Reference(program)

@@ -30,8 +30,7 @@ from intact.intnet import ops
 from intact.intnet.backends import Runner
 from intact.intnet.backends.plan import Segment, gathers, plan
 from intact.intnet.backends.rounding import nearest
-from intact.intnet.bounds import conv_bounds
-from intact.intnet.certificate import prove
+from intact.intnet.bounds import check_bounds, conv_bounds
 from intact.intnet.infer import Info, infer, sizes_of
 from intact.intnet.program import (
     INT16_HIGH,
@@ -425,12 +424,12 @@ class _TorchRunner:
 
 
 def prepare(program: Program) -> Runner:
-    """Prove a program and pack the weights of each layer for oneDNN.
+    """Check a program's bounds and pack the weights of each layer for oneDNN.
 
     Raises:
         ModelError: the program is not valid or may overflow.
     """
-    prove(program)
+    check_bounds(program)
     infos = infer(program)
     with _exact():
         segments = tuple(

@@ -29,7 +29,7 @@ from intact.intnet.backends.native.pack import (
     fill,
 )
 from intact.intnet.backends.rounding import nearest
-from intact.intnet.certificate import prove
+from intact.intnet.bounds import check_bounds
 from intact.intnet.infer import infer, sizes_of
 from intact.intnet.program import Program, dtype_of, sources
 
@@ -51,7 +51,7 @@ def isa() -> str:
 
 
 def prepare(program: Program, *, isa: Isa = "auto") -> NativeRunner:
-    """Prove a program and pack it for the native kernels.
+    """Check a program's bounds and pack it for the native kernels.
 
     Args:
         program: any valid program.
@@ -70,7 +70,7 @@ def prepare(program: Program, *, isa: Isa = "auto") -> NativeRunner:
     number = best if isa == "auto" else ISA_NAMES.index(isa)
     if number > best:
         raise UnsupportedError(f"instruction set {isa}; this machine has {ISA_NAMES[best]}")
-    prove(program)
+    check_bounds(program)
     with nearest():  # reciprocals are made in NumPy
         return NativeRunner(program, number, library)
 
