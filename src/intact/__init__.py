@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from intact.errors import (
     ArgumentError as ArgumentError,
     CorruptDataError as CorruptDataError,
+    InexactError as InexactError,
     IntactError as IntactError,
     ModelError as ModelError,
     ModelNotFoundError as ModelNotFoundError,
@@ -31,6 +32,7 @@ __all__ = [
     "IntactError",
     "CorruptDataError",
     "UnsupportedError",
+    "InexactError",
     "ModelError",
     "ModelNotFoundError",
     "NotExactError",

@@ -67,6 +67,10 @@ class UnsupportedError(IntactError):
     """The data may be fine, but this version or this installation cannot handle it."""
 
 
+class InexactError(UnsupportedError):
+    """The model computes in float, so its files are not exact, and nobody has allowed that."""
+
+
 class ModelError(IntactError):
     """A model (its tables, networks or description) breaks a rule of the specification."""
 

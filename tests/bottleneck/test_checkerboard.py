@@ -1,16 +1,17 @@
 """Image codec 1: what one side plans, the other decodes, whoever runs the networks."""
 
+import sys
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from intact import CorruptDataError, ModelError
+from intact import CorruptDataError, ModelError, UnsupportedError
 from intact.bottleneck import hyper, order
 from intact.bottleneck.checkerboard import ROLES, Checkerboard
 from intact.bottleneck.grid import Layout, Window
-from intact.bottleneck.kinds import KINDS, kind_of
+from intact.bottleneck.kinds import KINDS, RESERVED, kind_of
 from intact.bottleneck.order import pass_a_mask
 from intact.bottleneck.roles import decoding
 from intact.container import limits
@@ -231,17 +232,23 @@ def test_decoders_run_all_but_the_analyses():
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_every_kind_has_what_the_codec_relies_on(kind):
     assert kind_of(kind.FORMAT) is kind
-    roles = {role.name: role for role in ROLES}
+    roles = {role.name: role for role in sys.modules[kind.__module__].ROLES}
     analysis, synthesis = roles["analysis"], roles["synthesis"]
     assert [s.name for s in analysis.signals] == ["pixels", "y"]
     assert [s.name for s in synthesis.signals] == ["y", "pixels"]
     assert synthesis.inputs[0].channels == "M"
     assert analysis.inputs[0].multiple == synthesis.px == kind.LATENT_PX
-    # The number of tiles follows from it, and the header has no field for another.
-    assert kind.LATENT_PX == limits.LATENT_PX
+    # The number of tiles follows from it, and the header has its logarithm.
+    assert kind.LATENT_PX in [1 << log2 for log2 in range(limits.MAX_LATENT_LOG2 + 1)]
 
 
-@pytest.mark.parametrize("name", ["image codec 2", None, 1, np.zeros(2, int), ["image codec 1"]])
+@pytest.mark.parametrize("name", ["image codec 9", None, 1, np.zeros(2, int), ["image codec 1"]])
 def test_an_unknown_format_is_refused(name):
-    with pytest.raises(ModelError, match=r"format .*, this package reads \['image codec 1'\]"):
+    with pytest.raises(ModelError, match=r"format .*, this package reads .*'image codec 1'"):
+        kind_of(name)
+
+
+@pytest.mark.parametrize("name", [name for name in RESERVED if name not in KINDS])
+def test_a_kind_that_is_still_to_come_is_refused_by_its_name(name):
+    with pytest.raises(UnsupportedError, match=f"of kind '{name}', which this version"):
         kind_of(name)

@@ -44,7 +44,7 @@ def test_what_works_with_one_kind_alone_says_so(tiny):
         ({"info": []}, "model: info is no mapping"),
         ({"info": {"a": 1}}, "model: info 'a': expected text"),
         ({"programs": {}}, "programs: missing or unknown keys"),
-        ({"format": "image codec 2"}, "format 'image codec 2', this package reads"),
+        ({"format": "image codec 9"}, "format 'image codec 9', this package reads"),
         ({"skip": []}, "model: skip: expected an integer"),
     ],
 )

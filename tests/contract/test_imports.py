@@ -27,6 +27,12 @@ def test_importing_the_command_line_does_not_import(module):
     assert_not_imported(module, "import intact.cli")
 
 
+def test_importing_the_codec_does_not_import_what_computes_in_float():
+    # It is loaded by name, where import-linter sees nothing, and only after a caller allowed it.
+    code = "import intact.codec.image, intact.codec.runtime, intact.pillow, intact.cli"
+    assert_not_imported("intact.inexact", code)
+
+
 @pytest.mark.parametrize("module", ["torch", "PIL"])
 def test_the_check_itself_can_fail(module):
     with pytest.raises(AssertionError, match=f"loaded {module}"):

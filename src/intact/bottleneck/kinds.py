@@ -5,19 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from intact.bottleneck.checkerboard import Checkerboard
+from intact.bottleneck.hyperprior import Hyperprior
 from intact.bottleneck.kind import Bottleneck
-from intact.errors import ModelError
+from intact.errors import ModelError, UnsupportedError
 
-KINDS: dict[str, type[Bottleneck[Any]]] = {kind.FORMAT: kind for kind in (Checkerboard,)}
+RESERVED = ("image codec 2", "vector")
+"""Formats that the pages name and this version may not have."""
+KINDS: dict[str, type[Bottleneck[Any]]] = {kind.FORMAT: kind for kind in (Checkerboard, Hyperprior)}
 
 
 def kind_of(name: object) -> type[Bottleneck[Any]]:
     """The kind of a format of unknown origin.
 
     Raises:
-        ModelError: this package does not know it.
+        ModelError: there is no such kind.
+        UnsupportedError: there is, but not in this version.
     """
     # Any value may stand there, an array too: only a text is looked up.
+    if isinstance(name, str) and name in RESERVED and name not in KINDS:
+        raise UnsupportedError(
+            f"this model is of kind {name!r}, which this version of Intact cannot decode"
+        )
     if not isinstance(name, str) or name not in KINDS:
         raise ModelError(f"model: format {name!r:.80}, this package reads {sorted(KINDS)}")
     return KINDS[name]

@@ -40,9 +40,34 @@ class Tiles:
         z = np.zeros((*outer.shape, bank.num_tables), np.int8)
         for number in self.layout.tiles(window):
             cells = self.layout.tile(number).shrink(hyper.HYPER_RATIO)
-            decoder = self._decoders[number] = Decoder(self.payloads[number], backend=self.coder)
+            decoder = self._begin(number)
             z[cells.within(outer)] = hyper.read(decoder.decode, cells.shape, bank)
         return z
+
+    def begin(self, window: Window) -> None:
+        """Begin the tiles of a window of latents; nothing comes before their symbols."""
+        for number in self.layout.tiles(window):
+            self._begin(number)
+
+    def _begin(self, number: int) -> Decoder:
+        decoder = self._decoders[number] = Decoder(self.payloads[number], backend=self.coder)
+        return decoder
+
+    def all_symbols(self, window: Window, index: np.ndarray, bank: TableBank) -> np.ndarray:
+        """int32 [h, w, m]: decode all symbols of a window of latents that whole tiles fill.
+
+        Args:
+            window: where.
+            index: unsigned [h, w, m], the table of each symbol.
+            bank: the tables.
+        """
+        symbols = np.zeros(index.shape, np.int32)
+        for number in self.layout.tiles(window):
+            place = self.layout.tile(number).within(window)
+            tables = index[place]
+            decoded = self._decoders[number].decode(tables.ravel(), bank)
+            symbols[place] = decoded.reshape(tables.shape)
+        return symbols
 
     def symbols(
         self, window: Window, index: np.ndarray, wanted: np.ndarray, bank: TableBank, skip: int

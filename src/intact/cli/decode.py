@@ -10,6 +10,7 @@ from intact.cli import existing, lines
 from intact.cli.errors import UsageError, complain
 from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read
 from intact.cli.options import (
+    AllowInexact,
     Backend,
     BackendName,
     Force,
@@ -47,6 +48,7 @@ def decode(
     model: ModelName = None,
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
+    allow_inexact: AllowInexact = False,
     as_json: Json = False,
     quiet: Quiet = False,
     force: Force = False,
@@ -85,7 +87,7 @@ def decode(
             return None
         decoded = codec.decode(
             content, region=box, model=model, backend=backend.value, threads=threads,
-            progress=Stages(bar, source, BEGINS),
+            allow_inexact=allow_inexact, progress=Stages(bar, source, BEGINS),
         )  # fmt: skip
         packed = pack(decoded, FORMATS[kinds[name].lower().lstrip(".")])
         if place.is_done_by_bytes(packed.data):

@@ -13,6 +13,7 @@ from intact.cli import existing, lines
 from intact.cli.errors import UnreachableError, UsageError, complain
 from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, walk
 from intact.cli.options import (
+    AllowInexact,
     Backend,
     BackendName,
     Force,
@@ -87,6 +88,7 @@ def encode(
     ] = False,
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
+    allow_inexact: AllowInexact = False,
     as_json: Json = False,
     quiet: Quiet = False,
     force: Force = False,
@@ -124,7 +126,8 @@ def encode(
         if place.is_done_by_hash(content[0]):
             return None
         runs = 1 if target is None else SEARCHES
-        runtime = Runtime(backend.value, threads, Stages(bar, source, BEGINS, runs))
+        stages = Stages(bar, source, BEGINS, runs)
+        runtime = Runtime(backend.value, threads, stages, allow_inexact)
         # Nobody holds the file while it is coded.
         image = open_image(content.pop(), source, quiet=quiet)
         drop = stripped(image.metadata) if strip_metadata else None

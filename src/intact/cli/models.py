@@ -86,9 +86,12 @@ def describe(model: Model, path: Path) -> dict[str, Any]:
         "levels": len(model.levels),
         "parameters": sum(found.parameters for found in costs.values()),
         "decoder_macs_per_pixel": round(float(macs)),
-        "latents": model.channels["M"],
+        "latents": model.channels.get("M"),
         "hyper_latents": model.channels.get("N", 0),
-        "room_bits": min(row.room_bits for c in model.certificates.values() for row in c.rows),
+        "profile": model.bottleneck.profile,
+        "room_bits": min(
+            (row.room_bits for c in model.certificates.values() for row in c.rows), default=None
+        ),
         "info": dict(model.info),
     }
 
@@ -100,7 +103,9 @@ def _text(facts: dict[str, Any]) -> str:
         f"  {facts['path']}  {facts['bytes']:,} bytes",
         f"  {facts['levels']} levels, {facts['parameters']:,} parameters, decoder "
         f"{facts['decoder_macs_per_pixel'] / 1000:.1f} kMAC per pixel",
-        f"  {facts['room_bits']} bits of room in 32-bit sums",
+        f"  {facts['room_bits']} bits of room in 32-bit sums"
+        if facts["profile"] == "exact"
+        else f"  not exact: profile {facts['profile']}, needs --allow-inexact",
         *(f"  {lines.cut(key)}: {lines.cut(value)}" for key, value in facts["info"].items()),
     ]
     return "\n".join(map(printable, text))

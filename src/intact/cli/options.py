@@ -36,6 +36,9 @@ BackendName = Annotated[
 Threads = Annotated[
     int, Option("--threads", minimum=0, maximum=MAX_THREADS, help="0 takes all cores.")
 ]
+AllowInexact = Annotated[
+    bool, Option("--allow-inexact", help="Run models that compute in float, too.")
+]
 Json = Annotated[bool, Option("--json", help="Results as one JSON document on stdout.")]
 Quiet = Annotated[bool, Option("--quiet", help="Print nothing but errors.")]
 SkipExisting = Annotated[

@@ -18,7 +18,7 @@ from intact.codec.runtime import Runtime
 from intact.container import chunks
 from intact.container.image_file import ImageFile, ImageHeader, Profile, pack_image
 from intact.container.limits import MAX_METADATA_BYTES, MAX_PIXELS, MAX_TILE_LOG2
-from intact.errors import ArgumentError, UnsupportedError
+from intact.errors import ArgumentError, InexactError, UnsupportedError
 
 CHUNKS = {
     "cicp": chunks.CICP,
@@ -73,6 +73,8 @@ class Encoder:
             arguments.image(image)
         self.source, self.model = px.from_image(image), model
         self.height, self.width = self.source.color.shape[:2]
+        if embed_model and not model.is_exact:
+            raise InexactError(f"model {model.name!r} is not exact: it does not travel in files")
         if self.height * self.width > MAX_PIXELS:
             raise ArgumentError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
         self.networks = (runtime or Runtime()).networks(model, self.height * self.width)

@@ -28,12 +28,18 @@ from intact.codec.encoder import (
 )
 from intact.codec.model import Model
 from intact.codec.opinion import attempt, second_opinion
-from intact.codec.runtime import Runtime as Runtime
+from intact.codec.runtime import Runtime as Runtime, inexact
 from intact.codec.store import find_model, load_model
 from intact.container import chunks
-from intact.container.image_file import ImageFile, ImageHeader, Mode, unpack_image
+from intact.container.image_file import ImageFile, ImageHeader, Mode, Profile, unpack_image
 from intact.container.limits import MAX_PIXELS
-from intact.errors import ArgumentError, CorruptDataError, ModelNotFoundError
+from intact.errors import (
+    ArgumentError,
+    CorruptDataError,
+    InexactError,
+    ModelNotFoundError,
+    NotExactError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +80,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     metadata: Mapping[str, bytes | None] | None = None,
     embed_model: bool = False,
     check: bool = False,
+    allow_inexact: bool = False,
     backend: str = "auto",
     threads: int = 0,
     progress: Callable[[str], None] | None = None,
@@ -89,6 +96,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
         embed_model: put the model into the file, which then needs nothing else to decode.
         check: decode with an independent backend, too, before the file is returned; for archives.
+        allow_inexact: take a model that computes in float, too; whether its files decode elsewhere,
+            and to what, nobody knows.
         backend: "auto", "native", "numpy", "torch" or "reference": same bytes from each.
         threads: 0 takes all cores, at most 1024; same bytes from any number.
         progress: called with the name of each stage as it begins.
@@ -102,6 +111,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
             empty or misshapen array.
         TypeError: an argument of another kind: the name of an image instead of an image.
         ModelNotFoundError: there is no such model.
+        InexactError: the model computes in float, and ``allow_inexact`` is false.
         NotExactError: ``check`` failed: a backend of this machine computes wrong.
 
     Example:
@@ -115,7 +125,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     arguments.flag("check", check)
     chosen = model if isinstance(model, Model) else load_model(model)
     level = chosen.levels.of_quality(quality)
-    runtime = Runtime(backend, threads, progress)
+    runtime = Runtime(backend, threads, progress, allow_inexact)
     encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model)
     for text in encoder.source.lost:
         log.warning("image: %s", text)
@@ -130,6 +140,7 @@ def decode(  # noqa: PLR0913 - keywords with defaults
     *,
     region: tuple[int, int, int, int] | None = None,
     model: str | os.PathLike[str] | Model | None = None,
+    allow_inexact: bool = False,
     backend: str = "auto",
     threads: int = 0,
     max_pixels: int = MAX_PIXELS,
@@ -142,6 +153,8 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         region: (x, y, width, height) in pixels: only that, equal to the same cut of the whole. The
             pixels' checksum is tested only where the region is the whole.
         model: overrides the search by id; must be the model of the file all the same.
+        allow_inexact: decode files of models that compute in float, too: the picture may be another
+            one than the encoder's, which nobody notices.
         backend: see `encode`.
         threads: see `encode`.
         max_pixels: larger images are refused.
@@ -153,22 +166,32 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         UnsupportedError: a feature from the future, or an image beyond ``max_pixels``.
         ModelNotFoundError: the file's model is not here; ``model_id`` says which it is.
         ModelError: ``model`` is another one.
+        InexactError: (an `UnsupportedError`) the file is not exact, and ``allow_inexact`` is false.
+        NotExactError: a float prior came out differently here than where the file was written.
         ArgumentError: (a `ValueError`) the region leaves the image, or another argument its range.
     """
     arguments.number("max_pixels", max_pixels, 1, math.inf)
     region = arguments.region(region)
-    runtime = Runtime(backend, threads, progress)
+    runtime = Runtime(backend, threads, progress, allow_inexact)
     file = unpack_image(arguments.content(data), max_pixels=max_pixels)
+    profile = file.header.profile
+    if profile is not Profile.EXACT and not allow_inexact:
+        raise inexact("this file", profile.name.lower())
     chosen = model_of(file, model)
     if file.header.level >= len(chosen.levels):
         raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
     window = _pixel_window(file.header, region)
     num_pixels = window.shape[0] * window.shape[1]
     networks = runtime.networks(chosen, num_pixels, chosen.decoding)
-    whole = window.shape == (file.header.height, file.header.width)
+    # Of floats the whole is computed whatever is asked for.
+    whole = window.shape == (file.header.height, file.header.width) or not chosen.is_exact
     check = file.header.pixel_crc if whole else None
     first = attempt(file, networks, window, check)
     pixels = first.pixels
+    if first.error is not None and profile.name.lower() == chosen.bottleneck.profile == "float":
+        raise NotExactError(
+            f"{first.error}: the float prior came out differently here than where it was written"
+        ) from first.error
     if first.error is not None:
         pixels = second_opinion(file, networks, first, window, check)
     if file.header.mode is Mode.L:
@@ -192,7 +215,7 @@ def model_of(file: ImageFile, override: str | os.PathLike[str] | Model | None = 
     Raises:
         ModelError: the override is another model, or the file's is neither here nor in the file.
         CorruptDataError: the model in the file is damaged, or not the file's.
-        UnsupportedError: the model in the file is of a later version.
+        UnsupportedError: the model in the file is of a later version, or not exact.
     """
     wanted, embedded = file.header.model_id, file.chunk(chunks.MODEL)
     try:
@@ -201,6 +224,8 @@ def model_of(file: ImageFile, override: str | os.PathLike[str] | Model | None = 
         if override is not None or embedded is None:
             raise
     model = Model.from_bytes(embedded)
+    if not model.is_exact:
+        raise InexactError("the model in the file is not exact: such a model must be named")
     if model.id != wanted:
         raise CorruptDataError(f"the model in the file is {model.id.hex()}, not {wanted.hex()}")
     return model

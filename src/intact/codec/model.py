@@ -94,6 +94,11 @@ class Model:
         return decoding(self.roles)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether everything is the same on every machine; docs/spec/hyperprior.md, section 1."""
+        return self.bottleneck.profile == "exact"
+
+    @property
     def levels(self) -> QualityLevels:
         """The qualities."""
         return self.bottleneck.levels

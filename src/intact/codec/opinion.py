@@ -117,7 +117,7 @@ def second_opinion(
             continue
         log.warning("backend %s: %s; decoding again with %s", used, first.error, name)
         networks.enter(f"decoding again with {name}")
-        runtime = Runtime(name, networks.threads)
+        runtime = Runtime(name, networks.threads, allow_inexact=not networks.model.is_exact)
         model = networks.model
         others = runtime.networks(model, file.header.num_pixels, model.decoding)
         other = attempt(file, others, window, check)
@@ -159,7 +159,8 @@ def _others(networks: Networks, pixels: int) -> Networks | None:
         too_slow = name == "reference" and pixels > REFERENCE_PIXELS
         if name not in choose.available() or too_slow:
             continue
-        others = Runtime(name, networks.threads).networks(model, pixels, model.decoding)
+        runtime = Runtime(name, networks.threads, allow_inexact=not model.is_exact)
+        others = runtime.networks(model, pixels, model.decoding)
         # One that failed its probes gives way to another, which may be the encoder's.
         if others.backend.name == name != networks.backend.name:
             return others

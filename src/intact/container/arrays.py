@@ -1,4 +1,6 @@
-"""How a model file stores the data of one integer array: four methods, the smallest wins.
+"""How a model file stores the data of one array: four methods, the smallest wins.
+
+Methods 2 and 3 are for integers; of float32 the bits are stored (0) or deflated (1).
 
 Method 3 is for weights: rANS with frequency tables that travel in the blob. Each row of the array
 (index along its first axis) uses one of up to 16 tables, so that rows of different scale do not
@@ -26,9 +28,11 @@ from intact.container.limits import (
     MAX_TABLE_SPAN,
     MAX_TABLES,
 )
-from intact.container.tree import IntArray, from_bytes, little_endian
-from intact.errors import CorruptDataError, ModelError
+from intact.container.tree import DTYPES, IntArray, from_bytes, little_endian
+from intact.errors import CorruptDataError, ModelError, UnsupportedError
 
+CODEBOOK: Final = 4
+"""A method that the page specifies and nobody writes yet."""
 MAX_CODE: Final = 111
 """Largest table code: its weight is 23 * 2**27."""
 MANTISSAS: Final = (16, 19, 23, 27)
@@ -282,8 +286,9 @@ def pack_array(array: IntArray) -> tuple[int, bytes]:
         array: of one of the types in `intact.container.tree.DTYPES`.
     """
     raw = little_endian(array)
-    blobs = [raw, _deflate(raw), None, _maybe_pack_rans(array)]
-    if array.size <= MAX_PART_VALUES:
+    whole = array.dtype.kind in "iu"
+    blobs = [raw, _deflate(raw), None, _maybe_pack_rans(array) if whole else None]
+    if whole and array.size <= MAX_PART_VALUES:
         blobs[2] = _deflate(_to_varints(array))
     return min(
         ((method, blob) for method, blob in enumerate(blobs) if blob is not None),
@@ -302,10 +307,18 @@ def unpack_array(method: int, blob: bytes, dtype: str, shape: tuple[int, ...]) -
 
     Raises:
         CorruptDataError: the blob does not hold exactly such an array.
+        UnsupportedError: the method is specified, but not in this version.
     """
     count = math.prod(shape)
     size = count * np.dtype(dtype).itemsize
     what = f"blob of a {dtype} array of shape {shape}"
+    if method == CODEBOOK:
+        raise UnsupportedError(
+            "this model file has a codebook (packing method 4), which this version of Intact "
+            "cannot decode"
+        )
+    if method > 1 and dtype == DTYPES[-1]:
+        raise CorruptDataError(f"{what}: method is {method}, must be 0 or 1")
     match method:
         case 0:
             if len(blob) != size:

@@ -1,7 +1,7 @@
 """The content of a model: a tree of plain values, and the one spelling that its id hashes.
 
-A tree is a dict (str keys), list, int, str, bytes, or an integer array. Its canonical bytes do not
-depend on how a file packs it, on the order in which a dict was filled, or on a machine's byte
+A tree is a dict (str keys), list, int, str, bytes, or an array of `DTYPES`. Its canonical bytes do
+not depend on how a file packs it, on the order in which a dict was filled, or on a machine's byte
 order. The skeleton is the same spelling without the data of the arrays; a model file stores the
 two apart. docs/spec/container.md, "Canonical content", is normative.
 """
@@ -26,13 +26,14 @@ from intact.container.limits import (
     MAX_TREE_NODES,
 )
 
-IntArray: TypeAlias = NDArray[np.integer[Any]]
+IntArray: TypeAlias = NDArray[Any]
 Tree: TypeAlias = "dict[str, Any] | list[Any] | int | str | bytes | IntArray"
 
 TAG_INT, TAG_STR, TAG_BYTES, TAG_LIST, TAG_DICT, TAG_ARRAY = range(1, 7)
 
-DTYPES: Final = ("int8", "uint8", "int16", "uint16", "int32", "int64")
-"""Array types; the index is the code in the file."""
+DTYPES: Final = ("int8", "uint8", "int16", "uint16", "int32", "int64", "float32")
+"""Array types; the index is the code in the file. The last one is kept as bits, for the profiles
+that are not exact: nothing here computes with it."""
 
 ITEM_BYTES: Final = {name: np.dtype(name).itemsize for name in DTYPES}
 

@@ -1,0 +1,61 @@
+"""The networks of a model that is not exact: programs where it has them, else floats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from intact.bottleneck.floats import FloatNetwork
+from intact.bottleneck.hyperprior import Hyperprior
+from intact.bottleneck.roles import Signal
+from intact.codec.model import Model
+from intact.codec.networks import Networks
+from intact.inexact import layers
+from intact.intnet.program import dtype_of
+
+EVERYWHERE = 1 << 40
+"""How far a float network is said to look: the whole image is computed, as the encoder did. Another
+window would have other sums."""
+
+
+class FloatNetworks(Networks):
+    """A model's programs on a proven backend and its float networks in NumPy.
+
+    Args: as of `intact.codec.networks.Networks`; the backend is that of the programs.
+
+    Raises:
+        ArgumentError: the model has no float networks.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        pixels: int,
+        backend: str,
+        threads: int,
+        roles: tuple[str, ...] | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__(model, pixels, backend, threads, roles, progress)
+        bottleneck = model.bottleneck_of(Hyperprior)
+        self._floats: dict[str, tuple[FloatNetwork, Signal, Signal]] = {
+            role.name: (bottleneck.networks[role.name], role.inputs[0], role.outputs[0])
+            for role in bottleneck.float_roles
+        }
+
+    def run(self, role: str, inputs: dict[str, np.ndarray], level: int) -> dict[str, np.ndarray]:
+        """Run a network at a level; float ones are the same at all."""
+        if role not in self._floats:
+            return super().run(role, inputs, level)
+        self.enter(f"{role.replace('_', ' ')} (float)")
+        network, source, target = self._floats[role]
+        values = layers.run(network, inputs[source.name].astype(np.float32))
+        rounded = np.clip(np.rint(np.nan_to_num(values)), target.low, target.high)
+        return {target.name: rounded.astype(dtype_of(target.low, target.high))}
+
+    def reach(self, role: str) -> dict[str, int]:
+        """How far a network looks."""
+        if role not in self._floats:
+            return super().reach(role)
+        return {self._floats[role][1].name: EVERYWHERE}
