@@ -19,7 +19,7 @@ from intact.intnet.backends import native
 from intact.native import library
 
 if TYPE_CHECKING:
-    from intact.train.codec_net import CodecNet
+    from intact.train.codecs.checkerboard import CodecNet
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -57,8 +57,9 @@ def random_codec() -> CodecNet:
     """The codec at full size with random weights, started as the transform code. Needs torch."""
     import torch
 
-    from intact.train.codec_net import CodecNet, RateConfig
-    from intact.train.transforms import TransformConfig
+    from intact.train.codecs.checkerboard import CodecNet
+    from intact.train.codecs.rates import RateConfig
+    from intact.train.codecs.transforms import TransformConfig
 
     net = CodecNet(TransformConfig(), RateConfig())
     image = photo(768, 512)

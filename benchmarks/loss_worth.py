@@ -25,10 +25,10 @@ from common import DATA, ROOT, write
 import intact
 from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec.store import load_model
-from intact.train.codec_net import RateConfig
+from intact.train.codecs.rates import RateConfig
+from intact.train.codecs.transforms import LATENT_UNIT
 from intact.train.data import read_list
 from intact.train.losses import LOSSES
-from intact.train.transforms import LATENT_UNIT
 
 
 def main() -> None:

@@ -39,11 +39,12 @@ from intact.intnet.backends.native.pack import ISA_NAMES
 from intact.intnet.cost import cost
 from intact.intnet.program import Conv, Program
 from intact.native import library
-from intact.train.codec_net import CodecNet, RateConfig
+from intact.train.codecs.checkerboard import CodecNet
+from intact.train.codecs.rates import RateConfig
+from intact.train.codecs.transforms import TransformConfig
 from intact.train.graph import Add, Conv as GraphConv, Requantize, Scale, Shuffle
 from intact.train.network import Network, shuffle, unshuffle
 from intact.train.start import float_codec
-from intact.train.transforms import TransformConfig
 
 NAMES = ("hyper_synthesis", "prior_a", "prior_b", "synthesis")
 LABELS = {"avx512": "native avx512vnni"}

@@ -130,7 +130,7 @@ def test_extreme_means_saturate():
 @pytest.mark.parametrize("shape", [(9, 12), (20, 33)])
 def test_training_predicts_as_the_codec_does(shape):
     torch = pytest.importorskip("torch")
-    from intact.train.lattice import correct_means_a, correct_means_b
+    from intact.train.codecs.colors import correct_means_a, correct_means_b
 
     random = np.random.default_rng(12)
     mean, target = random.integers(-2000, 2000, (2, *shape, 2)).astype(np.int16)

@@ -294,8 +294,9 @@ def test_freeze_writes_a_model_or_nothing(intact, tmp_path, monkeypatch):
 def test_freeze_leaves_float_weights_beside_the_model(intact, tmp_path, monkeypatch):
     run = pytest.importorskip("intact.freeze.run")
     from intact.train import start, weights_file
-    from intact.train.codec_net import CodecNet, RateConfig
-    from intact.train.transforms import TransformConfig
+    from intact.train.codecs.checkerboard import CodecNet
+    from intact.train.codecs.rates import RateConfig
+    from intact.train.codecs.transforms import TransformConfig
 
     sizes = TransformConfig(latents=16, hyper_latents=4, features=8)
     net = CodecNet(sizes, RateConfig())
@@ -303,7 +304,7 @@ def test_freeze_leaves_float_weights_beside_the_model(intact, tmp_path, monkeypa
     monkeypatch.setattr(start, "float_codec", lambda folder: net)
     arguments = ("freeze", tmp_path, "-o", tmp_path / "bird.intactm", "--weights")
     assert intact(*arguments, tmp_path / "bird.safetensors").code == 0
-    assert weights_file.read(tmp_path / "bird.safetensors").config == sizes
+    assert weights_file.read(tmp_path / "bird.safetensors").own.transform == sizes
     (tmp_path / "bird.intactm").unlink()
     done = intact(*arguments, tmp_path / "bird.txt")
     assert (done.code, "ends in .safetensors" in done.err) == (Code.USAGE, True)
@@ -318,7 +319,7 @@ class FakeTrainer:
 
     def __init__(self, step):
         self.step = self.saved = step
-        self.data = SimpleNamespace(notes=["1 of 9 images are left out: a.jpg: torn"])
+        self.task = SimpleNamespace(notes=["1 of 9 images are left out: a.jpg: torn"])
 
     def run(self, report):
         for _ in range(3):

@@ -117,3 +117,13 @@ def test_postscript_in_a_training_folder_starts_no_other_program(tmp_path, monke
     assert len(data.images) == 1
     assert "holiday.png: not an image in one of the formats" in data.notes[0]
     assert not started.exists()
+
+
+def test_a_crop_depends_on_its_own_index_alone(tmp_path):
+    for i in range(3):
+        save(tmp_path / f"{i}.png", 90 + i, 130, i)
+    data = ImageFolder([tmp_path], 64)
+    batch = data.crops(range(6), 64, 1, 7, flat=0.3)
+    assert all(np.array_equal(data.crops([i], 64, 1, 7, flat=0.3)[0], batch[i]) for i in range(6))
+    assert not np.array_equal(batch, data.crops(range(6), 64, 1, 8, flat=0.3))
+    assert not np.array_equal(batch, data.crops(range(6), 64, 2, 7, flat=0.3))

@@ -8,8 +8,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from intact.bits.tables import TOTAL  # noqa: E402
+from intact.freeze.checkerboard import SIGMAS  # noqa: E402
 from intact.freeze.tables import gaussian_pmf, hyper_tables, scale_tables  # noqa: E402
-from intact.train.entropy import FactorizedPrior, gaussian_bits, scale_from_theta  # noqa: E402
+from intact.train.codecs.checkerboard import sigma_of  # noqa: E402
+from intact.train.entropy import FactorizedPrior, gaussian_bits  # noqa: E402
 
 
 def test_untrained_prior_is_a_symmetric_distribution_with_its_mode_at_zero():
@@ -33,15 +35,15 @@ def test_gaussian_pmf_sums_to_one_and_matches_the_training_cost(sigma):
 
 def test_scales_are_log_spaced():
     # Eq. 15: equal ratios between neighbors.
-    s = scale_from_theta(torch.arange(0, 256.0))
-    assert s[0].item() == pytest.approx(0.1)
-    assert torch.allclose(s[1:] / s[:-1], torch.full((255,), 2 ** (1 / 24)), rtol=1e-4)
+    s = np.array([sigma_of(theta) for theta in range(256)])
+    assert s[0] == pytest.approx(0.1)
+    assert np.allclose(s[1:] / s[:-1], 2 ** (1 / 24), rtol=1e-9)
 
 
 def test_counts_move_the_tables_towards_what_was_seen():
     counts = np.zeros((64, 21), np.int64)
     counts[20, 10] = 10**6  # table 20 met nothing but zeros
-    plain, counted = scale_tables(), scale_tables(counts)
+    plain, counted = scale_tables(SIGMAS), scale_tables(SIGMAS, counts)
 
     def zero_share(bank):
         at = int(bank.starts[20]) - int(bank.minimums[20])

@@ -15,13 +15,15 @@ from intact.freeze.count import count_symbols  # noqa: E402
 from intact.freeze.program import to_program  # noqa: E402
 from intact.intnet import ops  # noqa: E402
 from intact.train import convert  # noqa: E402
-from intact.train.codec_net import CodecNet, RateConfig  # noqa: E402
+from intact.train.codecs.checkerboard import CodecNet  # noqa: E402
+from intact.train.codecs.rates import RateConfig  # noqa: E402
+from intact.train.codecs.thaw import thaw  # noqa: E402
+from intact.train.codecs.transforms import TransformConfig  # noqa: E402
 from intact.train.convert import convert_codec  # noqa: E402
 from intact.train.graph import Conv  # noqa: E402
 from intact.train.integer import LEVEL_SCALE, IntegerNetwork  # noqa: E402
+from intact.train.noise import Noise  # noqa: E402
 from intact.train.rounding import round_together  # noqa: E402
-from intact.train.thaw import thaw  # noqa: E402
-from intact.train.transforms import TransformConfig  # noqa: E402
 
 SMALL = TransformConfig(
     blocks_analysis=1,
@@ -152,7 +154,7 @@ def test_the_shipped_model_thaws_to_what_it_is():
 
 def test_gradients_reach_every_parameter(integer_net, crops):
     t = torch.linspace(-1, 1, 4)
-    result = integer_net(crops, t, torch.Generator().manual_seed(1))
+    result = integer_net(crops, t, Noise(0, 1, range(4)))
     integer_net.loss(result, t, result.mse).backward()
     silent = [k for k, p in integer_net.named_parameters() if p.grad is None]
     assert not silent

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from intact.intnet import ops, program as ir  # noqa: E402
-from intact.train import layers  # noqa: E402
+from intact.train import gradients, layers  # noqa: E402
 from intact.train.entropy import FactorizedPrior  # noqa: E402
 
 
@@ -58,7 +58,7 @@ def test_divisor_below_its_bound_still_learns_upwards():
 @pytest.mark.parametrize("beta", [2.0, 4.0, 100.0])
 def test_qrelu_gradient_is_the_generalized_gaussian_of_equation_11(beta):
     v = torch.linspace(-100, 355, 64, requires_grad=True)
-    out = layers.qrelu(v, 8, beta)
+    out = gradients.qrelu(v, 8, beta)
     assert torch.equal(out, v.detach().clamp(0, 255))
     out.sum().backward()
     alpha = math.gamma(1 / beta) / beta
@@ -69,15 +69,15 @@ def test_qrelu_gradient_is_the_generalized_gaussian_of_equation_11(beta):
 def test_qrelu_gradient_integrates_to_the_outputs_range():
     # Eq. 11 is "a scaled generalized Gaussian": its integral is the clip's height, 2^L - 1.
     v = torch.linspace(-2000, 2300, 400_001, dtype=torch.float64, requires_grad=True)
-    layers.qrelu(v, 8, 4.0).sum().backward()
+    gradients.qrelu(v, 8, 4.0).sum().backward()
     assert torch.trapezoid(v.grad, v.detach()).item() == pytest.approx(255, rel=1e-3)
 
 
 def test_qtanh_is_the_papers_example_and_its_table_agrees():
     v = torch.arange(-100, 101)
     wanted = [round(7 * math.tanh(x / 15)) for x in range(-100, 101)]
-    assert layers.qtanh(v.float()).tolist() == wanted
-    table, first = layers.qtanh_table()
+    assert gradients.qtanh(v.float()).tolist() == wanted
+    table, first = gradients.qtanh_table()
     index = (v.clamp(first, first + len(table) - 1) - first).long()
     assert table[index].tolist() == wanted
 

@@ -1,6 +1,5 @@
 """Training resumes bit for bit, also after a kill; configuration errors name what is legal."""
 
-import dataclasses
 import json
 import os
 import signal
@@ -78,9 +77,9 @@ def test_a_frozen_model_grows(settings, tmp_path):
     config = configuration.load(None, [*settings, *sizes])
     device = torch.device("cpu")
     same = start.trainer_for(config, device, init=path)
-    assert same.config.transform.latents == same.net.config.latents == 16
+    assert same.config["transform"]["latents"] == same.task.codec.own.transform.latents == 16
     larger = start.trainer_for(config, device, init=path, larger=True)
-    assert larger.net.config == config.transform == larger.config.transform
+    assert larger.task.codec.own.transform == config.own.transform
     larger.run(lambda step, scalars: None, until=1)
     assert larger.step == 1
 
@@ -93,7 +92,7 @@ def test_predicted_latents_are_among_the_latents(latents, predicted, most):
     with pytest.raises(ValueError, match=rf"predicted = {predicted}, must be in 0\.\.{most}"):
         configuration.load(None, settings)
     settings[1] = f"transform.predicted={most}"
-    assert configuration.load(None, settings).transform.predicted == most
+    assert configuration.load(None, settings).own.transform.predicted == most
 
 
 def test_killed_training_resumes_to_the_same_weights(settings, tmp_path):
@@ -137,8 +136,15 @@ def test_wrong_type_names_the_key():
 
 @pytest.mark.parametrize("value", ["0", "-3", "nan", "inf"])
 def test_settings_that_make_no_sense_are_refused(value):
-    for place in (*configuration.POSITIVE, *configuration.NOT_NEGATIVE, *configuration.SHARES):
-        if value == "0" and place not in configuration.POSITIVE:
+    kind = configuration.Config().kind
+    positive = (*configuration.POSITIVE, *kind.positive)
+    for place in (
+        *positive,
+        *configuration.NOT_NEGATIVE,
+        *kind.not_negative,
+        *configuration.SHARES,
+    ):
+        if value == "0" and place not in positive:
             continue
         with pytest.raises(ValueError, match=place.replace(".", r"\.")):
             configuration.load(None, [f"{place}={value}"])
@@ -178,7 +184,7 @@ def test_the_folder_shows_the_settings_that_a_run_went_on_with(settings, tmp_pat
 
 def test_configuration_survives_a_round_trip():
     config = configuration.load(None, ["data.crop=256", "rate.step_min=1"])
-    assert configuration.from_dict(dataclasses.asdict(config)) == config
+    assert configuration.from_dict(configuration.to_dict(config)) == config
 
 
 def test_damaged_checkpoint_is_a_typed_error(settings, tmp_path):

@@ -1,13 +1,16 @@
 """What a run starts from, and what is said when it goes on otherwise than it began."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors import safe_open  # noqa: E402
+
 from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
-from intact.train.codec_net import CodecNet  # noqa: E402
+from intact.train.codecs.checkerboard import CodecNet  # noqa: E402
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def test_a_checkpoint_from_before_a_setting_existed_goes_on(settings, tmp_path, 
 
 def test_a_run_says_what_it_started_from(settings, tmp_path):
     first = trainer(settings)
-    weights_file.write(tmp_path / "old.safetensors", first.net)
+    weights_file.write(tmp_path / "old.safetensors", first.task.codec)
     other = [s.replace("/run", "/other") for s in settings]
     assert trainer(other, init=tmp_path / "run").parent == "run run"
     assert (
@@ -51,6 +54,28 @@ def test_the_float_codec_is_the_average_of_a_run_or_a_file_of_weights(settings, 
     assert all(torch.equal(v, one.average[k]) for k, v in codec.state_dict().items())
     weights_file.write(tmp_path / "it.safetensors", codec)
     again = start.float_codec(tmp_path / "it.safetensors")
-    assert again.config == codec.config
+    assert again.own == codec.own
     with pytest.raises(FileNotFoundError, match="gone"):
         start.float_codec(tmp_path / "gone.safetensors")
+
+
+def test_a_run_without_a_kind_is_of_the_first(settings, tmp_path):
+    """Configurations, checkpoints and float weights from before there were kinds."""
+    one = trainer(settings)
+    one.run(lambda step, scalars: None, until=1)
+    tensors, state = checkpoint.read(tmp_path / "run")
+    del state["config"]["codec"]
+    checkpoint.write(tmp_path / "run", tensors, state)
+    assert trainer(settings, resume=True).step == 1
+    assert isinstance(start.float_codec(tmp_path / "run"), CodecNet)
+    with pytest.raises(ValueError, match=r"codec\.kind = 'video'; legal: image codec 1"):
+        configuration.load(None, ["codec.kind=video"])
+
+
+def test_float_weights_from_before_there_were_kinds_are_read():
+    path = Path(weights_file.__file__).parents[1] / "models" / "photo-eyes.safetensors"
+    with safe_open(path, "pt") as file:
+        assert "kind" not in json.loads(file.metadata()["codec"])
+    codec = weights_file.read(path)
+    assert isinstance(codec, CodecNet)
+    assert codec.config.latents == 320

@@ -10,9 +10,10 @@ from intact.codec.coding import decode_colors, encode_colors  # noqa: E402
 from intact.codec.image import Encoder, Runtime  # noqa: E402
 from intact.container.image_file import ImageFile, ImageHeader, Mode, unpack_image  # noqa: E402
 from intact.freeze.checkerboard import freeze  # noqa: E402
-from intact.train.codec_net import CodecNet, RateConfig  # noqa: E402
+from intact.train.codecs.checkerboard import CodecNet  # noqa: E402
+from intact.train.codecs.rates import RateConfig  # noqa: E402
+from intact.train.codecs.transforms import TransformConfig  # noqa: E402
 from intact.train.convert import convert_codec  # noqa: E402
-from intact.train.transforms import TransformConfig  # noqa: E402
 from intact.train.twin import FloatTwin  # noqa: E402
 from tiny_model import picture  # noqa: E402
 

@@ -9,8 +9,9 @@ from safetensors.torch import save_file  # noqa: E402
 
 from intact.errors import CorruptDataError  # noqa: E402
 from intact.train import weights_file  # noqa: E402
-from intact.train.codec_net import CodecNet, RateConfig  # noqa: E402
-from intact.train.transforms import TransformConfig  # noqa: E402
+from intact.train.codecs.checkerboard import CodecNet  # noqa: E402
+from intact.train.codecs.rates import RateConfig  # noqa: E402
+from intact.train.codecs.transforms import TransformConfig  # noqa: E402
 
 SIZES = TransformConfig(latents=16, hyper_latents=4, features=8, blocks_analysis=1,
                         blocks_synthesis=1, blocks_context=1)  # fmt: skip
@@ -27,7 +28,7 @@ def written(tmp_path):
 def test_weights_come_back_rounded_to_bfloat16(written):
     net, path = written
     back = weights_file.read(path)
-    assert (back.config, back.rates) == (net.config, net.rates)
+    assert back.own == net.own
     for name, tensor in net.state_dict().items():
         assert torch.equal(back.state_dict()[name], tensor.to(torch.bfloat16).to(tensor.dtype))
 
@@ -79,6 +80,6 @@ def test_a_run_starts_from_them(written, tmp_path):
     settings = [f'data.folders=["{tmp_path / "images"}"]', "data.crop=64",
                 "optimizer.precision=float32", f'output.folder="{tmp_path / "run"}"']  # fmt: skip
     trainer = start.trainer_for(config.load(None, settings), torch.device("cpu"), init=path)
-    assert trainer.net.config == net.config
+    assert trainer.task.codec.own == net.own
     name = next(iter(net.state_dict()))
     assert torch.equal(trainer.net.state_dict()[name], weights_file.read(path).state_dict()[name])

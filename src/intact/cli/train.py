@@ -62,7 +62,7 @@ def train(
     keep_memory()
     with Bar("reading images", None, quiet=quiet) as bar:
         trainer = start.trainer_for(chosen, place, resume=resume, progress=bar.reach, **extra)
-    for note in trainer.data.notes:
+    for note in trainer.task.notes:
         complain(note)
 
     last: dict[str, float] = {}

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 
 from intact.bottleneck.checkerboard import Checkerboard
-from intact.bottleneck.scalar import Levels
+from intact.bottleneck.scalar import NUM_SCALES, THETA_SHIFT, Levels
 from intact.codec.model import Model
 from intact.freeze.count import RADIUS, count_symbols
 from intact.freeze.program import to_program
 from intact.freeze.tables import hyper_tables, scale_tables
-from intact.train.codec_net import CodecNet, RateConfig
+from intact.train.codecs.checkerboard import CodecNet, sigma_of
+from intact.train.codecs.rates import RateConfig
+from intact.train.codecs.transforms import LATENT_UNIT, THETAS_PER_OCTAVE
 from intact.train.integer import LEVEL_SCALE, IntegerNetwork
-from intact.train.transforms import LATENT_UNIT, THETAS_PER_OCTAVE
 
 NUM_LEVELS = 64
 DEAD_ZONE = 0.5
@@ -25,6 +26,8 @@ DEAD_ZONE = 0.5
 was measured to cost more than it saves (docs/decisions/0004)."""
 SKIP = 7
 """Tables below it (sigma under 0.22 of a step) are not sent; docs/decisions/0004."""
+SIGMAS = [sigma_of(index << THETA_SHIFT) for index in range(NUM_SCALES)]
+"""Of the scale tables."""
 
 
 def make_levels(rates: RateConfig, dead_zone: float = DEAD_ZONE) -> Levels:
@@ -46,7 +49,7 @@ def freeze(
     images: list[np.ndarray],
     info: dict[str, str] | None = None,
     *,
-    dead_zone: float = DEAD_ZONE,
+    dead_zone: float | None = None,
     progress: Callable[[], None] | None = None,
 ) -> Model:
     """Freeze an integer codec.
@@ -56,7 +59,7 @@ def freeze(
         name: of the model.
         images: training images to count symbols on; with none the tables are the trained densities.
         info: plain text kept in the model.
-        dead_zone: the encoder's rounding offset as a share of the step, 0..0.5.
+        dead_zone: the encoder's rounding offset as a share of the step, 0..0.5 [0.5].
         progress: called after each image.
 
     Raises:
@@ -64,10 +67,11 @@ def freeze(
     """
     net = net.cpu()
     programs = {k: to_program(cast(IntegerNetwork, n)) for k, n in net.networks.items()}
-    levels = make_levels(net.rates, dead_zone)
+    levels = make_levels(net.rates, DEAD_ZONE if dead_zone is None else dead_zone)
 
     def build(counts_y: np.ndarray | None, counts_z: np.ndarray | None) -> Model:
-        tables_y, tables_z = scale_tables(counts_y), hyper_tables(net.prior_z, counts_z)
+        tables_y = scale_tables(SIGMAS, counts_y)
+        tables_z = hyper_tables(net.prior_z, counts_z)
         bottleneck = Checkerboard(tables_y, tables_z, levels, SKIP, net.config.predicted)
         return Model(name, programs, bottleneck, info or {})
 

@@ -12,15 +12,6 @@ from intact.intnet.certificate import prove
 from intact.train.graph import Add, Conv, Requantize, Scale, Shuffle
 from intact.train.integer import IntegerNetwork
 
-_LIMITS = {
-    "relu": (0, 255),
-    "index": (0, 255),
-    "linear": (-128, 127),
-    "symbol": (-128, 127),
-    "stream": (-32768, 32767),
-    "latent": (-32768, 32767),
-}
-
 
 def _ints(x: Tensor) -> np.ndarray:
     return np.rint(x.detach().cpu().double().numpy()).astype(np.int64)
@@ -34,7 +25,7 @@ def _conv(node: Conv, network: IntegerNetwork) -> ir.Conv:
             f"{network.graph.name}: conv {node.target!r} needs weights up to {largest:.0f}, "
             f"beyond {ir.MAX_WEIGHT}: its output's unit is too fine"
         )
-    low, high = _LIMITS[node.activation]
+    low, high = network.graph.ranges[node.target]
     return ir.Conv(
         source=node.source,
         target=node.target,
@@ -66,9 +57,8 @@ def to_program(network: IntegerNetwork) -> ir.Program:
                     divisor = _ints(network.get(node.target, "divisor"))
                     ops.append(ir.Requantize(node.source, node.target, divisor))
                 case Scale():
-                    factor = round(network._unit_ratio(node))
-                    channels = graph.channels[node.source]
-                    ops.append(ir.Scale(node.source, node.target, np.full(channels, factor)))
+                    factors = np.full(graph.channels[node.source], graph.lift)
+                    ops.append(ir.Scale(node.source, node.target, factors))
                 case Add():
                     ops.append(ir.Add(node.left, node.right, node.target))
                 case Shuffle():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from intact.codec.model import Model
-from intact.freeze.checkerboard import DEAD_ZONE, freeze
+from intact.freeze.kinds import KINDS
 from intact.train import checkpoint
 from intact.train.config import from_dict
 from intact.train.convert import convert_codec, observation
@@ -20,7 +20,7 @@ def freeze_run(
     name: str,
     *,
     images: int = 96,
-    dead_zone: float = DEAD_ZONE,
+    dead_zone: float | None = None,
     progress: Callable[[], None] | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Model:
@@ -30,7 +30,7 @@ def freeze_run(
         folder: of the run.
         name: of the model.
         images: how many training images are coded to count symbols for the tables.
-        dead_zone: see `freeze`.
+        dead_zone: the encoder's rounding offset as a share of the step; the kind's own when None.
         progress: called after each image.
         note: called with what is being done, for people.
 
@@ -57,4 +57,5 @@ def freeze_run(
     }
     if state.get("parent"):
         info["started from"] = str(state["parent"])
+    freeze = KINDS[config.codec.kind]
     return freeze(net, name, chosen, info, dead_zone=dead_zone, progress=progress)

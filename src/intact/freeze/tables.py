@@ -7,14 +7,13 @@ The Gaussian of Ballé 2019, Eq. 14, is what training assumed; what the frozen e
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from intact.bits.tables import TOTAL, TableBank, apportion
-from intact.bottleneck.scalar import NUM_SCALES, THETA_SHIFT
-from intact.train.entropy import SCALE_MIN, FactorizedPrior
-from intact.train.transforms import THETAS_PER_OCTAVE
+from intact.train.entropy import FactorizedPrior
 
 PRECISION = 1 << 30
 """Probabilities become integers of this precision before they are apportioned."""
@@ -45,15 +44,15 @@ def table_from_pmf(pmf: np.ndarray, minimum: int) -> tuple[int, np.ndarray]:
     return minimum + first, apportion(weights)
 
 
-def scale_tables(counts: np.ndarray | None = None) -> TableBank:
+def scale_tables(sigmas: Sequence[float], counts: np.ndarray | None = None) -> TableBank:
     """The bank of tables for latents.
 
     Args:
-        counts: int64 [NUM_SCALES, 2 r + 1]: how often each table met the symbols -r..r; or None.
+        sigmas: the scale of each table, in quantization steps.
+        counts: int64 [scales, 2 r + 1]: how often each table met the symbols -r..r; or None.
     """
     minimums, freqs = [], []
-    for index in range(NUM_SCALES):
-        sigma = SCALE_MIN * 2 ** (index * 2**THETA_SHIFT / THETAS_PER_OCTAVE)
+    for index, sigma in enumerate(sigmas):
         radius = math.ceil(8 * sigma) + 4
         if counts is not None:
             radius = max(radius, counts.shape[1] // 2)

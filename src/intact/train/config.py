@@ -1,7 +1,9 @@
 """The training configuration: frozen dataclasses, read from TOML, changed by ``--set a.b=c``.
 
-An unknown key or a value of the wrong type is an error that lists the legal ones. The resolved
-configuration is written into every checkpoint.
+Some sections belong to all kinds of codec, others to the one that ``codec.kind`` names
+(`intact.train.codecs.kinds`), which reads and checks them. An unknown key or a value of the wrong
+type is an error that lists the legal ones. The resolved configuration is written into every
+checkpoint.
 """
 
 from __future__ import annotations
@@ -9,16 +11,27 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from intact.bottleneck.colors import MAX_PREDICTED
 from intact.errors import ArgumentError
-from intact.train.codec_net import RateConfig
+from intact.train.codecs import kinds
+from intact.train.codecs.kind import Kind
 from intact.train.data import MEMORY_GB
 from intact.train.losses import LossConfig
-from intact.train.transforms import TransformConfig
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """What is trained.
+
+    Attributes:
+        kind: of codec; see `intact.train.codecs.kinds`.
+    """
+
+    kind: str = kinds.DEFAULT
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,8 @@ class DataConfig:
         folders: of images, searched recursively.
         exclude: a text file of images that are not to be trained on, one a line as a path below its
             folder; '#' begins a comment. Empty: none.
-        crop: side of the training crops; a multiple of 64. Below 192 the hyperprior learns borders.
+        crop: side of the training crops; a multiple of 64 (of what the kind of codec asks for).
+            Below 192 a hyperprior learns borders.
         batch: crops per step.
         flat: share of crops that lose their contrast, so that plain areas are known too.
         flat_weight: of crops without any contrast in the loss. They cost so few bits that otherwise
@@ -94,32 +108,46 @@ class OutputConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole training run."""
+    """A whole training run.
 
+    Attributes:
+        own: the sections that are the kind's own, `Kind.config`.
+    """
+
+    codec: CodecConfig = field(default_factory=CodecConfig)
     data: DataConfig = field(default_factory=DataConfig)
-    transform: TransformConfig = field(default_factory=TransformConfig)
-    rate: RateConfig = field(default_factory=RateConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    own: Any = field(default_factory=kinds.kind_of(kinds.DEFAULT).config)
 
+    @property
+    def kind(self) -> Kind:
+        """The kind of codec."""
+        return kinds.kind_of(self.codec.kind)
+
+    def resized(self, sizes: Any) -> Config:
+        """The same with other sizes of the networks: those of a checkpoint or a model."""
+        own = dataclasses.replace(self.own, **{self.kind.sizes: sizes})
+        return dataclasses.replace(self, own=own)
+
+
+COMMON = tuple(f.name for f in dataclasses.fields(Config) if f.name != "own")
+"""Sections of every kind."""
 
 POSITIVE = (
     "data.batch", "data.memory_gb", "optimizer.steps", "optimizer.learning_rate",
     "optimizer.slow_factor", "optimizer.clip_norm", "output.checkpoint_every", "output.log_every",
-    "rate.step_min", "rate.step_max", "rate.rd_weight", "transform.latents",
-    "transform.hyper_latents", "transform.features",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "loss.masked",
-    "optimizer.warmup",     "optimizer.seed", "transform.blocks_analysis",
-    "transform.blocks_synthesis", "transform.blocks_context",
+    "optimizer.warmup", "optimizer.seed",
 )  # fmt: skip
 SHARES = ("data.flat", "optimizer.decay_from", "optimizer.average")
 """Settings from 0 to 1."""
 
 
-KINDS = {
+WORDS = {
     bool: "true or false", int: "an integer", float: "a number", str: "a string",
     tuple: 'a list of strings, such as ["a", "b"]',
 }  # fmt: skip
@@ -136,54 +164,74 @@ def _coerce(value: Any, like: Any, place: str) -> Any:
             return tuple(value)
     elif type(value) is type(like):
         return value
-    raise ArgumentError(f"{place}: {value!r} should be {KINDS[type(like)]}")
+    raise ArgumentError(f"{place}: {value!r} should be {WORDS[type(like)]}")
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Nested dicts, all sections side by side; inverse of `from_dict`."""
+    common = {name: dataclasses.asdict(getattr(config, name)) for name in COMMON}
+    return common | dataclasses.asdict(config.own)
 
 
 def from_dict(tree: dict[str, Any]) -> Config:
-    """Build a configuration from nested dicts; inverse of `dataclasses.asdict`.
+    """Build a configuration from nested dicts; inverse of `to_dict`.
 
     Raises:
-        ValueError: an unknown section or key, or a value of the wrong type.
+        ValueError: an unknown kind, section or key, or a value of the wrong type.
     """
-    sections = {f.name: f.default_factory() for f in dataclasses.fields(Config)}  # type: ignore[misc]
+    codec = _section("codec", CodecConfig(), tree.get("codec", {}))
+    kind = kinds.kind_of(codec.kind)
+    default = Config(codec=codec, own=kind.config())
+    theirs = [f.name for f in dataclasses.fields(kind.config)]
+    legal = (*COMMON, *theirs)
     for name, values in tree.items():
-        if name not in sections or not isinstance(values, dict):
-            raise ArgumentError(f"unknown section {name!r}; legal: {', '.join(sections)}")
-        section = sections[name]
-        legal = {f.name: getattr(section, f.name) for f in dataclasses.fields(section)}
-        for key in values:
-            if key not in legal:
-                raise ArgumentError(f"unknown key {name}.{key}; legal: {', '.join(legal)}")
-        changed = {k: _coerce(v, legal[k], f"{name}.{k}") for k, v in values.items()}
-        sections[name] = dataclasses.replace(section, **changed)
-    config = Config(**sections)
-    if config.data.crop % 64 or config.data.crop < 64:
-        raise ArgumentError(f"data.crop = {config.data.crop} is not a positive multiple of 64")
-    for place in (*POSITIVE, *NOT_NEGATIVE, *SHARES):
+        if name not in legal or not isinstance(values, dict):
+            raise ArgumentError(f"unknown section {name!r}; legal: {', '.join(legal)}")
+
+    def read(of: Any, names: Iterable[str]) -> dict[str, Any]:
+        return {n: _section(n, getattr(of, n), tree.get(n, {})) for n in names}
+
+    config = Config(**read(default, COMMON), own=kind.config(**read(default.own, theirs)))
+    _check(config)
+    return config
+
+
+def _section(name: str, default: Any, values: Any) -> Any:
+    """A section with its values in the place of the defaults."""
+    if not isinstance(values, dict):
+        raise ArgumentError(f"{name} = {values!r}, must be a section")
+    legal = {f.name: getattr(default, f.name) for f in dataclasses.fields(default)}
+    for key in values:
+        if key not in legal:
+            raise ArgumentError(f"unknown key {name}.{key}; legal: {', '.join(legal)}")
+    changed = {k: _coerce(v, legal[k], f"{name}.{k}") for k, v in values.items()}
+    return dataclasses.replace(default, **changed)
+
+
+def _check(config: Config) -> None:
+    kind = config.kind
+    if config.data.crop % kind.multiple or config.data.crop < kind.multiple:
+        raise ArgumentError(
+            f"data.crop = {config.data.crop} is not a positive multiple of {kind.multiple}"
+        )
+    positive, not_negative = (*POSITIVE, *kind.positive), (*NOT_NEGATIVE, *kind.not_negative)
+    for place in (*positive, *not_negative, *SHARES):
         section, _, key = place.partition(".")
-        value = getattr(getattr(config, section), key)
-        legal = "> 0" if place in POSITIVE else "in 0..1" if place in SHARES else ">= 0"
+        value = getattr(getattr(config if section in COMMON else config.own, section), key)
+        legal = "> 0" if place in positive else "in 0..1" if place in SHARES else ">= 0"
         most = 1 if place in SHARES else math.inf
-        if not 0 <= value <= most or value == math.inf or (value == 0 and place in POSITIVE):
+        if not 0 <= value <= most or value == math.inf or (value == 0 and place in positive):
             raise ArgumentError(f"{place} = {value}, must be {legal}")
     config.loss.check(config.data.crop)
     if config.optimizer.seed >= 1 << 63:
         raise ArgumentError(f"optimizer.seed = {config.optimizer.seed}, must be below 2**63")
     if not config.output.folder:
         raise ArgumentError("output.folder is empty: name a folder")
-    if config.rate.step_min >= config.rate.step_max:
-        raise ArgumentError(f"rate.step_min = {config.rate.step_min} is not below rate.step_max")
-    sizes = config.transform
-    if not 0 <= sizes.predicted <= min(sizes.latents, MAX_PREDICTED):
-        raise ArgumentError(
-            f"transform.predicted = {sizes.predicted}, must be in "
-            f"0..{min(sizes.latents, MAX_PREDICTED)}"
-        )
     if config.optimizer.precision not in ("auto", "float32", "bfloat16"):
         raise ArgumentError("optimizer.precision is one of auto, float32, bfloat16")
     if config.optimizer.method not in ("soap", "adam"):
         raise ArgumentError("optimizer.method is one of soap, adam")
-    return config
+    kind.check(config.own)
 
 
 def load(path: Path | None, settings: list[str] | None = None) -> Config:

@@ -8,18 +8,19 @@ here.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from intact.train.codec_net import CodecNet
+from intact.train.codecs.codec import Codec
 from intact.train.data import ImageFolder
-from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
-from intact.train.integer import IntegerNetwork, odd_floor
-from intact.train.network import Network
+from intact.train.graph import INT8, Add, Conv, Requantize, Scale, Shuffle
+from intact.train.integer import MAX_DIVISOR, IntegerNetwork, odd_floor
+from intact.train.network import Network, Observer
 from intact.train.rounding import Moments, round_together
-from intact.train.transforms import THETA_UNIT
 
 QUANTILE = 0.9999
 """8-bit ranges cover this share of the observed values; the rest saturates."""
@@ -48,36 +49,18 @@ class Ranges:
         self.largest[name] = high if seen is None else torch.maximum(seen, high)
 
 
-def observe(network: Network, ranges: Ranges) -> None:
-    """Make a float network report its 8-bit values into ``ranges`` from now on."""
-    original = network._conv
+def observer(ranges: Ranges) -> Observer:
+    """Reports a float network's 8-bit values and the inputs of its convolutions to ``ranges``."""
 
-    def conv(node: Conv, x: Tensor, level: Tensor) -> Tensor:
+    def observe(node: Conv, x: Tensor, out: Tensor) -> None:
         # Requantized values are seen here, as inputs; ReLU and linear ones as outputs.
         ranges.observe(node.source, x)
         if not node.depthwise:
             ranges.moments.setdefault(node.target, Moments()).observe(node, x)
-        out = original(node, x, level)
         if node.activation in ("relu", "linear"):
             ranges.observe(node.target, out)
-        return out
 
-    network._conv = conv
-
-
-def output_unit(graph: Graph, activation: str) -> float | None:
-    """The given unit of an activation's values; None where the observed range decides."""
-    match activation:
-        case "stream":
-            return graph.stream_unit
-        case "latent":
-            return graph.latent_unit
-        case "symbol":
-            return 1.0
-        case "index":
-            return THETA_UNIT
-        case _:
-            return None
+    return observe
 
 
 def convert(network: Network, ranges: Ranges) -> IntegerNetwork:
@@ -102,7 +85,8 @@ def convert(network: Network, ranges: Ranges) -> IntegerNetwork:
                         node, network, integer, units[node.source], ranges
                     )
                 case Scale():
-                    units[node.target] = torch.full_like(units[node.source], graph.stream_unit)
+                    unit = graph.units["stream"]
+                    units[node.target] = torch.full_like(units[node.source], unit)
                 case Add():
                     units[node.target] = units[node.left]
                 case Shuffle():
@@ -123,13 +107,11 @@ def _convert_requantize(
 ) -> Tensor:
     gain = network.get(node.target, "gain").double()
     divisor = integer.get(node.target, "divisor")
-    if node.target in ranges.largest:
-        wanted = ranges.largest[node.target].double() / gain / source / 127
-        divisor.copy_(odd_floor(wanted + 1.999).clamp(max=16383))
+    if node.unit is None:
+        wanted = ranges.largest[node.target].double() / gain / source / INT8[1]
+        divisor.copy_(odd_floor(wanted + 1.999).clamp(max=MAX_DIVISOR))
     else:
-        # Leaves the network (pixels): the divisor undoes the lift.
-        pixel = network.graph.stream_unit / source
-        divisor.copy_(odd_floor(torch.full_like(pixel, 63.0)))
+        divisor.copy_(odd_floor(torch.round(node.unit / source)))
     return source * divisor.double() * gain
 
 
@@ -140,15 +122,14 @@ def _convert_conv(
     units: dict[str, Tensor],
     ranges: Ranges,
 ) -> Tensor:
-    given = output_unit(network.graph, node.activation)
+    given = network.graph.units.get(node.activation)
     source = units[node.source]
     per_input = source[:, None, None, None] if node.depthwise else source[None, :, None, None]
     mapped = network.get(node.target, "weight").double() * per_input
     if given is not None:
         out = torch.full((node.c_out,), given, dtype=torch.float64)
     else:
-        top = 255 if node.activation == "relu" else 127
-        out = ranges.largest[node.target].double() / top
+        out = ranges.largest[node.target].double() / network.graph.ranges[node.target][1]
         # A channel that hardly ever speaks must not ask for weights beyond their bits.
         least = mapped.abs().reshape(node.c_out, -1).amax(1) / 2 ** (integer.bits - 1)
         out = torch.maximum(out, least).clamp(min=1e-12)
@@ -173,25 +154,24 @@ def _convert_conv(
     return out
 
 
-def convert_codec(net: CodecNet, batches: list[tuple[Tensor, Tensor]]) -> CodecNet:
-    """Replace a float codec's networks by integer ones, in a new codec; the warm start.
+C = TypeVar("C", bound=Codec)
+
+
+def convert_codec(net: C, batches: list[tuple[Tensor, Tensor]]) -> C:
+    """A copy of a float codec whose networks are integer; the warm start.
 
     Args:
         net: the float codec; left as it was.
         batches: (uint8 images [b, h, w, 3], levels [b] in [-1, 1]) to observe ranges on.
     """
-    observed = CodecNet(net.config, net.rates)
-    observed.load_state_dict(net.state_dict())
-    seen = {name: Ranges() for name in observed.networks}
-    for name in observed.networks:
-        observe(observed.network(name), seen[name])
+    result = copy.deepcopy(net)
+    seen = {name: Ranges() for name in result.networks}
+    observers = {name: observer(ranges) for name, ranges in seen.items()}
     with torch.no_grad():
         for image, t in batches:
-            observed(image, t, None, hard=True)
-    result = CodecNet(net.config, net.rates)
+            result(image, t, None, hard=True, observers=observers)
     for name in net.networks:
-        result.networks[name] = convert(observed.network(name), seen[name])
-    result.prior_z.load_state_dict(observed.prior_z.state_dict())
+        result.networks[name] = convert(result.network(name), seen[name])
     return result
 
 
@@ -201,6 +181,6 @@ OBSERVED_BATCHES = 12
 def observation(data: ImageFolder, side: int, seed: int = 1) -> list[tuple[Tensor, Tensor]]:
     """Batches of (crops, levels over the whole range) to observe activations on."""
     return [
-        (torch.from_numpy(data.crops(8, side, seed, i)), torch.linspace(-1, 1, 8))
+        (torch.from_numpy(data.crops(range(8), side, seed, i)), torch.linspace(-1, 1, 8))
         for i in range(OBSERVED_BATCHES)
     ]

@@ -1,4 +1,4 @@
-"""Training images and crops: every crop is a function of (seed, step), nothing needs saving.
+"""Training images and crops: each is a function of (seed, step, index), nothing needs saving.
 
 A collection may be larger than memory and have files in it that are no images. What is left out,
 and what is cut, is said in `ImageFolder.notes`, and depends on the files alone: a resumed run sees
@@ -8,7 +8,7 @@ the same pixels.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -94,39 +94,42 @@ class ImageFolder:
                 "; ".join([f"no image of at least {crop}x{crop} pixels in {where}", *self.notes])
             )
         areas = np.array([i.shape[0] * i.shape[1] for i in self.images], np.float64)
-        self.weights = areas / areas.sum()
+        self._until = np.cumsum(areas / areas.sum())
 
     def crops(
-        self, count: int, size: int, seed: int, step: int, *, flat: float = 0.0
+        self, indexes: Sequence[int], size: int, seed: int, step: int, *, flat: float = 0.0
     ) -> np.ndarray:
-        """uint8 [count, size, size, 3]: random crops, flipped and transposed at random.
+        """uint8 [n, size, size, 3]: random crops, flipped and transposed at random.
 
         Args:
-            count: how many.
+            indexes: [n], of the crops in the step's batch.
             size: their side in pixels.
-            seed: with ``step`` decides everything.
+            seed: with ``step`` and its index decides everything of a crop.
             step: see ``seed``.
             flat: share of crops whose contrast is taken away, half of these altogether. Photographs
                 hardly ever show a plain area as large as a crop, screenshots and scans do.
         """
-        rng = np.random.default_rng((seed, step))
-        out = np.empty((count, size, size, 3), np.uint8)
-        for k, i in enumerate(rng.choice(len(self.images), count, p=self.weights)):
-            image = self.images[i]
-            y = rng.integers(image.shape[0] - size + 1)
-            x = rng.integers(image.shape[1] - size + 1)
-            crop = image[y : y + size, x : x + size]
-            if rng.integers(2):
-                crop = crop[:, ::-1]
-            if rng.integers(4) == 0:
-                crop = crop.transpose(1, 0, 2)
-            out[k] = crop
-            # Drawn only when asked for: the crops of runs without it stay what they were.
-            if flat and rng.random() < flat:
-                contrast = max(0.0, rng.uniform(-1, 1)) ** 2
-                mean = crop.mean((0, 1))
-                out[k] = np.rint(mean + contrast * (crop - mean)).astype(np.uint8)
-        return out
+        return np.stack(
+            [self._crop(size, np.random.default_rng((seed, step, i)), flat) for i in indexes]
+        )
+
+    def _crop(self, size: int, rng: np.random.Generator, flat: float) -> np.ndarray:
+        # A larger image has more to show: each is drawn as often as its area asks for.
+        image = self.images[
+            min(int(np.searchsorted(self._until, rng.random(), "right")), len(self.images) - 1)
+        ]
+        y = rng.integers(image.shape[0] - size + 1)
+        x = rng.integers(image.shape[1] - size + 1)
+        crop = image[y : y + size, x : x + size]
+        if rng.integers(2):
+            crop = crop[:, ::-1]
+        if rng.integers(4) == 0:
+            crop = crop.transpose(1, 0, 2)
+        if rng.random() >= flat:
+            return crop
+        contrast = max(0.0, rng.uniform(-1, 1)) ** 2
+        mean = crop.mean((0, 1))
+        return np.rint(mean + contrast * (crop - mean)).astype(np.uint8)
 
 
 def read_list(path: Path) -> frozenset[str]:

@@ -12,38 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from intact.train.transforms import THETAS_PER_OCTAVE
+from intact.train.gradients import lower_bound
 
 SCALE_MIN = 0.1
 """sigma_min of Eq. 15, in units of the quantization step."""
-THETA_MAX = 255
 LIKELIHOOD_MIN = 1e-9
-
-
-class LowerBound(torch.autograd.Function):
-    """``max(x, bound)`` whose gradient still passes where it would move x up."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, bound: float) -> Tensor:  # noqa: ANN001, D102
-        ctx.save_for_backward(x)
-        ctx.bound = bound
-        return x.clamp(min=bound)
-
-    @staticmethod
-    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001, D102
-        (grad,) = grad_outputs
-        (x,) = ctx.saved_tensors
-        return grad * ((x >= ctx.bound) | (grad < 0)), None
-
-
-def lower_bound(x: Tensor, bound: float) -> Tensor:
-    """Clamp from below without killing the gradient that leads back."""
-    return LowerBound.apply(x, bound)
-
-
-def scale_from_theta(theta: Tensor) -> Tensor:
-    """Sigma = SCALE_MIN * 2**(theta / THETAS_PER_OCTAVE); Ballé 2019, Eq. 15."""
-    return SCALE_MIN * torch.exp2(theta / THETAS_PER_OCTAVE)
 
 
 def gaussian_bits(residual: Tensor, sigma: Tensor) -> Tensor:

@@ -9,15 +9,30 @@ Values are named; every node makes one new value. Nothing here needs torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Activation = Literal["relu", "linear", "stream", "latent", "symbol", "index"]
-"""What a convolution's result is, and so how it is quantized:
+Range = tuple[int, int]
+"""The smallest and the largest integer of a value."""
 
-relu: unsigned 8 bits (QReLU); linear: signed 8 bits; stream: a 16-bit branch in the units of the
-residual stream; latent: 16-bit fixed point in the units of latents; symbol: signed 8 bits of
-unit 1, the hyper-latents; index: unsigned 8 bits, the scale index theta of Ballé 2019 Eq. 15.
+INT8, INT16, UINT8 = (-128, 127), (-32768, 32767), (0, 255)
+
+Activation = Literal["relu", "linear", "stream", "latent", "symbol", "index"]
+RANGES: dict[Activation, Range] = {
+    "relu": UINT8,
+    "linear": INT8,
+    "stream": INT16,
+    "latent": INT16,
+    "symbol": INT8,
+    "index": UINT8,
+}
+"""What a convolution's result is, and so which integers it becomes:
+
+relu: QReLU; linear: itself; stream: a branch in the units of the residual stream; latent: fixed
+point in the units of latents; symbol: hyper-latents, of unit 1; index: the scale index theta of
+Ballé 2019 Eq. 15. The real number that one step stands for is the graph's to say (`Graph.units`);
+where it says nothing, as of relu and linear, the range that is observed decides.
 """
 
 
@@ -52,10 +67,14 @@ class Conv:
 
 @dataclass(frozen=True)
 class Requantize:
-    """A 16-bit value to signed 8 bits, per channel; in float a multiplication by a fixed gain."""
+    """A 16-bit value to signed 8 bits, per channel; in float a multiplication by a fixed gain.
+
+    ``unit`` is the real number that one step stands for; where None, the observed range decides.
+    """
 
     source: str
     target: str
+    unit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,30 +113,31 @@ class Graph:
 
     Attributes:
         name: of the transform.
-        stream_unit: the real number one integer step of the residual stream stands for.
-        latent_unit: the same for latents.
+        units: by activation, the real number that one integer step of it stands for.
         outputs: the unit of each output.
+        channels: of each value.
+        ranges: of each value.
     """
 
     name: str
-    stream_unit: float
-    latent_unit: float
+    units: Mapping[str, float]
     inputs: list[Input] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     outputs: dict[str, float] = field(default_factory=dict)
     channels: dict[str, int] = field(default_factory=dict)
+    ranges: dict[str, Range] = field(default_factory=dict)
 
     def input(self, target: str, channels: int, low: int, high: int, unit: float) -> str:
         """Declare an input."""
         self.inputs.append(Input(target, channels, low, high, unit))
-        self.channels[target] = channels
+        self.channels[target], self.ranges[target] = channels, (low, high)
         return target
 
-    def _append(self, node: Node, channels: int) -> str:
+    def _append(self, node: Node, channels: int, range: Range) -> str:
         if node.target in self.channels:
             raise ValueError(f"{self.name}: the value {node.target!r} exists already")
         self.nodes.append(node)
-        self.channels[node.target] = channels
+        self.channels[node.target], self.ranges[node.target] = channels, range
         return node.target
 
     def conv(  # noqa: PLR0913 - a convolution has these many properties
@@ -135,29 +155,31 @@ class Graph:
         """Append a convolution."""
         c_in = self.channels[source]
         node = Conv(source, target, c_in, c_out, kernel, stride, depthwise, activation, fine)
-        return self._append(node, c_out)
+        return self._append(node, c_out, RANGES[activation])
 
-    def requantize(self, source: str, target: str) -> str:
+    def requantize(self, source: str, target: str, unit: float | None = None) -> str:
         """Append a requantization to 8 bits."""
-        return self._append(Requantize(source, target), self.channels[source])
+        return self._append(Requantize(source, target, unit), self.channels[source], INT8)
 
     def scale(self, source: str, target: str) -> str:
         """Append a lift to the stream's unit."""
-        return self._append(Scale(source, target), self.channels[source])
+        return self._append(Scale(source, target), self.channels[source], INT16)
 
     def add(self, left: str, right: str, target: str) -> str:
         """Append a residual addition."""
-        return self._append(Add(left, right, target), self.channels[left])
+        return self._append(Add(left, right, target), self.channels[left], INT16)
 
     def shuffle(self, source: str, target: str, factor: int) -> str:
         """Append channels-to-space (the order of PyTorch's PixelShuffle)."""
         channels = self.channels[source] // (factor * factor)
-        return self._append(Shuffle(source, target, factor, inverse=False), channels)
+        node = Shuffle(source, target, factor, inverse=False)
+        return self._append(node, channels, self.ranges[source])
 
     def unshuffle(self, source: str, target: str, factor: int) -> str:
         """Append space-to-channels, the inverse of `shuffle`."""
         channels = self.channels[source] * factor * factor
-        return self._append(Shuffle(source, target, factor, inverse=True), channels)
+        node = Shuffle(source, target, factor, inverse=True)
+        return self._append(node, channels, self.ranges[source])
 
     def block(
         self, stream: str, name: str, target: str | None = None, *, fine: bool = False
@@ -177,6 +199,16 @@ class Graph:
         b = self.conv(a, f"{name}.g", 2 * c, "relu")
         e = self.conv(b, f"{name}.h", c, "stream", fine=fine)
         return self.add(x, e, target or f"{name}.y")
+
+    @property
+    def lift(self) -> int:
+        """Steps of the residual stream per step of the inputs: the factor of a `Scale`."""
+        return round(self.inputs[0].unit / self.units["stream"])
+
+    def largest(self, value: str) -> int:
+        """The largest magnitude of a value."""
+        low, high = self.ranges[value]
+        return max(-low, high)
 
     def output(self, name: str, unit: float) -> None:
         """Name an output and its unit."""

@@ -18,15 +18,14 @@ has rounded filters for a certain c (`intact.train.rounding`) keeps it as the fi
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
-from intact.train.layers import qrelu, round_through, saturate
-from intact.train.network import Network, convolve, shuffle, unshuffle
+from intact.train.gradients import qrelu, round_through, saturate
+from intact.train.graph import UINT8, Add, Conv, Graph, Requantize, Scale, Shuffle
+from intact.train.network import Network, Observer, convolve, shuffle, unshuffle
 
 WEIGHT_BITS = 7
 FINE_BITS = 10
@@ -98,7 +97,9 @@ class IntegerNetwork(nn.Module):
         high = self.largest_weight(node)  # -high..high: the symmetric form of Eq. 9
         flat = weight.flatten(1).abs()
         largest = flat.amax(1).clamp(min=high / MAX_DIVISOR)
-        room = (INT32_ROOM if self._is_wide(node) else FLOAT32_ROOM) / self._reach(node)
+        room = (INT32_ROOM if self._is_wide(node) else FLOAT32_ROOM) / self.graph.largest(
+            node.source
+        )
         c = torch.minimum(high / largest, room / flat.sum(1).clamp(min=1e-9))
         # A filter that was rounded for c must give c again: float32 makes of it a little less.
         return odd_floor(c * (1 + 1e-6)).clamp(max=MAX_DIVISOR)
@@ -116,7 +117,9 @@ class IntegerNetwork(nn.Module):
             divisor,
         )
 
-    def forward(self, inputs: dict[str, Tensor], level: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, inputs: dict[str, Tensor], level: Tensor, observer: Observer | None = None
+    ) -> dict[str, Tensor]:
         """Run the graph; the arguments of `Network.forward`, in the same real units.
 
         Inputs are rounded to their integers, outputs come back as multiples of their units.
@@ -126,34 +129,36 @@ class IntegerNetwork(nn.Module):
         for name, value in inputs.items():
             unit = units[name]
             integers[name] = saturate(round_through(value / unit.unit), unit.low, unit.high)
-        out = self.run(integers, torch.round(level * LEVEL_SCALE))
+        out = self.run(integers, torch.round(level * LEVEL_SCALE), observer)
         return {k: v * self.graph.outputs[k] for k, v in out.items()}
 
-    def run(self, values: dict[str, Tensor], level: Tensor) -> dict[str, Tensor]:
+    def run(
+        self, values: dict[str, Tensor], level: Tensor, observer: Observer | None = None
+    ) -> dict[str, Tensor]:
         """Run on integers [b, h, w, c] with integer levels [b]; integers out."""
-        values = dict(values)
+        values, ranges = dict(values), self.graph.ranges
         level = level[:, None, None, None]
         for node in self.graph.nodes:
             match node:
                 case Conv():
-                    values[node.target] = self._conv(node, values[node.source], level)
+                    x = values[node.source]
+                    values[node.target] = self._conv(node, x, level)
+                    if observer:
+                        observer(node, x, values[node.target])
                 case Requantize():
                     divisor = self.get(node.target, "divisor")
                     quotient = round_through(values[node.source] / divisor)
-                    values[node.target] = saturate(quotient, -128, 127)
+                    values[node.target] = saturate(quotient, *ranges[node.target])
                 case Scale():
-                    factor = round(self._unit_ratio(node))
-                    values[node.target] = saturate(values[node.source] * factor, -32768, 32767)
+                    lifted = values[node.source] * self.graph.lift
+                    values[node.target] = saturate(lifted, *ranges[node.target])
                 case Add():
                     total = values[node.left] + values[node.right]
-                    values[node.target] = saturate(total, -32768, 32767)
+                    values[node.target] = saturate(total, *ranges[node.target])
                 case Shuffle():
                     f = unshuffle if node.inverse else shuffle
                     values[node.target] = f(values[node.source], node.factor)
         return {name: values[name] for name in self.graph.outputs}
-
-    def _unit_ratio(self, node: Scale) -> float:
-        return self.graph.inputs[0].unit / self.graph.stream_unit
 
     def _conv(self, node: Conv, x: Tensor, level: Tensor) -> Tensor:
         p = self.parameters_of(node)
@@ -165,28 +170,9 @@ class IntegerNetwork(nn.Module):
         acc = convolve(x.to(dtype), p.weight.to(dtype), node)
         acc = acc + (p.bias + p.slope * level).to(dtype)
         v = round_through(acc / p.divisor.to(dtype)).float()
-        match node.activation:
-            case "relu" | "index":
-                return qrelu(v, 8)
-            case "linear" | "symbol":
-                return saturate(v, -128, 127)
-            case _:
-                return saturate(v, -32768, 32767)
-
-    def _reach(self, node: Conv) -> int:
-        """The largest magnitude of a convolution's inputs."""
-        made = next((n for n in self.graph.nodes if n.target == node.source), None)
-        match made:
-            case None:
-                return max(-i.low for i in self.graph.inputs if i.target == node.source)
-            case Conv(activation="relu" | "index"):
-                return 255
-            case Conv(activation="linear" | "symbol") | Requantize():
-                return 128
-            case Shuffle():
-                return self._reach(dataclasses.replace(node, source=made.source))
-            case _:
-                return 32768
+        low, high = self.graph.ranges[node.target]
+        # Unsigned values are QReLU's, with its gradient.
+        return qrelu(v, high.bit_length()) if low == 0 else saturate(v, low, high)
 
     def _is_wide(self, node: Conv) -> bool:
-        return self._reach(node) > 255
+        return self.graph.largest(node.source) > UINT8[1]

@@ -1,32 +1,28 @@
 """The training loop: killed at any moment and resumed, it gives the same weights, bit for bit.
 
-That holds because a step depends on nothing but (weights, optimizer moments, step number): crops,
-levels and noise are drawn from generators seeded by (seed, step). How a run gets its first weights:
-`intact.train.start`. On a GPU the sums' order is not
-fixed, and only the statement about the file holds.
+That holds because a step depends on nothing but (weights, buffers, optimizer moments, step number):
+see `intact.train.task`. How a run gets its first weights: `intact.train.start`. On a GPU the sums'
+order is not fixed, and only the statement about the file holds.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from intact.errors import DivergedError
 from intact.train import checkpoint
-from intact.train.codec_net import CodecNet
-from intact.train.config import Config, OptimizerConfig
-from intact.train.data import ImageFolder
-from intact.train.losses import distortion
+from intact.train.config import OptimizerConfig, OutputConfig
 from intact.train.precision import measure_precision
 from intact.train.soap import Soap
+from intact.train.task import Share, Task
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +41,19 @@ def learning_rate(config: OptimizerConfig, step: int) -> float:
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * phase)))
 
 
-class Trainer:
+T = TypeVar("T", bound=Task)
+
+
+class Trainer(Generic[T]):
     """Weights, their running average, the optimizer and the step number.
 
     Args:
-        config: the run.
-        net: the network, already initialized.
-        data: the images.
+        task: what is trained, already initialized.
+        optimizer: how.
+        output: where checkpoints go, and how often.
         device: where to run.
-        precision: of the branches; measured when None.
+        precision: of what may be less than float32; measured when None and not configured.
+        config: all settings, plain, to be kept in the checkpoints.
 
     Attributes:
         step: of which so many are done.
@@ -63,38 +63,40 @@ class Trainer:
 
     def __init__(
         self,
-        config: Config,
-        net: CodecNet,
-        data: ImageFolder,
+        task: T,
+        optimizer: OptimizerConfig,
+        output: OutputConfig,
         device: torch.device,
+        *,
         precision: torch.dtype | None = None,
+        config: dict[str, Any] | None = None,
     ) -> None:
-        self.config, self.net, self.data, self.device = config, net.to(device), data, device
-        wanted = config.optimizer.precision
+        self.task, self.settings, self.output = task.to(device), optimizer, output
+        self.device, self.config = device, config or {}
+        wanted = optimizer.precision
         if precision is None and wanted != "auto":
             precision = cast(torch.dtype, getattr(torch, wanted))
         self.precision: torch.dtype = precision or measure_precision(device)
-        net.set_compute_dtype(self.precision)
-        slow = net.slow_parameters()
-        ids = {id(p) for p in slow}
-        groups = [
-            {"params": [p for p in net.parameters() if id(p) not in ids], "factor": 1.0},
-            {"params": slow, "factor": config.optimizer.slow_factor},
-        ]
+        task.set_precision(self.precision)
         self.optimizer: torch.optim.Optimizer
-        if config.optimizer.method == "soap":
-            rate = config.optimizer.learning_rate
-            self.optimizer = Soap(groups, rate, precision=self.precision)
+        if optimizer.method == "soap":
+            rate = optimizer.learning_rate
+            self.optimizer = Soap(task.groups(), rate, precision=self.precision)
         else:
-            self.optimizer = torch.optim.Adam(groups, config.optimizer.learning_rate, fused=True)
-        self.average = {k: v.detach().clone() for k, v in net.state_dict().items()}
+            self.optimizer = torch.optim.Adam(task.groups(), optimizer.learning_rate, fused=True)
+        self.average = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         self.step = self.saved = 0
         self.parent = ""
 
+    @property
+    def net(self) -> nn.Module:
+        """Whose parameters are trained, with its buffers."""
+        return self.task.kept
+
     def run(self, report: Report, *, until: int | None = None) -> None:
         """Train to the last step (or to ``until``), with checkpoints on the way."""
-        config, output = self.config, self.config.output
-        last = min(until or config.optimizer.steps, config.optimizer.steps)
+        output, steps = self.output, self.settings.steps
+        last = min(until or steps, steps)
         while self.step < last:
             start = time.perf_counter()
             scalars = self.train_step()
@@ -109,41 +111,24 @@ class Trainer:
 
     def train_step(self) -> dict[str, Tensor]:
         """One optimizer step; returns scalars as tensors."""
-        config = self.config.optimizer
-        crops = self.data.crops(
-            self.config.data.batch,
-            self.config.data.crop,
-            config.seed,
-            self.step,
-            flat=self.config.data.flat,
-        )
-        generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + self.step)
-        image = torch.from_numpy(crops).to(self.device)
-        t = torch.rand(len(crops), generator=generator, device=self.device) * 2 - 1
-        result = self.net(image, t, generator)
-        flat = image.flatten(1, 2).amax(1).eq(image.flatten(1, 2).amin(1)).all(1)
-        weight = torch.where(flat, self.config.data.flat_weight, 1.0)
-        distance = distortion(
-            self.config.loss, image.float(), result.pixels, self.net.rates.step(t), result.mse
-        )
-        loss = self.net.loss(result, t, distance, weight)
+        self.task.before(self.step)
+        scalars = self.task(self.step, Share())
+        loss = scalars["loss"]
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = self._clip_gradients(loss.detach())
-        rate = learning_rate(config, self.step)
+        rate = learning_rate(self.settings, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         self.optimizer.step()
+        self.task.after(self.step)
         self._update_average()
-        return {
+        scalars |= {
             "loss": loss.detach(),
-            "bpp": result.bpp.detach().mean(),
-            "bpp_z": result.bpp_z.detach().mean(),
-            "mse": result.mse.detach().mean(),
-            "distortion": distance.detach().mean(),
             "gradient_norm": norm.detach(),
             "learning_rate": torch.tensor(rate),
         }
+        return scalars
 
     def _clip_gradients(self, loss: Tensor) -> Tensor:
         """Scale the gradients down to their largest norm; return the norm that they had.
@@ -153,7 +138,7 @@ class Trainer:
                 checkpoint is sound.
         """
         parameters = dict(self.net.named_parameters())
-        limit = self.config.optimizer.clip_norm
+        limit = self.settings.clip_norm
         try:
             return torch.nn.utils.clip_grad_norm_(
                 parameters.values(), limit, error_if_nonfinite=True
@@ -163,9 +148,8 @@ class Trainer:
             bad = [name for name, grad in grads.items() if not torch.isfinite(grad).all()]
             if not bad:
                 raise
-            mixture = ", ".join(f"{k} {v:.2g}" for k, v in self.config.loss.shares().items())
             raise DivergedError(
-                f"training diverged at step {self.step + 1}: the loss ({mixture}) is "
+                f"training diverged at step {self.step + 1}: the loss ({self.task.about()}) is "
                 f"{loss.item():.4g}, the gradient is not finite in {len(bad)} of {len(grads)} "
                 f"tensors ({', '.join(bad[:3])}). The checkpoint of step {self.saved} is sound: "
                 "--resume with a lower optimizer.learning_rate"
@@ -174,11 +158,11 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self) -> None:
         # Early on a long average would remember the start: let its horizon grow with the run.
-        decay = min(self.config.optimizer.average, (1 + self.step) / (10 + self.step))
-        names = [k for k, v in self.average.items() if v.is_floating_point()]
-        state = self.net.state_dict()
-        for name in names:
-            self.average[name].lerp_(state[name], 1 - decay)
+        decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
+        for name, weight in self.net.named_parameters():
+            self.average[name].lerp_(weight, 1 - decay)
+        for name, buffer in self.net.named_buffers():
+            self.average[name].copy_(buffer)
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -189,10 +173,10 @@ class Trainer:
         state: dict[str, Any] = {
             "step": self.step,
             "precision": str(self.precision).removeprefix("torch."),
-            "config": dataclasses.asdict(self.config),
+            "config": self.config,
             "parent": self.parent,
         }
-        checkpoint.write(Path(self.config.output.folder), tensors, state)
+        checkpoint.write(Path(self.output.folder), tensors, state)
         self.saved = self.step
 
     def load(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:

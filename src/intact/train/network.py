@@ -7,12 +7,16 @@ The residual stream stays float32; branches may run in bfloat16 where that is fa
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
+
+Observer = Callable[[Conv, Tensor, Tensor], None]
+"""Called with each convolution, what it reads and what it gives."""
 
 
 def shuffle(x: Tensor, factor: int) -> Tensor:
@@ -99,12 +103,15 @@ class Network(nn.Module):
         """A node's ``weight``, ``bias``, ``slope`` or ``gain``."""
         return getattr(self, self.key(target, what))
 
-    def forward(self, inputs: dict[str, Tensor], level: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, inputs: dict[str, Tensor], level: Tensor, observer: Observer | None = None
+    ) -> dict[str, Tensor]:
         """Run the graph.
 
         Args:
             inputs: each [b, h, w, c], in real units.
             level: [b], in [-1, 1].
+            observer: of the convolutions.
 
         Returns:
             The outputs, float32.
@@ -114,7 +121,10 @@ class Network(nn.Module):
         for node in self.graph.nodes:
             match node:
                 case Conv():
-                    values[node.target] = self._conv(node, values[node.source], level)
+                    x = values[node.source]
+                    values[node.target] = self._conv(node, x, level)
+                    if observer:
+                        observer(node, x, values[node.target])
                 case Requantize():
                     gain = self.get(node.target, "gain")
                     # Most are 1, and elementwise passes are a third of a training step.

@@ -6,14 +6,12 @@ files alone: a run that is started again gives the same bits.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,14 +19,12 @@ from intact import files
 from intact.codec.store import load_model
 from intact.errors import ArgumentError
 from intact.train import checkpoint, weights_file
-from intact.train.codec_net import CodecNet
-from intact.train.config import Config, from_dict
+from intact.train.codecs.codec import Codec
+from intact.train.codecs.task import ImageTask
+from intact.train.config import Config, from_dict, to_dict
 from intact.train.convert import convert_codec, observation
 from intact.train.data import ImageFolder, Progress, read_list
-from intact.train.grow import grow
 from intact.train.loop import Trainer
-from intact.train.thaw import thaw
-from intact.train.transforms import TransformConfig
 
 log = logging.getLogger(__name__)
 
@@ -51,21 +47,25 @@ def image_folder(config: Config, progress: Progress | None = None) -> ImageFolde
     )
 
 
-def codec_of(
-    tensors: dict[str, Tensor], state: dict[str, Any], *, average: bool = True
-) -> CodecNet:
+def codec_of(tensors: dict[str, Tensor], state: dict[str, Any], *, average: bool = True) -> Codec:
     """The codec in a checkpoint: its running average, or the weights themselves."""
     config = from_dict(state["config"])
-    net = CodecNet(config.transform, config.rate)
-    if config.optimizer.integer:
-        net.make_integer()
+    net = _empty(config)
     prefix = "average/" if average else "net/"
     chosen = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     net.load_state_dict(chosen)
     return net
 
 
-def float_codec(source: Path) -> CodecNet:
+def _empty(config: Config) -> Codec:
+    """The codec of a configuration, to be filled with weights."""
+    net = config.kind.build(config.own, config.optimizer.seed)
+    if config.optimizer.integer:
+        net.make_integer()
+    return net
+
+
+def float_codec(source: Path) -> Codec:
     """The codec as it was before freezing: of a run's folder, averaged, or of float weights.
 
     A run that trained integers has those.
@@ -79,18 +79,11 @@ def float_codec(source: Path) -> CodecNet:
     return codec_of(*checkpoint.read(source))
 
 
-def transform_code_patches(data: ImageFolder, crop: int, seed: int) -> np.ndarray:
-    """uint8 [n, 16, 16, 3]: patches of 256 random crops, for the start as a transform code."""
-    k = crop // 16
-    crops = data.crops(256, crop, seed, 2**31 - 1)
-    return crops.reshape(-1, k, 16, k, 16, 3).transpose(0, 1, 3, 2, 4, 5).reshape(-1, 16, 16, 3)
-
-
 def growth_crops(data: ImageFolder, config: Config, batches: int = 40) -> Iterator[Tensor]:
     """Crops for `grow`: enough patches to tell thousands of features from noise."""
     for i in range(batches):
         yield torch.from_numpy(
-            data.crops(8, config.data.crop, config.optimizer.seed, 2**31 - 2 - i)
+            data.crops(range(8), config.data.crop, config.optimizer.seed, 2**31 - 2 - i)
         )
 
 
@@ -102,7 +95,7 @@ def trainer_for(
     init: Path | None = None,
     larger: bool = False,
     progress: Progress | None = None,
-) -> Trainer:
+) -> Trainer[ImageTask]:
     """A trainer for a new run, or for the one whose checkpoint lies in the output folder.
 
     Args:
@@ -112,7 +105,7 @@ def trainer_for(
         init: what to start from instead of the transform code: a frozen model (.intactm), the
             float weights behind one (.safetensors), or the folder of another run. A float run that
             starts an integer one is the warm start.
-        larger: with ``init``, grow the model to the configuration's sizes (`intact.train.grow`).
+        larger: with ``init``, grow the model to the configuration's sizes (`Kind.grow`).
         progress: called while the images are read.
 
     Raises:
@@ -125,7 +118,7 @@ def trainer_for(
     net, config = _initial(config, data, init, larger=larger)
     if config.optimizer.integer and not net.is_integer:
         net = convert_codec(net, observation(data, config.data.crop))
-    trainer = Trainer(config, net, data, device)
+    trainer = _trainer(config, net, data, device)
     trainer.parent = _describe(init) if init else ""
     _write_config(config)
     trainer.save()  # from here on the folder's checkpoint is this run's, not one that was replaced
@@ -134,21 +127,37 @@ def trainer_for(
 
 def _initial(
     config: Config, data: ImageFolder, init: Path | None, *, larger: bool
-) -> tuple[CodecNet, Config]:
+) -> tuple[Codec, Config]:
     """The weights that a new run starts from, and the configuration with their sizes."""
+    kind = config.kind
     if init is None:
-        net = CodecNet(config.transform, config.rate, config.optimizer.seed)
-        patches = transform_code_patches(data, config.data.crop, config.optimizer.seed)
-        net.start_as_transform_code(torch.from_numpy(patches))
+        seed = config.optimizer.seed
+        net = kind.build(config.own, seed)
+        kind.begin(net, data, config.data.crop, seed)
         return net, config
     if init.is_dir() or init.suffix == weights_file.SUFFIX:
         net = float_codec(init)
-        net.rates = config.rate
+        if kind.name != net.KIND:
+            raise ArgumentError(f"{init} is of kind {net.KIND!r}, codec.kind = {kind.name!r}")
     else:
-        net = thaw(load_model(init), config.rate)
+        net = kind.thaw(load_model(init), config.own)
     if larger:
-        net = grow(net, config.transform, growth_crops(data, config))
-    return net, dataclasses.replace(config, transform=net.config)
+        net = kind.grow(net, config.own, growth_crops(data, config))
+    config = config.resized(getattr(net.own, kind.sizes))
+    net.own = config.own
+    return net, config
+
+
+def _trainer(
+    config: Config,
+    net: Codec,
+    data: ImageFolder,
+    device: torch.device,
+    precision: torch.dtype | None = None,
+) -> Trainer[ImageTask]:
+    task = ImageTask(config, net, data)
+    settings = config.optimizer, config.output
+    return Trainer(task, *settings, device, precision=precision, config=to_dict(config))
 
 
 def _describe(init: Path) -> str:
@@ -159,23 +168,23 @@ def _describe(init: Path) -> str:
     return f"float weights {init.name}" if init.is_file() else f"run {init.name}"
 
 
-def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer:
+def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer[ImageTask]:
     tensors, state = checkpoint.read(Path(config.output.folder))
+    before, kind = from_dict(state["config"]), config.kind
+    if before.codec != config.codec:
+        raise ArgumentError(f"codec.kind was {before.codec.kind!r} in this run")
     # The run's own sizes count: with --init they came from the model, not from the file.
-    sizes = from_dict({"transform": state["config"]["transform"]}).transform
-    if config.transform not in (sizes, TransformConfig()):
-        raise ArgumentError(f"the checkpoint's transform is {sizes}, not {config.transform}")
+    sizes, wanted = getattr(before.own, kind.sizes), getattr(config.own, kind.sizes)
+    if wanted not in (sizes, getattr(kind.config(), kind.sizes)):
+        raise ArgumentError(f"the checkpoint's {kind.sizes} is {sizes}, not {wanted}")
     for key in ("integer", "method"):
-        before = state["config"]["optimizer"].get(key)
-        if before != getattr(config.optimizer, key):
-            raise ArgumentError(f"optimizer.{key} was {before!r} in this run; use --init instead")
-    config = dataclasses.replace(config, transform=sizes)
-    # What the checkpoint does not name yet had its default.
-    _say_changes(dataclasses.asdict(from_dict(state["config"])), dataclasses.asdict(config))
-    net = CodecNet(config.transform, config.rate, config.optimizer.seed)
-    if config.optimizer.integer:
-        net.make_integer()
-    trainer = Trainer(config, net, data, device, getattr(torch, state["precision"]))
+        was = getattr(before.optimizer, key)
+        if was != getattr(config.optimizer, key):
+            raise ArgumentError(f"optimizer.{key} was {was!r} in this run; use --init instead")
+    config = config.resized(sizes)
+    _say_changes(to_dict(before), to_dict(config))
+    net = _empty(config)
+    trainer = _trainer(config, net, data, device, getattr(torch, state["precision"]))
     trainer.load(tensors, state)
     _write_config(config)
     return trainer
@@ -197,5 +206,5 @@ def _write_config(config: Config) -> None:
     """Put the configuration, with all defaults, beside the checkpoint, for people."""
     folder = Path(config.output.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(dataclasses.asdict(config), indent=2)
+    text = json.dumps(to_dict(config), indent=2)
     files.replace(folder / "config.json", text.encode())

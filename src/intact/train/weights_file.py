@@ -17,14 +17,15 @@ from safetensors.torch import save
 
 from intact import files
 from intact.errors import CorruptDataError
-from intact.train.codec_net import CodecNet, RateConfig
-from intact.train.transforms import TransformConfig
+from intact.train.codecs.codec import Codec
+from intact.train.codecs.kinds import DEFAULT
+from intact.train.config import from_dict
 
 SUFFIX = ".safetensors"
 FORMAT = "intact float weights 1"
 
 
-def write(path: Path, net: CodecNet, info: dict[str, str] | None = None) -> None:
+def write(path: Path, net: Codec, info: dict[str, str] | None = None) -> None:
     """Write the weights of a float codec; inverse of `read` but for the rounding to bfloat16.
 
     Args:
@@ -36,12 +37,12 @@ def write(path: Path, net: CodecNet, info: dict[str, str] | None = None) -> None
         name: tensor.to(torch.bfloat16).contiguous() if tensor.is_floating_point() else tensor
         for name, tensor in net.state_dict().items()
     }
-    sizes = {"transform": dataclasses.asdict(net.config), "rate": dataclasses.asdict(net.rates)}
-    metadata = {"format": FORMAT, "codec": json.dumps(sizes), "info": json.dumps(info or {})}
+    codec = {"kind": net.KIND, **dataclasses.asdict(net.own)}
+    metadata = {"format": FORMAT, "codec": json.dumps(codec), "info": json.dumps(info or {})}
     files.replace(path, save(tensors, metadata))
 
 
-def read(path: Path) -> CodecNet:
+def read(path: Path) -> Codec:
     """Read a float codec; inverse of `write`.
 
     Raises:
@@ -54,8 +55,10 @@ def read(path: Path) -> CodecNet:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise CorruptDataError(f"{path} does not say that it is {FORMAT!r}")
-            sizes = json.loads(metadata["codec"])
-            net = CodecNet(TransformConfig(**sizes["transform"]), RateConfig(**sizes["rate"]))
+            sections = json.loads(metadata["codec"])
+            kind = sections.pop("kind", DEFAULT)
+            config = from_dict({"codec": {"kind": kind}, **sections})
+            net = config.kind.build(config.own, 0)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state = net.state_dict()
         net.load_state_dict({name: tensors[name].to(state[name].dtype) for name in state})

@@ -84,7 +84,7 @@ def test_a_gradient_that_is_no_number_ends_the_run_and_keeps_what_was_saved(sett
     trainer = begin(settings)
     trainer.run(lambda step, scalars: None, until=2)
     with torch.no_grad():
-        weight = trainer.net.network("synthesis").get("first", "weight")
+        weight = trainer.task.codec.network("synthesis").get("first", "weight")
         weight[0, 0] = float("nan")
     with pytest.raises(
         DivergedError,
@@ -100,8 +100,8 @@ def test_excluded_images_are_not_read(settings, tmp_path):
     (tmp_path / "list.txt").write_text("# kept for choices\n1.png\n")
     trainer = begin([*settings, f'data.exclude="{tmp_path / "list.txt"}"'])
     kept = [np.asarray(Image.open(tmp_path / "images" / f"{i}.png")) for i in (0, 2)]
-    assert len(trainer.data.images) == 2
-    assert all(np.array_equal(a, b) for a, b in zip(trainer.data.images, kept, strict=True))
+    assert len(trainer.task.data.images) == 2
+    assert all(np.array_equal(a, b) for a, b in zip(trainer.task.data.images, kept, strict=True))
 
 
 def test_an_excluded_image_that_does_not_exist_is_named(settings, tmp_path):

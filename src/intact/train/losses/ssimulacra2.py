@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from intact.train.entropy import lower_bound
+from intact.train.gradients import lower_bound
 from intact.train.losses.blur import blur
 from intact.train.losses.loss import Loss
 

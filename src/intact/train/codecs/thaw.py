@@ -17,12 +17,13 @@ from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec.model import Model
 from intact.errors import ArgumentError
 from intact.intnet import program as ir
-from intact.train.codec_net import CodecNet, RateConfig
+from intact.train.codecs.checkerboard import CheckerboardConfig, CodecNet
+from intact.train.codecs.rates import RateConfig
+from intact.train.codecs.transforms import TransformConfig
 from intact.train.entropy import FactorizedPrior
 from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
 from intact.train.integer import LEVEL_SCALE
 from intact.train.network import Network
-from intact.train.transforms import THETA_UNIT, TransformConfig
 
 ROW_NORM = {"relu": math.sqrt(2), "linear": 1.0}
 """Norm of the filters of 8-bit layers. Their unit is free, since the next filter undoes it; but an
@@ -34,7 +35,7 @@ def config_of(model: Model) -> TransformConfig:
     """The sizes of a frozen model's networks.
 
     Raises:
-        ValueError: its networks are not those of `intact.train.transforms`.
+        ValueError: its networks are not those of `intact.train.codecs.transforms`.
     """
     bottleneck = model.bottleneck_of(Checkerboard)
 
@@ -84,7 +85,7 @@ def _fill(network: Network, program: ir.Program) -> None:
                 divisor = torch.from_numpy(op.divisor.astype(np.float64))
                 units[node.target] = units[node.source] * divisor
             case Scale(), ir.Scale():
-                units[node.target] = torch.full_like(units[node.source], graph.stream_unit)
+                units[node.target] = torch.full_like(units[node.source], graph.units["stream"])
             case Add(), ir.Add():
                 units[node.target] = units[node.left]
             case Shuffle(), ir.Shuffle() | ir.Unshuffle():
@@ -102,14 +103,9 @@ def _units_of(node: Conv, graph: Graph, weight: Tensor) -> Tensor:
         graph: of its network.
         weight: [o, i, k, k], from real inputs to integer outputs.
     """
-    given = {
-        "stream": graph.stream_unit,
-        "latent": graph.latent_unit,
-        "symbol": 1.0,
-        "index": THETA_UNIT,
-    }
-    if node.activation in given:
-        return torch.full((node.c_out,), given[node.activation], dtype=torch.float64)
+    given = graph.units.get(node.activation)
+    if given is not None:
+        return torch.full((node.c_out,), given, dtype=torch.float64)
     return ROW_NORM[node.activation] / weight.flatten(1).norm(dim=1).clamp(min=1e-6)
 
 
@@ -149,7 +145,7 @@ def thaw(model: Model, rates: RateConfig) -> CodecNet:
         rates: of the training to come.
 
     Raises:
-        ValueError: its networks are not those of `intact.train.transforms`.
+        ValueError: its networks are not those of `intact.train.codecs.transforms`.
     """
     net = CodecNet(config_of(model), rates)
     with torch.no_grad():
@@ -157,3 +153,8 @@ def thaw(model: Model, rates: RateConfig) -> CodecNet:
             _fill(net.network(name), model.programs[name])
     fit_prior(net.prior_z, model.bottleneck_of(Checkerboard).tables_z)
     return net
+
+
+def thaw_codec(model: Model, own: CheckerboardConfig) -> CodecNet:
+    """`thaw`, with the rates of a configuration."""
+    return thaw(model, own.rate)

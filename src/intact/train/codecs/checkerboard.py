@@ -11,52 +11,52 @@ Rate: one network serves all levels. Level t in [-1, 1] has the quantization ste
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from intact.bottleneck.checkerboard import Checkerboard
+from intact.bottleneck.colors import MAX_PREDICTED
 from intact.bottleneck.grid import Window
 from intact.bottleneck.order import pass_a_mask
-from intact.train.entropy import (
-    SCALE_MIN,
+from intact.errors import ArgumentError
+from intact.train.codecs.codec import Codec, Result, result_of
+from intact.train.codecs.colors import correct_means_a, correct_means_b
+from intact.train.codecs.rates import RateConfig
+from intact.train.codecs.transforms import (
+    BUILDERS,
+    PIXEL_UNIT,
     THETA_MAX,
-    FactorizedPrior,
-    gaussian_bits,
-    lower_bound,
+    THETAS_PER_OCTAVE,
+    TransformConfig,
 )
+from intact.train.data import ImageFolder
+from intact.train.entropy import SCALE_MIN, FactorizedPrior, gaussian_bits
+from intact.train.gradients import lower_bound, round_through
 from intact.train.graph import Conv
-from intact.train.integer import IntegerNetwork
-from intact.train.lattice import correct_means_a, correct_means_b
-from intact.train.layers import round_through
-from intact.train.network import Network, unshuffle
-from intact.train.transforms import BUILDERS, PIXEL_UNIT, THETA_UNIT, TransformConfig
+from intact.train.network import Observer, unshuffle
+from intact.train.noise import Noise
 
 LATENT_GAIN = 12 / 255 / PIXEL_UNIT
 """Initial gain of the transform code: 12 per unit of pixels in [0, 1]."""
+PATCH_CROPS = 256
+"""Crops whose patches a new run's transform code is made of."""
 
 
 @dataclass(frozen=True)
-class RateConfig:
-    """The range of rates that one model covers.
+class CheckerboardConfig:
+    """The sections of the configuration that are this kind's own."""
 
-    Attributes:
-        step_min: quantization step of the finest level (t = -1).
-        step_max: of the coarsest (t = 1).
-        rd_weight: lambda at step 1, per MSE of pixels in 0..255; at other steps divided by step^2.
-    """
+    transform: TransformConfig = field(default_factory=TransformConfig)
+    rate: RateConfig = field(default_factory=RateConfig)
 
-    step_min: float = 0.42
-    step_max: float = 5.0
-    rd_weight: float = 0.02
 
-    def step(self, t: Tensor) -> Tensor:
-        """Step of level t in [-1, 1]: log-spaced."""
-        low, high = math.log(self.step_min), math.log(self.step_max)
-        return torch.exp((low + high) / 2 + (high - low) / 2 * t)
+def sigma_of(theta: float) -> float:
+    """Sigma = SCALE_MIN * 2^(theta / THETAS_PER_OCTAVE), of theta in 0..255; Ballé 2019, Eq. 15."""
+    return SCALE_MIN * 2 ** (theta / THETAS_PER_OCTAVE)
 
 
 def pass_mask(shape: torch.Size, predicted: int, device: torch.device | None = None) -> Tensor:
@@ -71,23 +71,8 @@ def _leading(x: Tensor, k: int, change: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.cat([change(x[..., :k]), x[..., k:]], -1) if k else x
 
 
-@dataclass
-class Result:
-    """What a forward pass gives: bits per pixel of y and z, MSE over 0..255, per image [b]."""
-
-    bpp_y: Tensor
-    bpp_z: Tensor
-    mse: Tensor
-    pixels: Tensor
-
-    @property
-    def bpp(self) -> Tensor:
-        """Total bits per pixel [b]."""
-        return self.bpp_y + self.bpp_z
-
-
-class CodecNet(nn.Module):
-    """The float codec.
+class CodecNet(Codec):
+    """The codec of kind "image codec 1", in float or in integers.
 
     Args:
         config: sizes.
@@ -95,105 +80,85 @@ class CodecNet(nn.Module):
         seed: of the initial weights.
     """
 
+    KIND: ClassVar[str] = Checkerboard.FORMAT
+
     def __init__(self, config: TransformConfig, rates: RateConfig, seed: int = 0) -> None:
-        super().__init__()
-        self.config, self.rates = config, rates
-        generator = torch.Generator().manual_seed(seed)
-        self.networks = nn.ModuleDict(
-            {name: Network(build(config), generator) for name, build in BUILDERS.items()}
-        )
+        graphs = {name: build(config) for name, build in BUILDERS.items()}
+        super().__init__(CheckerboardConfig(config, rates), graphs, seed)
         self.prior_z = FactorizedPrior(config.hyper_latents)
 
-    def make_integer(self) -> None:
-        """Replace the networks by integer ones of the same graphs, all zero, to be filled."""
-        for name, build in BUILDERS.items():
-            self.networks[name] = IntegerNetwork(build(self.config))
-
-    def network(self, name: str) -> Network:
-        """A float transform by name."""
-        return cast(Network, self.networks[name])
+    @property
+    def config(self) -> TransformConfig:
+        """Sizes of the networks."""
+        return self.own.transform
 
     @property
-    def is_integer(self) -> bool:
-        """Whether the networks compute in integers."""
-        return all(isinstance(n, IntegerNetwork) for n in self.networks.values())
+    def rates(self) -> RateConfig:
+        """The range of rates."""
+        return self.own.rate
 
-    def set_compute_dtype(self, dtype: torch.dtype) -> None:
-        """Choose the precision of the branches."""
-        for name in self.networks:
-            self.network(name).compute_dtype = dtype
+    def step(self, t: Tensor) -> Tensor:
+        """Quantization step [b] of levels [b] in [-1, 1]."""
+        return self.rates.step(t)
 
     def forward(
-        self, image: Tensor, t: Tensor, generator: torch.Generator | None, *, hard: bool = False
+        self,
+        image: Tensor,
+        t: Tensor,
+        noise: Noise | None,
+        *,
+        hard: bool = False,
+        observers: Mapping[str, Observer] | None = None,
     ) -> Result:
-        """Code a batch.
+        """Code a batch; see `Codec.forward`. Sides of images are multiples of 64."""
+        observers = observers or {}
 
-        Args:
-            image: uint8 [b, h, w, 3], sides multiples of 64.
-            t: level per image [b], in [-1, 1].
-            generator: of the noise.
-            hard: round everything, as at inference, instead of adding noise to the rate.
-        """
-        nets, step = self.networks, self.rates.step(t)[:, None, None, None]
-        x = (image.float() - 128) * PIXEL_UNIT
-        y = nets["analysis"]({"pixels": x}, t)["y"]
-        z = nets["hyper_analysis"]({"y": y}, t)["z"]
+        def run(name: str, **inputs: Tensor) -> dict[str, Tensor]:
+            return self.networks[name](inputs, t, observers.get(name))
+
+        def noisy(x: Tensor, rounded: Tensor) -> Tensor:
+            if hard:
+                return rounded
+            assert noise is not None, "a rate that is not hard needs noise"
+            return x + noise.like(x)
+
+        step = self.step(t)[:, None, None, None]
+        y = run("analysis", pixels=(image.float() - 128) * PIXEL_UNIT)["y"]
+        z = run("hyper_analysis", y=y)["z"]
         z_hat = round_through(z)
-        bits_z = self.prior_z.bits(z_hat if hard else z + self._noise(z, generator))
-        f = nets["hyper_synthesis"]({"z": z_hat}, t)["f"]
+        bits_z = self.prior_z.bits(noisy(z, z_hat))
+        f = run("hyper_synthesis", z=z_hat)["f"]
         k = self.config.predicted
         mask = pass_mask(y.shape[1:], k, y.device)
 
-        a = nets["prior_a"]({"f": f}, t)
+        a = run("prior_a", f=f)
         mean_a = _leading(a["mean"], k, lambda m: correct_means_a(m, y[..., :k], step))
         y_a = (mean_a + step * round_through((y - mean_a) / step)) * mask
-        b = nets["prior_b"]({"f": f, "y": y_a}, t)
+        b = run("prior_b", f=f, y=y_a)
         mean_b = _leading(b["mean"], k, lambda m: correct_means_b(m, y_a[..., :k]))
         mean = torch.where(mask, mean_a, mean_b)
         theta = torch.where(mask, a["theta"], b["theta"])
         # A plain clamp would have no gradient below 0, and a channel could never come back.
-        theta = lower_bound(theta, 0.0).clamp(max=THETA_MAX * THETA_UNIT)
+        theta = lower_bound(theta, 0.0).clamp(max=THETA_MAX)
         sigma = SCALE_MIN * torch.exp2(theta)
 
         residual = (y - mean) / step
         rounded = round_through(residual)
-        noisy = rounded if hard else residual + self._noise(residual, generator)
-        if k and not hard:
-            # What a color's first position is off by, its neighbors inherit: a residual that stays
-            # within half a step and costs nothing. With noise it would seem to leave that often.
-            noisy = torch.cat([rounded[..., :k], noisy[..., k:]], 3)
-        bits_y = gaussian_bits(noisy, sigma / step)
-        out = nets["synthesis"]({"y": mean + step * rounded}, t)["pixels"]
+        # What a color's first position is off by, its neighbors inherit: a residual that stays
+        # within half a step and costs nothing. With noise it would seem to leave that often.
+        uncertain = noisy(residual, rounded)
+        uncertain = torch.cat([rounded[..., :k], uncertain[..., k:]], 3) if k else uncertain
+        bits_y = gaussian_bits(uncertain, sigma / step)
+        out = run("synthesis", y=mean + step * rounded)["pixels"]
         pixels = out / PIXEL_UNIT + 128
-        error = pixels - image.float()
-        if hard:
-            pixels = pixels.round().clamp(0, 255)
-            error = pixels - image.float()
-        area = image.shape[1] * image.shape[2]
-        dims = (1, 2, 3)
-        return Result(
-            bits_y.sum(dims) / area, bits_z.sum(dims) / area, error.square().mean(dims), pixels
-        )
-
-    @staticmethod
-    def _noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
-        noise = torch.rand(like.shape, generator=generator, device=like.device)
-        return noise - 0.5
+        pixels = pixels.round().clamp(0, 255) if hard else pixels
+        return result_of(image, bits_y, bits_z, pixels)
 
     def loss(
         self, result: Result, t: Tensor, distortion: Tensor, weight: Tensor | None = None
     ) -> Tensor:
-        """Mean over the batch of ``weight * step * (bpp + rd_weight / step^2 * distortion)``.
-
-        Args:
-            result: of a forward pass.
-            t: level per image [b].
-            distortion: per image [b], in squared gray levels (`intact.train.losses.distortion`).
-            weight: of each image [b]; all 1 by default.
-        """
-        step = self.rates.step(t)
-        loss = step * result.bpp + self.rates.rd_weight / step * distortion
-        return (loss if weight is None else weight * loss).mean()
+        """Mean over the batch of ``weight * step * (bpp + rd_weight / step^2 * distortion)``."""
+        return self.rates.loss(result.bpp, t, distortion, weight)
 
     def slow_parameters(self) -> list[nn.Parameter]:
         """Weights that write into pixels or latents directly.
@@ -242,3 +207,28 @@ class CodecNet(nn.Module):
         for name in ("prior_a", "prior_b"):
             bias = self.network(name).get("theta", "bias")
             bias.copy_(torch.log2(std / SCALE_MIN).clamp(min=0.0))
+
+
+def build(own: CheckerboardConfig, seed: int) -> CodecNet:
+    """A codec with random weights."""
+    return CodecNet(own.transform, own.rate, seed)
+
+
+def begin(net: CodecNet, data: ImageFolder, crop: int, seed: int) -> None:
+    """Start a new run as a transform code of its images."""
+    k = crop // 16
+    crops = data.crops(range(PATCH_CROPS), crop, seed, 2**31 - 1)
+    patches = crops.reshape(-1, k, 16, k, 16, 3).transpose(0, 1, 3, 2, 4, 5)
+    net.start_as_transform_code(torch.from_numpy(patches.reshape(-1, 16, 16, 3)))
+
+
+def check(own: CheckerboardConfig) -> None:
+    """Refuse sizes and rates that contradict each other.
+
+    Raises:
+        ArgumentError: names the setting and what is legal.
+    """
+    own.rate.check()
+    sizes, most = own.transform, min(own.transform.latents, MAX_PREDICTED)
+    if not 0 <= sizes.predicted <= most:
+        raise ArgumentError(f"transform.predicted = {sizes.predicted}, must be in 0..{most}")

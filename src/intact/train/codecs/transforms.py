@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from intact.train.graph import Graph
+from intact.train.graph import UINT8, Graph
 
 PIXEL_UNIT = 1 / 64
 """Float value of one gray level: the stream then has a standard deviation near 1."""
@@ -29,8 +29,13 @@ THETAS_PER_OCTAVE = 24
 """theta steps per doubling of sigma; 256 of them reach from SCALE_MIN to 1,579 times that."""
 THETA_UNIT = 1 / THETAS_PER_OCTAVE
 """Float value of one theta: networks predict log2(sigma / SCALE_MIN)."""
+THETA_MAX = UINT8[1] * THETA_UNIT
 LATENT_UNIT = 1 / 64
 """Float value of one integer step of latents and means."""
+_UNITS = {"latent": LATENT_UNIT, "symbol": 1.0, "index": THETA_UNIT}
+PIXEL_STREAM = {"stream": STREAM_UNIT, **_UNITS}
+FEATURE_STREAM = {"stream": FEATURE_UNIT, **_UNITS}
+"""Units of the activations, for networks of pixels and for those of priors."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,12 @@ class TransformConfig:
     predicted: int = 3
 
 
+POSITIVE = ("transform.latents", "transform.hyper_latents", "transform.features")
+NOT_NEGATIVE = (
+    "transform.blocks_analysis", "transform.blocks_synthesis", "transform.blocks_context",
+)  # fmt: skip
+"""Settings above 0, and settings from 0 on."""
+
 FINE_BLOCKS = 2
 """Last blocks of the synthesis whose weights into the stream are fine; docs/decisions/0007."""
 STREAM_CHANNELS = 192
@@ -65,7 +76,7 @@ STREAM_CHANNELS = 192
 
 def analysis(config: TransformConfig) -> Graph:
     """Pixels to latents: unshuffle(8), a residual 1x1, blocks, 3x3 stride 2."""
-    g = Graph("analysis", STREAM_UNIT, LATENT_UNIT)
+    g = Graph("analysis", PIXEL_STREAM)
     p = g.input("pixels", 3, -128, 127, PIXEL_UNIT)
     u = g.unshuffle(p, "patches", 8)
     s = g.scale(u, "s0")
@@ -80,20 +91,20 @@ def analysis(config: TransformConfig) -> Graph:
 
 def synthesis(config: TransformConfig) -> Graph:
     """Latents to pixels: the mirror of `analysis`."""
-    g = Graph("synthesis", STREAM_UNIT, LATENT_UNIT)
+    g = Graph("synthesis", PIXEL_STREAM)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     s = g.shuffle(g.conv(y, "first", 4 * STREAM_CHANNELS, "stream", fine=True), "s0", 2)
     for i in range(config.blocks_synthesis):
         s = g.block(s, f"b{i}", fine=i >= config.blocks_synthesis - FINE_BLOCKS)
     # The stream itself, not 8 bits of it: what is lost here is seen.
     s = g.add(s, g.conv(s, "ends", STREAM_CHANNELS, "stream", fine=True), "s1")
-    g.output(g.shuffle(g.requantize(s, "patches"), "pixels", 8), PIXEL_UNIT)
+    g.output(g.shuffle(g.requantize(s, "patches", PIXEL_UNIT), "pixels", 8), PIXEL_UNIT)
     return g
 
 
 def hyper_analysis(config: TransformConfig) -> Graph:
     """Latents to hyper-latents: two 3x3 with stride 2."""
-    g = Graph("hyper_analysis", FEATURE_UNIT, LATENT_UNIT)
+    g = Graph("hyper_analysis", FEATURE_STREAM)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     h = g.conv(g.requantize(y, "a"), "h0", config.features, "relu")
     h = g.conv(h, "h1", config.features, "relu", kernel=3, stride=2)
@@ -104,7 +115,7 @@ def hyper_analysis(config: TransformConfig) -> Graph:
 def hyper_synthesis(config: TransformConfig) -> Graph:
     """Hyper-latents to features at the resolution of the latents."""
     c = config.features
-    g = Graph("hyper_synthesis", FEATURE_UNIT, LATENT_UNIT)
+    g = Graph("hyper_synthesis", FEATURE_STREAM)
     z = g.input("z", config.hyper_latents, -128, 127, 1.0)
     s = g.shuffle(g.conv(z, "h0", 4 * c, "stream"), "s0", 2)
     s = g.block(s, "b0")
@@ -121,14 +132,14 @@ def _heads(g: Graph, features: str, config: TransformConfig) -> None:
 
 def prior_a(config: TransformConfig) -> Graph:
     """Features to the means and scale indices of the first pass."""
-    g = Graph("prior_a", FEATURE_UNIT, LATENT_UNIT)
+    g = Graph("prior_a", FEATURE_STREAM)
     _heads(g, g.input("f", config.features, -32768, 32767, FEATURE_UNIT), config)
     return g
 
 
 def prior_b(config: TransformConfig) -> Graph:
     """Features and the latents of the first pass to the means and scale indices of the second."""
-    g = Graph("prior_b", FEATURE_UNIT, LATENT_UNIT)
+    g = Graph("prior_b", FEATURE_STREAM)
     f = g.input("f", config.features, -32768, 32767, FEATURE_UNIT)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     f = g.add(f, g.conv(g.requantize(y, "ya"), "yb", config.features, "stream"), "s0")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from intact.bottleneck.colors import BLOCK, Stage, regions, stages
-from intact.train.layers import round_through
+from intact.train.gradients import round_through
 
 
 @lru_cache(maxsize=BLOCK * BLOCK)

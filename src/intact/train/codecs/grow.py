@@ -16,12 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from intact.errors import ArgumentError
-from intact.train.codec_net import LATENT_GAIN, CodecNet
+from intact.train.codecs.checkerboard import LATENT_GAIN, CheckerboardConfig, CodecNet
+from intact.train.codecs.transforms import PIXEL_UNIT, STREAM_CHANNELS, TransformConfig
 from intact.train.entropy import SCALE_MIN
 from intact.train.graph import Conv
-from intact.train.integer import IntegerNetwork
 from intact.train.network import unshuffle
-from intact.train.transforms import PIXEL_UNIT, STREAM_CHANNELS, TransformConfig
 
 RIDGE = 1e-4
 """Weight of the regression's regularization, relative to the mean power of the features."""
@@ -104,17 +103,15 @@ def _regress(net: CodecNet, crops: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
         Weights [features + 1, 768] and covariance [768, 768] of what they predict, in units of
         PIXEL_UNIT; patches in the order of two unshuffles, by 8 and by 2.
     """
-    analysis = net.network("analysis")
-    conv, seen = analysis._conv, {}
+    seen: dict[str, Tensor] = {}
 
-    def record(node: Conv, x: Tensor, level: Tensor) -> Tensor:
+    def record(node: Conv, x: Tensor, _: Tensor) -> None:
         seen[node.target] = x
-        return conv(node, x, level)
 
-    analysis._conv = record
     gram, cross, count = torch.zeros(()), torch.zeros(()), 0
     for image in crops:
-        result = net(image, torch.full((len(image),), -1.0), None, hard=True)
+        t = torch.full((len(image),), -1.0)
+        result = net(image, t, None, hard=True, observers={"analysis": record})
         lost = (image.float() - result.pixels) * PIXEL_UNIT
         lost = unshuffle(unshuffle(lost, 8), 2).flatten(0, 2).double()
         columns = F.unfold(seen["y"].float().permute(0, 3, 1, 2), 3, stride=2, padding=1)
@@ -122,7 +119,6 @@ def _regress(net: CodecNet, crops: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
         columns = torch.cat([columns, torch.ones(len(columns), 1, dtype=torch.float64)], 1)
         gram, cross = gram + columns.t() @ columns, cross + columns.t() @ lost
         count += len(lost)
-    del analysis._conv  # the method of the class again
     ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
     weights = torch.linalg.solve(gram + ridge, cross)
     return weights, weights.t() @ gram @ weights / count
@@ -178,7 +174,7 @@ def grow(net: CodecNet, config: TransformConfig, crops: Iterable[Tensor]) -> Cod
         ValueError: ``net`` is integer already, or ``config`` is smaller somewhere, changes
             hyper-latents or features, or has more latents than a patch has values.
     """
-    if any(isinstance(network, IntegerNetwork) for network in net.networks.values()):
+    if net.is_integer:
         raise ArgumentError("an integer codec cannot grow: its units would not fit any more")
     _check(net.config, config)
     if config.predicted > net.config.predicted:
@@ -186,3 +182,8 @@ def grow(net: CodecNet, config: TransformConfig, crops: Iterable[Tensor]) -> Cod
     if config.latents > net.config.latents:
         net = _add_latents(net, config.latents, crops)
     return _add_blocks(net, config) if config != net.config else net
+
+
+def grow_codec(net: CodecNet, own: CheckerboardConfig, crops: Iterable[Tensor]) -> CodecNet:
+    """`grow`, to the sizes of a configuration."""
+    return grow(net, own.transform, crops)

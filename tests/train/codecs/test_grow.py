@@ -7,9 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from intact.train.codec_net import CodecNet, RateConfig  # noqa: E402
-from intact.train.grow import color_latents, grow, lead_with_colors  # noqa: E402
-from intact.train.transforms import TransformConfig  # noqa: E402
+from intact.train.codecs.checkerboard import CodecNet  # noqa: E402
+from intact.train.codecs.grow import color_latents, grow, lead_with_colors  # noqa: E402
+from intact.train.codecs.rates import RateConfig  # noqa: E402
+from intact.train.codecs.transforms import TransformConfig  # noqa: E402
 
 SMALL = TransformConfig(
     blocks_analysis=1, blocks_synthesis=1, latents=12, hyper_latents=8, features=16,

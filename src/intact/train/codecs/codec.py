@@ -1,0 +1,123 @@
+"""What every trainable codec is: networks by role, a forward pass with a rate, a loss.
+
+A kind is one subclass; its registry is `intact.train.codecs.kinds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from intact.train.graph import Graph
+from intact.train.integer import IntegerNetwork
+from intact.train.network import Network, Observer
+from intact.train.noise import Noise
+
+
+@dataclass
+class Result:
+    """What a forward pass gives: bits per pixel of y and z, MSE over 0..255, per image [b]."""
+
+    bpp_y: Tensor
+    bpp_z: Tensor
+    mse: Tensor
+    pixels: Tensor
+
+    @property
+    def bpp(self) -> Tensor:
+        """Total bits per pixel [b]."""
+        return self.bpp_y + self.bpp_z
+
+
+def result_of(image: Tensor, bits_y: Tensor, bits_z: Tensor, pixels: Tensor) -> Result:
+    """A result of bits per element, and of pixels [b, h, w, 3] as they were decoded."""
+    area, dims = image.shape[1] * image.shape[2], (1, 2, 3)
+    mse = (pixels - image.float()).square().mean(dims)
+    return Result(bits_y.sum(dims) / area, bits_z.sum(dims) / area, mse, pixels)
+
+
+class Codec(nn.Module):
+    """A codec in training.
+
+    Args:
+        own: the sections of the configuration that are its kind's own.
+        graphs: of its networks, by role.
+        seed: of the initial weights.
+
+    Attributes:
+        KIND: what ``codec.kind`` calls it.
+    """
+
+    KIND: ClassVar[str]
+
+    def __init__(self, own: Any, graphs: Mapping[str, Graph], seed: int = 0) -> None:
+        super().__init__()
+        self.own = own
+        generator = torch.Generator().manual_seed(seed)
+        self.networks = nn.ModuleDict(
+            {name: Network(graph, generator) for name, graph in graphs.items()}
+        )
+
+    def network(self, name: str) -> Network:
+        """A transform by name; an integer one has the same methods."""
+        return cast(Network, self.networks[name])
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the networks compute in integers."""
+        return all(isinstance(n, IntegerNetwork) for n in self.networks.values())
+
+    def make_integer(self) -> None:
+        """Replace the networks by integer ones of the same graphs, all zero, to be filled."""
+        for name in self.networks:
+            self.networks[name] = IntegerNetwork(self.network(name).graph)
+
+    def set_compute_dtype(self, dtype: torch.dtype) -> None:
+        """Choose the precision of the branches."""
+        for name in self.networks:
+            self.network(name).compute_dtype = dtype
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Weights that want a smaller learning rate."""
+        return []
+
+    def step(self, t: Tensor) -> Tensor:
+        """Quantization step [b] of levels [b] in [-1, 1]."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        image: Tensor,
+        t: Tensor,
+        noise: Noise | None,
+        *,
+        hard: bool = False,
+        observers: Mapping[str, Observer] | None = None,
+    ) -> Result:
+        """Code a batch.
+
+        Args:
+            image: uint8 [b, h, w, 3], sides multiples of the kind's.
+            t: level per image [b], in [-1, 1].
+            noise: of the rate; needed unless ``hard``.
+            hard: round everything, as at inference, instead of adding noise to the rate.
+            observers: of the networks' convolutions, by role.
+        """
+        raise NotImplementedError
+
+    def loss(
+        self, result: Result, t: Tensor, distortion: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
+        """The mean over the batch of rate and distortion.
+
+        Args:
+            result: of a forward pass.
+            t: level per image [b].
+            distortion: per image [b], in squared gray levels (`intact.train.losses.distortion`).
+            weight: of each image [b]; all 1 by default.
+        """
+        raise NotImplementedError

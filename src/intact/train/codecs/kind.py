@@ -1,0 +1,58 @@
+"""What the general code of training asks of a kind of codec, besides its network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from intact.codec.model import Model
+from intact.errors import ArgumentError
+from intact.train.codecs.codec import Codec
+from intact.train.data import ImageFolder
+
+
+def cannot_thaw(*_: Any) -> Codec:
+    """Of kinds whose frozen models do not say enough."""
+    raise ArgumentError("a frozen model of this kind is no start: name a run or float weights")
+
+
+def cannot_grow(*_: Any) -> Codec:
+    """Of kinds that know no larger form of themselves."""
+    raise ArgumentError("a codec of this kind cannot grow")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of codec.
+
+    Attributes:
+        name: what ``codec.kind`` says in a configuration.
+        config: a frozen dataclass; its fields are the sections that are the kind's own, frozen
+            dataclasses themselves, with defaults.
+        sizes: which of these sections decides the shapes of the networks. A checkpoint and --init
+            bring their own; the other sections are the configuration's to say.
+        multiple: sides of crops are multiples of it.
+        build: (sections, seed) to a codec with random weights.
+        begin: (codec, images, side of the crops, seed): change them to the weights of a new run.
+        check: (sections): an ArgumentError if they contradict each other.
+        positive: settings of the kind that must be above 0, as "section.key".
+        not_negative: likewise, at least 0.
+        thaw: (frozen model, sections) to a codec of the model's sizes; refuses with an
+            ArgumentError.
+        grow: (codec, sections, uint8 [b, h, w, 3] crops) to a codec of larger sizes; likewise.
+    """
+
+    name: str
+    config: type
+    sizes: str
+    multiple: int
+    build: Callable[[Any, int], Codec]
+    begin: Callable[[Any, ImageFolder, int, int], None]
+    check: Callable[[Any], None] = lambda _: None
+    positive: tuple[str, ...] = ()
+    not_negative: tuple[str, ...] = ()
+    thaw: Callable[[Model, Any], Codec] = cannot_thaw
+    grow: Callable[[Any, Any, Iterable[Tensor]], Codec] = cannot_grow

@@ -1,0 +1,39 @@
+"""Which kinds of codec can be trained, by what ``codec.kind`` says in a configuration.
+
+A new kind is a line here, one in `intact.freeze.kinds`, and one in `intact.bottleneck.kinds`.
+"""
+
+from __future__ import annotations
+
+from intact.errors import ArgumentError
+from intact.train.codecs import checkerboard, grow, thaw, transforms
+from intact.train.codecs.kind import Kind
+from intact.train.codecs.rates import POSITIVE as RATES
+
+CHECKERBOARD = Kind(
+    name=checkerboard.CodecNet.KIND,
+    config=checkerboard.CheckerboardConfig,
+    sizes="transform",
+    multiple=64,
+    build=checkerboard.build,
+    begin=checkerboard.begin,
+    check=checkerboard.check,
+    positive=(*RATES, *transforms.POSITIVE),
+    not_negative=transforms.NOT_NEGATIVE,
+    thaw=thaw.thaw_codec,
+    grow=grow.grow_codec,
+)
+KINDS = {kind.name: kind for kind in (CHECKERBOARD,)}
+DEFAULT = CHECKERBOARD.name
+"""Of configurations, checkpoints and float weights that name no kind."""
+
+
+def kind_of(name: str) -> Kind:
+    """A kind by its name.
+
+    Raises:
+        ArgumentError: there is none; the legal names are listed.
+    """
+    if name not in KINDS:
+        raise ArgumentError(f"codec.kind = {name!r}; legal: {', '.join(KINDS)}")
+    return KINDS[name]

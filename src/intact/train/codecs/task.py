@@ -1,0 +1,81 @@
+"""Training a codec on crops of images: the task that the loop is given (`intact.train.task`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from intact.train.codecs.codec import Codec
+from intact.train.config import Config
+from intact.train.data import ImageFolder
+from intact.train.losses import distortion
+from intact.train.noise import Noise
+from intact.train.task import Share, Task
+
+
+class ImageTask(Task):
+    """A codec, the images it sees, and the loss.
+
+    Args:
+        config: the run.
+        codec: the network, with its weights.
+        data: the images.
+    """
+
+    def __init__(self, config: Config, codec: Codec, data: ImageFolder) -> None:
+        super().__init__()
+        self.config, self.codec, self.data = config, codec, data
+
+    @property
+    def kept(self) -> nn.Module:
+        """The codec, with its buffers."""
+        return self.codec
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The codec's slow weights are a group of their own."""
+        slow = self.codec.slow_parameters()
+        ids = {id(p) for p in slow}
+        quick = [p for p in self.codec.parameters() if id(p) not in ids]
+        found = [
+            {"params": quick, "factor": 1.0},
+            {"params": slow, "factor": self.config.optimizer.slow_factor},
+        ]
+        return [group for group in found if group["params"]]
+
+    def set_precision(self, dtype: torch.dtype) -> None:
+        """Of the networks' branches."""
+        self.codec.set_compute_dtype(dtype)
+
+    @property
+    def notes(self) -> list[str]:
+        """Which images are left out or cut."""
+        return self.data.notes
+
+    def about(self) -> str:
+        """The mixture of losses."""
+        return ", ".join(f"{k} {v:.2g}" for k, v in self.config.loss.shares().items())
+
+    def forward(self, step: int, share: Share) -> dict[str, Tensor]:
+        """The loss of a step's crops, at random levels; see `Task.forward`."""
+        data, seed = self.config.data, self.config.optimizer.seed
+        indexes = share.of(data.batch)
+        device = next(self.codec.parameters()).device
+        crops = self.data.crops(indexes, data.crop, seed, step, flat=data.flat)
+        image = torch.from_numpy(crops).to(device)
+        noise = Noise(seed, step, indexes, device)
+        t = noise.uniform() * 2 - 1
+        result = self.codec(image, t, noise)
+        flat = image.flatten(1, 2).amax(1).eq(image.flatten(1, 2).amin(1)).all(1)
+        weight = torch.where(flat, data.flat_weight, 1.0)
+        distance = distortion(
+            self.config.loss, image.float(), result.pixels, self.codec.step(t), result.mse
+        )
+        return {
+            "loss": self.codec.loss(result, t, distance, weight),
+            "bpp": result.bpp.detach().mean(),
+            "bpp_z": result.bpp_z.detach().mean(),
+            "mse": result.mse.detach().mean(),
+            "distortion": distance.detach().mean(),
+        }
