@@ -1,5 +1,6 @@
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -319,7 +320,11 @@ class FakeTrainer:
 
     def __init__(self, step):
         self.step = self.saved = step
+        self.stopped = False
         self.task = SimpleNamespace(notes=["1 of 9 images are left out: a.jpg: torn"])
+
+    def stop(self):
+        self.stopped = True
 
     def run(self, report):
         for _ in range(3):
@@ -402,6 +407,27 @@ def test_train_reports_divergence_and_interruption(intact, training, monkeypatch
     done = intact("train", training[0], "--device", "cpu")
     assert done.code == Code.INTERRUPTED
     assert "--resume continues at step 0" in done.err
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_lets_training_save_first(intact, training, monkeypatch, name):
+    def run(trainer, report):
+        signal.raise_signal(getattr(signal, name))
+        trainer.step = trainer.saved = 4
+
+    monkeypatch.setattr(FakeTrainer, "run", run)
+    done = intact("train", training[0], "--device", "cpu")
+    assert done.code == 128 + getattr(signal, name)
+    assert "stopped at step 4, which is saved; --resume continues there" in done.err
+
+
+def test_the_lines_of_training_fit_80_columns():
+    from intact.cli.progress import OTHERS
+    from intact.cli.train import line, short
+
+    scalars = {"loss": 12345.678, "bpp": 24.0, "mse": 65025.0, "seconds_per_step": 0.001}
+    assert len(f"step 1000000  {line(scalars)}") <= 80
+    assert OTHERS + len(short(scalars)) <= 80
 
 
 def test_train_starts_from_a_model_by_name_or_path(intact, training, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from intact import files
@@ -41,6 +41,29 @@ def stop_if_ended() -> None:
     """
     if _came is not None:
         raise SystemExit(128 + _came)
+
+
+@contextlib.contextmanager
+def finishing(finish: Callable[[], None]) -> Iterator[None]:
+    """Within `ending`: the first signal calls ``finish`` and is remembered, a second one ends."""
+    previous: dict[int, Any] = {}
+
+    def later(number: int, _frame: object) -> None:
+        global _came
+        if _came is not None:
+            _leave(number, _frame)
+        _came = number
+        finish()
+
+    with contextlib.suppress(ValueError):  # not in the main thread
+        for number in (*SIGNALS, signal.SIGINT):
+            if signal.getsignal(number) is _leave:
+                previous[number] = signal.signal(number, later)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

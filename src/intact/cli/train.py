@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+from intact.cli import signals
 from intact.cli.errors import Code, UsageError, complain, printable
 from intact.cli.io import show_json
 from intact.cli.options import Force, Json, Quiet
@@ -48,7 +49,7 @@ def train(
         raise UsageError("--grow needs --init: there is nothing to grow")
     chosen = configuration.load(Path(config), settings)
     folder = Path(chosen.output.folder)
-    if not resume and not force and (folder / checkpoint.NAME).exists():
+    if not resume and not force and checkpoint.exists(folder):
         raise UsageError(f"{folder} holds a run: continue with --resume, or replace with --force")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
@@ -74,15 +75,20 @@ def train(
             last.update(scalars)
             write(step, scalars)
             bar.reach(step)
-            bar.note(line(scalars))
+            bar.note(short(scalars))
             if not bar.visible and not quiet and not as_json:
                 print(f"step {step}  {line(scalars)}", flush=True)
 
         try:
-            trainer.run(report)
-        except KeyboardInterrupt:
+            with signals.finishing(trainer.stop):
+                trainer.run(report)
+        except (KeyboardInterrupt, SystemExit):  # a second signal, or one before the first step
             complain(f"stopped at step {trainer.step}; --resume continues at step {trainer.saved}")
-            return Code.INTERRUPTED
+            raise
+    if trainer.stopped:
+        complain(f"stopped at step {trainer.step}, which is saved; --resume continues there")
+        signals.stop_if_ended()
+        return Code.INTERRUPTED
     if not quiet and not as_json:
         done = "was trained already" if first == trainer.step else "is trained"
         following = f"intact freeze {shlex.quote(str(folder))} -o NAME.intactm"
@@ -98,7 +104,7 @@ def _start(init: str) -> Path:
     from intact.train import checkpoint
 
     path = Path(init)
-    return path if path.is_file() or (path / checkpoint.NAME).exists() else model_path(init)
+    return path if path.is_file() or checkpoint.exists(path) else model_path(init)
 
 
 def keep_memory() -> None:
@@ -128,6 +134,11 @@ def line(scalars: dict[str, float]) -> str:
         f"loss {scalars.get('loss', 0):.4f}  bpp {scalars.get('bpp', 0):.3f}  "
         f"mse {scalars.get('mse', 0):.1f}{speed}"
     )
+
+
+def short(scalars: dict[str, float]) -> str:
+    """The same for the room beside a bar: 22 characters on 80 columns."""
+    return f"loss {scalars.get('loss', 0):.4g} {scalars.get('bpp', 0):.3f} bpp"
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -27,7 +27,7 @@ from intact.train.task import Share, Task
 log = logging.getLogger(__name__)
 
 Report = Callable[[int, dict[str, float]], None]
-"""Called with (step, scalars) every ``log_every`` steps."""
+"""Called with (step, scalars) every ``log_every`` steps; scalars are means over these."""
 
 
 def learning_rate(config: OptimizerConfig, step: int) -> float:
@@ -39,6 +39,14 @@ def learning_rate(config: OptimizerConfig, step: int) -> float:
         return config.learning_rate
     phase = min(1.0, (step - start) / (config.steps - start))
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * phase)))
+
+
+def _not_finite(tensors: Mapping[str, Tensor]) -> str:
+    """Which of some tensors hold what is no number, for people."""
+    bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if not bad:
+        return f"all {len(tensors)} tensors are finite"
+    return f"{len(bad)} of {len(tensors)} tensors are not finite ({', '.join(bad[:3])})"
 
 
 T = TypeVar("T", bound=Task)
@@ -59,6 +67,7 @@ class Trainer(Generic[T]):
         step: of which so many are done.
         saved: the step of the last checkpoint.
         parent: what the run started from, for people; empty where it began from nothing.
+        stopped: `run` was asked to end early.
     """
 
     def __init__(
@@ -87,27 +96,41 @@ class Trainer(Generic[T]):
         self.average = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         self.step = self.saved = 0
         self.parent = ""
+        self.stopped = False
 
     @property
     def net(self) -> nn.Module:
         """Whose parameters are trained, with its buffers."""
         return self.task.kept
 
+    def stop(self) -> None:
+        """Let `run` end after the step at hand, with a checkpoint. May be called by a signal."""
+        self.stopped = True
+
     def run(self, report: Report, *, until: int | None = None) -> None:
-        """Train to the last step (or to ``until``), with checkpoints on the way."""
+        """Train to the last step, to ``until`` or until `stop`, with checkpoints on the way.
+
+        Raises:
+            DivergedError: the loss, a gradient or a weight is no number; what was saved is sound.
+            OSError: a checkpoint cannot be written; those before are still there.
+        """
         output, steps = self.output, self.settings.steps
         last = min(until or steps, steps)
-        while self.step < last:
-            start = time.perf_counter()
-            scalars = self.train_step()
+        recent: list[dict[str, Tensor]] = []
+        start = time.perf_counter()
+        while self.step < last and not self.stopped:
+            recent.append(self.train_step())
             self.step += 1
             if self.step % output.log_every == 0 or self.step == last:
                 # .item() here only: reading a scalar every step would stall a GPU.
-                values = {k: float(v) for k, v in scalars.items()}
-                values["seconds_per_step"] = time.perf_counter() - start
+                values = {k: float(sum(s[k] for s in recent)) / len(recent) for k in recent[0]}
+                values["seconds_per_step"] = (time.perf_counter() - start) / len(recent)
                 report(self.step, values)
+                recent, start = [], time.perf_counter()
             if self.step % output.checkpoint_every == 0 or self.step == last:
                 self.save()
+        if self.step != self.saved:
+            self.save()
 
     def train_step(self) -> dict[str, Tensor]:
         """One optimizer step; returns scalars as tensors."""
@@ -134,26 +157,22 @@ class Trainer(Generic[T]):
         """Scale the gradients down to their largest norm; return the norm that they had.
 
         Raises:
-            DivergedError: one is not finite. The weights are not touched yet, so that the last
-                checkpoint is sound.
+            DivergedError: the loss or a gradient is not finite. The weights are not touched yet.
         """
         parameters = dict(self.net.named_parameters())
-        limit = self.settings.clip_norm
-        try:
-            return torch.nn.utils.clip_grad_norm_(
-                parameters.values(), limit, error_if_nonfinite=True
-            )
-        except RuntimeError as error:
+        norm = torch.nn.utils.clip_grad_norm_(parameters.values(), self.settings.clip_norm)
+        if not torch.isfinite(norm + loss):
             grads = {name: p.grad for name, p in parameters.items() if p.grad is not None}
-            bad = [name for name, grad in grads.items() if not torch.isfinite(grad).all()]
-            if not bad:
-                raise
-            raise DivergedError(
-                f"training diverged at step {self.step + 1}: the loss ({self.task.about()}) is "
-                f"{loss.item():.4g}, the gradient is not finite in {len(bad)} of {len(grads)} "
-                f"tensors ({', '.join(bad[:3])}). The checkpoint of step {self.saved} is sound: "
-                "--resume with a lower optimizer.learning_rate"
-            ) from error
+            raise self._diverged(
+                f"the loss ({self.task.about()}) is {loss.item():.4g}, {_not_finite(grads)}"
+            )
+        return norm
+
+    def _diverged(self, what: str) -> DivergedError:
+        return DivergedError(
+            f"training diverged at step {self.step + 1}: {what}. The checkpoint of step "
+            f"{self.saved} is sound: --resume with a lower optimizer.learning_rate"
+        )
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -165,11 +184,18 @@ class Trainer(Generic[T]):
             self.average[name].copy_(buffer)
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint.
+
+        Raises:
+            DivergedError: a weight is no number; nothing is written.
+            OSError: it cannot be written.
+        """
         tensors: dict[str, Tensor] = {f"net/{k}": v for k, v in self.net.state_dict().items()}
         tensors |= {f"average/{k}": v for k, v in self.average.items()}
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"moments/{i}/{k}": v for k, v in state.items()}
+        if any(not torch.isfinite(t).all() for t in tensors.values()):
+            raise self._diverged(_not_finite(tensors))
         state: dict[str, Any] = {
             "step": self.step,
             "precision": str(self.precision).removeprefix("torch."),

@@ -121,6 +121,7 @@ def trainer_for(
     trainer = _trainer(config, net, data, device)
     trainer.parent = _describe(init) if init else ""
     _write_config(config)
+    checkpoint.discard(Path(config.output.folder))
     trainer.save()  # from here on the folder's checkpoint is this run's, not one that was replaced
     return trainer
 
@@ -169,7 +170,9 @@ def _describe(init: Path) -> str:
 
 
 def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer[ImageTask]:
-    tensors, state = checkpoint.read(Path(config.output.folder))
+    folder = Path(config.output.folder)
+    tensors, state = checkpoint.read(folder)
+    checkpoint.repair(folder)
     before, kind = from_dict(state["config"]), config.kind
     if before.codec != config.codec:
         raise ArgumentError(f"codec.kind was {before.codec.kind!r} in this run")

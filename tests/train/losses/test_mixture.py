@@ -88,7 +88,7 @@ def test_a_gradient_that_is_no_number_ends_the_run_and_keeps_what_was_saved(sett
         weight[0, 0] = float("nan")
     with pytest.raises(
         DivergedError,
-        match=r"diverged at step 3.* not finite in .*checkpoint of step 2 is sound",
+        match=r"diverged at step 3.* are not finite .*checkpoint of step 2 is sound",
     ):
         trainer.run(lambda step, scalars: None)
     tensors, state = checkpoint.read(tmp_path / "run")
