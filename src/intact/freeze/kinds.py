@@ -42,4 +42,6 @@ class Freeze(Protocol):
         ...
 
 
-KINDS: dict[str, Freeze] = {CodecNet.KIND: checkerboard.freeze}
+KINDS: dict[str, Freeze] = {
+    CodecNet.KIND: checkerboard.freeze,
+}

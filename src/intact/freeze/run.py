@@ -42,7 +42,7 @@ def freeze_run(
     tensors, state = checkpoint.read(folder)
     net, config = codec_of(tensors, state), from_dict(state["config"])
     data = image_folder(config, lambda done, all: note(f"reading images, {done} of {all}"))
-    if not config.optimizer.integer:
+    if net.converts:
         note("rounding weights, a minute or two")
         net = convert_codec(net, observation(data, config.data.crop))
     note("counting symbols")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from intact.bits.tables import TOTAL, TableBank, apportion
 from intact.train.entropy import FactorizedPrior
@@ -78,12 +79,31 @@ def hyper_tables(prior: FactorizedPrior, counts: np.ndarray | None = None) -> Ta
         prior: the trained densities.
         counts: int64 [channels, 256]: how often each channel was -128..127; or None.
     """
-    symbols = torch.arange(-128, 128, dtype=torch.float32)
-    channels = prior.matrices[0].shape[0]
+    return density_tables(prior, 128, counts=counts)
+
+
+def density_tables(
+    prior: FactorizedPrior,
+    radius: int,
+    *,
+    offsets: Tensor | None = None,
+    counts: np.ndarray | None = None,
+) -> TableBank:
+    """A bank of one table per channel.
+
+    Args:
+        prior: the trained densities.
+        radius: tables have entries for some of -radius..radius - 1.
+        offsets: [channels], o of Ballé 2019, Eq. 19: symbol n stands for n + o; or None for 0.
+        counts: int64 [channels, 2 * radius]: how often each symbol was seen; or None.
+    """
+    symbols = torch.arange(-radius, radius, dtype=torch.float32)
     with torch.no_grad():
-        pmf = prior.probability(symbols.expand(channels, -1)).double().numpy()
+        at = symbols.expand(len(prior.matrices[0]), -1)
+        at = at if offsets is None else at + offsets[:, None]
+        pmf = prior.probability(at).double().numpy()
     if counts is not None:
         pmf = PRIOR_COUNTS * pmf + counts
     pmf = pmf / pmf.sum(1, keepdims=True)
-    pairs = [table_from_pmf(row, -128) for row in pmf]
+    pairs = [table_from_pmf(row, -radius) for row in pmf]
     return TableBank.build([m for m, _ in pairs], [f for _, f in pairs])

@@ -15,10 +15,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from intact.errors import ArgumentError
 from intact.train.codecs.codec import Codec
 from intact.train.data import ImageFolder
-from intact.train.graph import INT8, Add, Conv, Requantize, Scale, Shuffle
-from intact.train.integer import MAX_DIVISOR, IntegerNetwork, odd_floor
+from intact.train.fixed_unit import FixedUnit, odd_floor
+from intact.train.graph import INT8, Abs, Add, Conv, Gdn, Requantize, Scale, Shuffle
+from intact.train.integer import MAX_DIVISOR, IntegerNetwork
 from intact.train.network import Network, Observer
 from intact.train.rounding import Moments, round_together
 
@@ -71,7 +73,7 @@ def convert(network: Network, ranges: Ranges) -> IntegerNetwork:
         ranges: of this network's values.
     """
     graph = network.graph
-    integer = IntegerNetwork(graph)
+    integer = IntegerNetwork(graph, FixedUnit())
     units: dict[str, Tensor] = {
         i.target: torch.full((i.channels,), i.unit, dtype=torch.float64) for i in graph.inputs
     }
@@ -96,6 +98,8 @@ def convert(network: Network, ranges: Ranges) -> IntegerNetwork:
                             f"{graph.name}: {node.source} is shuffled without one unit"
                         )
                     units[node.target] = source[:1].expand(graph.channels[node.target]).clone()
+                case Abs() | Gdn():
+                    raise ArgumentError(f"{graph.name}: {node.target} cannot be converted")
     for name, unit in graph.outputs.items():
         if not torch.allclose(units[name], torch.full_like(units[name], unit)):
             raise ValueError(f"{graph.name}: output {name!r} has not the unit {unit}")
@@ -122,7 +126,7 @@ def _convert_conv(
     units: dict[str, Tensor],
     ranges: Ranges,
 ) -> Tensor:
-    given = network.graph.units.get(node.activation)
+    given, fixed = network.graph.units.get(node.activation), FixedUnit()
     source = units[node.source]
     per_input = source[:, None, None, None] if node.depthwise else source[None, :, None, None]
     mapped = network.get(node.target, "weight").double() * per_input
@@ -131,16 +135,16 @@ def _convert_conv(
     else:
         out = ranges.largest[node.target].double() / network.graph.ranges[node.target][1]
         # A channel that hardly ever speaks must not ask for weights beyond their bits.
-        least = mapped.abs().reshape(node.c_out, -1).amax(1) / 2 ** (integer.bits - 1)
+        least = mapped.abs().reshape(node.c_out, -1).amax(1) / 2 ** (fixed.bits - 1)
         out = torch.maximum(out, least).clamp(min=1e-12)
     mapped = mapped / out[:, None, None, None]
     bias = network.get(node.target, "bias").double() / out
     if node.target in ranges.moments:
         moments = ranges.moments[node.target]
         unit = source.repeat_interleave(node.kernel**2)
-        divisor = integer.divisors(node, mapped)
+        divisor = fixed.divisors(integer, node, mapped)
         wanted = (mapped * divisor[:, None, None, None]).flatten(1)
-        limit = wanted.abs().amax(1).ceil().clamp(min=integer.largest_weight(node))
+        limit = wanted.abs().amax(1).ceil().clamp(min=fixed.largest_weight(node))
         covariance = moments.covariance / torch.outer(unit, unit)
         rounded = round_together(wanted, covariance, limit)
         # Rounding must not move the mean of the outputs.

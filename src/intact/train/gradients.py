@@ -32,6 +32,59 @@ def lower_bound(x: Tensor, bound: float) -> Tensor:
     return _LowerBound.apply(x, bound)
 
 
+class _BoundedSquare(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, epsilon: float, least: float) -> Tensor:  # noqa: ANN001
+        ctx.save_for_backward(x)
+        ctx.bound = math.sqrt(least + epsilon**2)
+        return x.clamp(min=ctx.bound).square() - epsilon**2
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+        (grad,) = grad_outputs
+        (x,) = ctx.saved_tensors
+        passes = (x >= ctx.bound) | (grad < 0)
+        return grad * 2 * x.clamp(min=ctx.bound) * passes, None, None
+
+
+def bounded_square(x: Tensor, epsilon: float, least: float) -> Tensor:
+    """``max(x, sqrt(least + epsilon^2))^2 - epsilon^2``; Ballé 2018, and 2019, Eq. 8.
+
+    At least ``least``; the gradient still passes where it would move x up.
+    """
+    return _BoundedSquare.apply(x, epsilon, least)
+
+
+class _DivideRound(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, m: Tensor, n: Tensor) -> Tensor:  # noqa: ANN001
+        ctx.save_for_backward(m, n)
+        divisor = n.double()
+        return torch.floor((m.double() + torch.floor(divisor / 2)) / divisor).float()
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN001
+        (grad,) = grad_outputs
+        m, n = ctx.saved_tensors
+        share = grad.to(m.dtype) / n
+        if not ctx.needs_input_grad[1]:
+            return share, None
+        return share, -(share * m / n).sum_to_size(n.shape).to(n.dtype)
+
+
+def divide_round(m: Tensor, n: Tensor) -> Tensor:
+    """floor((m + n // 2) / n), exactly; Ballé 2019, Eq. 4. Gradients are the division's.
+
+    Args:
+        m: integers below 2^31 in magnitude [..., c].
+        n: integers from 1 on [c].
+
+    Returns:
+        float32 integers [..., c].
+    """
+    return _DivideRound.apply(m, n)
+
+
 class _Saturate(torch.autograd.Function):
     """Clip, whose gradient passes inside, and outside where it leads back."""
 

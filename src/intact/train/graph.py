@@ -18,22 +18,36 @@ Range = tuple[int, int]
 
 INT8, INT16, UINT8 = (-128, 127), (-32768, 32767), (0, 255)
 
-Activation = Literal["relu", "linear", "stream", "latent", "symbol", "index"]
-RANGES: dict[Activation, Range] = {
-    "relu": UINT8,
-    "linear": INT8,
-    "stream": INT16,
-    "latent": INT16,
-    "symbol": INT8,
-    "index": UINT8,
-}
+Activation = Literal["relu", "linear", "stream", "latent", "symbol", "index", "tanh"]
 """What a convolution's result is, and so which integers it becomes:
 
-relu: QReLU; linear: itself; stream: a branch in the units of the residual stream; latent: fixed
-point in the units of latents; symbol: hyper-latents, of unit 1; index: the scale index theta of
-Ballé 2019 Eq. 15. The real number that one step stands for is the graph's to say (`Graph.units`);
-where it says nothing, as of relu and linear, the range that is observed decides.
+relu: unsigned, QReLU; tanh: signed, Qtanh; linear: signed, itself; stream: a branch in the units of
+the residual stream; latent: fixed point in the units of latents; symbol: signed, of unit 1, as
+hyper-latents and pixels; index: unsigned, the scale index theta of Ballé 2019 Eq. 15. The real
+number that one step stands for is the graph's to say (`Graph.units`); where it says nothing, as of
+relu and linear, the range that is observed decides.
 """
+BITS: dict[Activation, int] = {
+    "relu": 8, "index": 8, "linear": 8, "symbol": 8, "tanh": 4, "stream": 16, "latent": 16,
+}  # fmt: skip
+"""L of Ballé 2019 where a layer says no other."""
+
+
+def range_of(activation: Activation, bits: int) -> Range:
+    """The integers of an activation of L bits."""
+    high = 2 ** (bits - 1) - 1
+    match activation:
+        case "relu" | "index":
+            return 0, 2**bits - 1
+        case "tanh":
+            return -high, high
+        case _:
+            return -high - 1, high
+
+
+def tanh_width(bits: int) -> float:
+    """By what Qtanh of L bits divides: 15 for 4 bits, Ballé 2019 §2, so two or three v to a w."""
+    return 15 / 7 * (2 ** (bits - 1) - 1)
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,12 @@ class Input:
 class Conv:
     """A convolution with zero padding, optionally depthwise; its bias is affine in the level.
 
-    ``fine`` layers have weights of more bits: those whose rounding would show in the picture.
+    Attributes:
+        kernel: 1 or 3; 5 with stride 2.
+        fine: its weights have more bits: their rounding would show in the picture.
+        transposed: of a convolution of stride 2 the transpose: twice the rows.
+        coded: its result is a representation, which has noise in the place of rounding while it is
+            trained (Ballé 2019, Eq. 18).
     """
 
     source: str
@@ -63,6 +82,9 @@ class Conv:
     depthwise: bool
     activation: Activation
     fine: bool = False
+    bits: int = 8
+    transposed: bool = False
+    coded: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +126,24 @@ class Shuffle:
     inverse: bool
 
 
-Node = Conv | Requantize | Scale | Add | Shuffle
+@dataclass(frozen=True)
+class Abs:
+    """The magnitude, of at most 255."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Gdn:
+    """Divisive normalization across channels, or its inverse; Ballé et al. 2016. Float only."""
+
+    source: str
+    target: str
+    inverse: bool
+
+
+Node = Conv | Requantize | Scale | Add | Shuffle | Abs | Gdn
 
 
 @dataclass
@@ -151,11 +190,17 @@ class Graph:
         stride: int = 1,
         depthwise: bool = False,
         fine: bool = False,
+        bits: int | None = None,
+        transposed: bool = False,
+        coded: bool = False,
     ) -> str:
-        """Append a convolution."""
-        c_in = self.channels[source]
-        node = Conv(source, target, c_in, c_out, kernel, stride, depthwise, activation, fine)
-        return self._append(node, c_out, RANGES[activation])
+        """Append a convolution; see `Conv`. ``bits`` are `BITS` of the activation."""
+        c_in, bits = self.channels[source], bits or BITS[activation]
+        node = Conv(
+            source, target, c_in, c_out, kernel, stride, depthwise, activation,
+            fine=fine, bits=bits, transposed=transposed, coded=coded,
+        )  # fmt: skip
+        return self._append(node, c_out, range_of(activation, bits))
 
     def requantize(self, source: str, target: str, unit: float | None = None) -> str:
         """Append a requantization to 8 bits."""
@@ -168,6 +213,14 @@ class Graph:
     def add(self, left: str, right: str, target: str) -> str:
         """Append a residual addition."""
         return self._append(Add(left, right, target), self.channels[left], INT16)
+
+    def abs(self, source: str, target: str) -> str:
+        """Append a magnitude."""
+        return self._append(Abs(source, target), self.channels[source], UINT8)
+
+    def gdn(self, source: str, target: str, *, inverse: bool = False) -> str:
+        """Append a divisive normalization."""
+        return self._append(Gdn(source, target, inverse), self.channels[source], INT16)
 
     def shuffle(self, source: str, target: str, factor: int) -> str:
         """Append channels-to-space (the order of PyTorch's PixelShuffle)."""

@@ -13,7 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from intact.train.graph import Add, Conv, Graph, Requantize, Scale, Shuffle
+from intact.train.gradients import bounded_square
+from intact.train.graph import (
+    Abs,
+    Add,
+    Conv,
+    Gdn,
+    Graph,
+    Requantize,
+    Scale,
+    Shuffle,
+    tanh_width,
+)
+
+GDN_OFFSET, GDN_LEAST = 2.0**-18, 1e-6
+"""epsilon of the roots, and the least beta; Ballé 2018."""
 
 Observer = Callable[[Conv, Tensor, Tensor], None]
 """Called with each convolution, what it reads and what it gives."""
@@ -38,12 +52,18 @@ def convolve(x: Tensor, weight: Tensor, node: Conv) -> Tensor:
     """Convolve [b, h, w, i] with [o, i/groups, k, k], zero padding, without a bias."""
     if node.kernel == 1 and node.stride == 1 and not node.depthwise:
         return F.linear(x, weight[:, :, 0, 0])
+    planes, margin = x.permute(0, 3, 1, 2), node.kernel // 2
+    if node.transposed:
+        out = F.conv_transpose2d(
+            planes, weight.transpose(0, 1), stride=2, padding=margin, output_padding=1
+        )
+        return out.permute(0, 2, 3, 1)
     groups = node.c_in if node.depthwise else 1
     out = F.conv2d(
-        x.permute(0, 3, 1, 2),
+        planes,
         weight,
         stride=node.stride,
-        padding=node.kernel // 2,
+        padding=margin,
         groups=groups,
     )
     return out.permute(0, 2, 3, 1)
@@ -54,7 +74,8 @@ class Network(nn.Module):
 
     Each convolution has ``weight`` [o, i/groups, k, k], ``bias`` [o] and ``slope`` [o]: its
     effective bias is ``bias + slope * level``, with the level in [-1, 1]. Each requantization has
-    a fixed ``gain`` [c], which the integer network absorbs in its divisors.
+    a fixed ``gain`` [c], which the integer network absorbs in its divisors. Each divisive
+    normalization has roots of ``beta`` [c] and ``gamma`` [c, c]; see `normalization`.
 
     Args:
         graph: the transform.
@@ -73,6 +94,8 @@ class Network(nn.Module):
                 case Requantize():
                     gain = torch.ones(graph.channels[node.source])
                     self.register_buffer(self.key(node.target, "gain"), gain)
+                case Gdn():
+                    self._add_gdn(node.target, graph.channels[node.source])
                 case _:
                     pass
 
@@ -84,7 +107,7 @@ class Network(nn.Module):
     def _add_conv(self, node: Conv, generator: torch.Generator) -> None:
         i = 1 if node.depthwise else node.c_in
         weight = torch.randn((node.c_out, i, node.kernel, node.kernel), generator=generator)
-        fan_in = i * node.kernel * node.kernel
+        fan_in = i * node.kernel * node.kernel / (4 if node.transposed else 1)
         # Branches start near zero, so that the network starts as its skip connections.
         branches = {n.right for n in self.graph.nodes if isinstance(n, Add)}
         gain = {"relu": math.sqrt(2), "linear": 1.0, "index": 0.1}.get(node.activation, 1.0)
@@ -99,8 +122,19 @@ class Network(nn.Module):
             zeros = nn.Parameter(torch.zeros(node.c_out))
             self.register_parameter(self.key(node.target, name), zeros)
 
+    def _add_gdn(self, target: str, channels: int) -> None:
+        start = {"beta": torch.ones(channels), "gamma": 0.1 * torch.eye(channels)}
+        for name, value in start.items():
+            root = nn.Parameter((value + GDN_OFFSET**2).sqrt())
+            self.register_parameter(self.key(target, name), root)
+
+    def normalization(self, target: str) -> tuple[Tensor, Tensor]:
+        """Beta [c] and gamma [c, c] of a divisive normalization: squares, so positive."""
+        beta = bounded_square(self.get(target, "beta"), GDN_OFFSET, GDN_LEAST)
+        return beta, bounded_square(self.get(target, "gamma"), GDN_OFFSET, 0.0)
+
     def get(self, target: str, what: str) -> Tensor:
-        """A node's ``weight``, ``bias``, ``slope`` or ``gain``."""
+        """A node's ``weight``, ``bias``, ``slope``, ``gain``, or roots ``beta`` and ``gamma``."""
         return getattr(self, self.key(target, what))
 
     def forward(
@@ -139,6 +173,13 @@ class Network(nn.Module):
                 case Shuffle():
                     f = unshuffle if node.inverse else shuffle
                     values[node.target] = f(values[node.source], node.factor)
+                case Abs():
+                    values[node.target] = values[node.source].abs()
+                case Gdn():
+                    x = values[node.source].float()
+                    beta, gamma = self.normalization(node.target)
+                    norm = F.linear(x.square(), gamma, beta).sqrt()
+                    values[node.target] = x * norm if node.inverse else x / norm
         return {name: values[name].float() for name in self.graph.outputs}
 
     def _is_one(self, target: str, gain: Tensor) -> bool:
@@ -159,5 +200,8 @@ class Network(nn.Module):
                 return F.relu(out + offset.to(dtype))
             case "linear":
                 return out + offset.to(dtype)
+            case "tanh":
+                high = self.graph.ranges[node.target][1]
+                return high * torch.tanh((out + offset.to(dtype)) / tanh_width(node.bits))
             case _:
                 return out.float() + offset

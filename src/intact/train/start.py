@@ -116,7 +116,7 @@ def trainer_for(
     if resume:
         return _resume(config, data, device)
     net, config = _initial(config, data, init, larger=larger)
-    if config.optimizer.integer and not net.is_integer:
+    if config.optimizer.integer and net.converts:
         net = convert_codec(net, observation(data, config.data.crop))
     trainer = _trainer(config, net, data, device)
     trainer.parent = _describe(init) if init else ""

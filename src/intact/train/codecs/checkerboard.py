@@ -23,7 +23,7 @@ from intact.bottleneck.colors import MAX_PREDICTED
 from intact.bottleneck.grid import Window
 from intact.bottleneck.order import pass_a_mask
 from intact.errors import ArgumentError
-from intact.train.codecs.codec import Codec, Result, result_of
+from intact.train.codecs.codec import Codec, Result, float_networks, result_of
 from intact.train.codecs.colors import correct_means_a, correct_means_b
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.transforms import (
@@ -84,7 +84,7 @@ class CodecNet(Codec):
 
     def __init__(self, config: TransformConfig, rates: RateConfig, seed: int = 0) -> None:
         graphs = {name: build(config) for name, build in BUILDERS.items()}
-        super().__init__(CheckerboardConfig(config, rates), graphs, seed)
+        super().__init__(CheckerboardConfig(config, rates), float_networks(graphs, seed))
         self.prior_z = FactorizedPrior(config.hyper_latents)
 
     @property

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from intact.train.fixed_unit import FixedUnit
 from intact.train.graph import Graph
 from intact.train.integer import IntegerNetwork
 from intact.train.network import Network, Observer
@@ -40,13 +41,18 @@ def result_of(image: Tensor, bits_y: Tensor, bits_z: Tensor, pixels: Tensor) -> 
     return Result(bits_y.sum(dims) / area, bits_z.sum(dims) / area, mse, pixels)
 
 
+def float_networks(graphs: Mapping[str, Graph], seed: int) -> dict[str, nn.Module]:
+    """Float networks with random weights, by role."""
+    generator = torch.Generator().manual_seed(seed)
+    return {name: Network(graph, generator) for name, graph in graphs.items()}
+
+
 class Codec(nn.Module):
     """A codec in training.
 
     Args:
         own: the sections of the configuration that are its kind's own.
-        graphs: of its networks, by role.
-        seed: of the initial weights.
+        networks: by role; `Network` or `IntegerNetwork` each.
 
     Attributes:
         KIND: what ``codec.kind`` calls it.
@@ -54,13 +60,10 @@ class Codec(nn.Module):
 
     KIND: ClassVar[str]
 
-    def __init__(self, own: Any, graphs: Mapping[str, Graph], seed: int = 0) -> None:
+    def __init__(self, own: Any, networks: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.own = own
-        generator = torch.Generator().manual_seed(seed)
-        self.networks = nn.ModuleDict(
-            {name: Network(graph, generator) for name, graph in graphs.items()}
-        )
+        self.networks = nn.ModuleDict(dict(networks))
 
     def network(self, name: str) -> Network:
         """A transform by name; an integer one has the same methods."""
@@ -71,10 +74,15 @@ class Codec(nn.Module):
         """Whether the networks compute in integers."""
         return all(isinstance(n, IntegerNetwork) for n in self.networks.values())
 
+    @property
+    def converts(self) -> bool:
+        """Whether freezing first makes float networks integer (`intact.train.convert`)."""
+        return not self.is_integer
+
     def make_integer(self) -> None:
         """Replace the networks by integer ones of the same graphs, all zero, to be filled."""
         for name in self.networks:
-            self.networks[name] = IntegerNetwork(self.network(name).graph)
+            self.networks[name] = IntegerNetwork(self.network(name).graph, FixedUnit())
 
     def set_compute_dtype(self, dtype: torch.dtype) -> None:
         """Choose the precision of the branches."""

@@ -1,0 +1,91 @@
+"""The parametrization "fixed unit": the unit of a layer's output is given (docs/decisions/0003).
+
+A filter h' maps integers to integers, and the divisor is the largest odd c for which ``h' * c``
+fits the weights' bits:
+
+    c = odd_floor(1 / s(h')),   H = Q(h' * c),   b = Q(b' * c),   w = g((H u + b) / c rounded)
+
+with s of Ballé 2019, Eq. 9. Residual branches need it: their output is added to a stream of a fixed
+unit. Where even c = 1 leaves the weights' bits (hyper-latents, whose one step moves the features
+far), the weights are wider; such a layer is small, and backends run it in wider arithmetic. A
+conversion that has rounded filters for a certain c (`intact.train.rounding`) keeps it as the
+filter's cap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from intact.train.gradients import round_through
+from intact.train.graph import UINT8, Conv
+from intact.train.integer import LEVEL_SCALE, MAX_DIVISOR, IntegerNetwork, Parameters
+
+WEIGHT_BITS = 7
+FINE_BITS = 10
+"""Of the weights of fine layers. With 16-bit inputs they cost nothing, since such a layer runs in
+16-bit products or in float64 anyway; docs/decisions/0007 has what they win."""
+FLOAT32_ROOM, INT32_ROOM = 0.9 * 2**24, 0.9 * 2**31
+"""What the products of a filter may add up to: with inputs of 8 bits so that float32 is exact, with
+inputs of 16 so that int32 is. A tenth is left for the bias."""
+
+
+def odd_floor(x: Tensor) -> Tensor:
+    """The largest odd integer <= x, at least 1."""
+    return (2 * torch.floor((x - 1) / 2) + 1).clamp(min=1)
+
+
+@dataclass(frozen=True)
+class FixedUnit:
+    """See above; `intact.train.integer.Parametrization`.
+
+    Attributes:
+        bits: of the weights, sign included.
+    """
+
+    bits: int = WEIGHT_BITS
+
+    def register(
+        self, network: IntegerNetwork, node: Conv, generator: torch.Generator | None
+    ) -> None:
+        """Filters, biases and slopes, all zero, to be filled; and caps of divisors."""
+        i = 1 if node.depthwise else node.c_in
+        shape = (node.c_out, i, node.kernel, node.kernel)
+        for name, size in (("weight", shape), ("bias", node.c_out), ("slope", node.c_out)):
+            network.register_parameter(network.key(node.target, name), _zeros(size))
+        cap = torch.full((node.c_out,), float(MAX_DIVISOR))
+        network.register_buffer(network.key(node.target, "cap"), cap)
+
+    def integers(self, network: IntegerNetwork, node: Conv) -> Parameters:
+        """Derive the integers of a convolution, differentiably."""
+        weight = network.get(node.target, "weight")
+        with torch.no_grad():
+            cap = network.get(node.target, "cap")
+            divisor = torch.minimum(self.divisors(network, node, weight), cap)
+        return Parameters(
+            round_through(weight * divisor[:, None, None, None]),
+            round_through(network.get(node.target, "bias") * divisor),
+            round_through(network.get(node.target, "slope") * divisor / LEVEL_SCALE),
+            divisor,
+        )
+
+    def largest_weight(self, node: Conv) -> int:
+        """What a convolution's weights may reach: 64 by rule 2, more in fine layers."""
+        return 2 ** ((FINE_BITS if node.fine else self.bits) - 1)
+
+    def divisors(self, network: IntegerNetwork, node: Conv, weight: Tensor) -> Tensor:
+        """[o]: the largest odd c for which filters [o, i, k, k] fit their bits and accumulators."""
+        high = self.largest_weight(node)  # -high..high: the symmetric form of Eq. 9
+        flat = weight.flatten(1).abs()
+        largest = flat.amax(1).clamp(min=high / MAX_DIVISOR)
+        reach = network.graph.largest(node.source)
+        room = (INT32_ROOM if reach > UINT8[1] else FLOAT32_ROOM) / reach
+        c = torch.minimum(high / largest, room / flat.sum(1).clamp(min=1e-9))
+        # A filter that was rounded for c must give c again: float32 makes of it a little less.
+        return odd_floor(c * (1 + 1e-6)).clamp(max=MAX_DIVISOR)
+
+
+def _zeros(size: int | tuple[int, ...]) -> nn.Parameter:
+    return nn.Parameter(torch.zeros(size))
