@@ -400,6 +400,38 @@ def test_numpy_alone_asks_the_reference_about_small_images_only(
     assert asked == ["numpy", *second]
 
 
+@pytest.fixture
+def wrong_coder(monkeypatch):
+    """A native entropy decoder that is right about short messages, and then gets a symbol wrong."""
+    true = fast.Decoder._decode_native
+
+    def decode_native(self, functions, indexes, bank):
+        symbols = true(self, functions, indexes, bank)
+        if symbols.size > 100:
+            symbols[50] += 1
+        return symbols
+
+    monkeypatch.setattr(fast, "_REFUSED", "")
+    monkeypatch.setattr(choose, "_REFUSED", {})
+    monkeypatch.setattr(fast.Decoder, "_decode_native", decode_native)
+
+
+@pytest.mark.skipif(not fast.is_native(), reason="the extension is not built")
+@pytest.mark.parametrize("backend", choose.available())
+def test_a_wrong_symbol_of_the_native_coder_is_not_the_files_fault(tiny, request, caplog, backend):
+    """Both opinions once came from the same coder, and a sound file was called damaged."""
+    data = encode(picture(90, 90), model=tiny)
+    pixels = decode(data, model=tiny, backend="reference").pixels
+    request.getfixturevalue("wrong_coder")
+    np.testing.assert_array_equal(decode(data, model=tiny, backend=backend).pixels, pixels)
+    assert not choose.refusals()  # the networks were right
+    assert "the native entropy coder is refused" in caplog.text
+    assert not fast.is_native()
+    caplog.clear()
+    np.testing.assert_array_equal(decode(data, model=tiny, backend=backend).pixels, pixels)
+    assert not caplog.text  # it is not asked again
+
+
 @pytest.mark.skipif("native" not in choose.available(), reason="the extension is not built")
 def test_a_second_backend_notices_what_the_encoders_own_cannot(tiny, monkeypatch):
     """The checksum comes from the backend that made the pixels: alone it never disagrees."""
@@ -463,8 +495,10 @@ def test_what_native_code_has_coded_is_checked_in_python(tiny, monkeypatch):
             super().__init__(payload, backend=backend)
 
     monkeypatch.setattr(tiles, "Decoder", Noted)
-    checked(tiny, "native")
-    assert coders == ["python"]
+    for used in ("native", "numpy"):  # native code has coded for NumPy, too
+        coders.clear()
+        checked(tiny, used)
+        assert coders == ["python"]
 
 
 def test_a_check_does_not_ask_anybody_else(tiny, monkeypatch):

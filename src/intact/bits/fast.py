@@ -1,11 +1,14 @@
 """The entropy coder to use: the same bytes as `intact.bits.rans`, by the fastest means here.
 
-That is native/rans.c where it was built, and `intact.bits.fallback` elsewhere.
+That is native/rans.c where it was built and codes a known message right, `intact.bits.fallback`
+elsewhere.
 """
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import logging
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -13,9 +16,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from intact import native
-from intact.bits import fallback, rans
+from intact.bits import rans
 from intact.bits.rans import LOWER
-from intact.bits.tables import COST_BITS, TableBank
+from intact.bits.tables import COST_BITS, TOTAL, TableBank
 from intact.errors import CorruptDataError
 
 if TYPE_CHECKING:
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
 Backend = Literal["native", "python"]
 
 MAX_SYMBOL_BYTES = 7
+
+_LOG = logging.getLogger(__name__)
+_REFUSED = ""
+"""Why the native coder is not used in this process."""
 
 _NATIVE_ERRORS = {1: "payload ends", 2: "impossible escape"}
 
@@ -55,6 +62,8 @@ def encode(
         rans.check_lanes(lanes)
     if functions is not None:
         return _encode_native(functions, message, lanes)
+    from intact.bits import fallback  # takes long to load, and is seldom needed
+
     entries = [bank.entries_of(symbols, indexes) for symbols, indexes, bank in message]
     lanes = lanes or rans.lanes_for(rans.ideal_bytes(message, entries))
     return fallback.encode(message, entries, lanes)
@@ -66,14 +75,20 @@ class Decoder:
     Call `finish` at the end: only then is it certain that nothing was left over.
     """
 
-    def __init__(self, payload: bytes, *, backend: Backend | None = None) -> None:
+    def __init__(
+        self,
+        payload: bytes,
+        *,
+        backend: Backend | None = None,
+        _functions: ctypes.CDLL | None = None,
+    ) -> None:
         """Read the header.
 
         Raises:
             CorruptDataError: the header is cut short, or its lane count or a state is illegal.
             ValueError: ``backend`` is not available.
         """
-        self._functions = _functions_for(backend)
+        self._functions = _functions or _functions_for(backend)
         self._payload = bytes(payload)
         states, self._position = rans.parse_header(self._payload)
         self._states = np.array(states, np.uint32)
@@ -95,6 +110,8 @@ class Decoder:
         if self._functions is not None:
             symbols = self._decode_native(self._functions, tables, bank)
         else:
+            from intact.bits import fallback
+
             symbols, self._position = fallback.decode(
                 self._payload, self._position, self._states, tables, bank
             )
@@ -164,10 +181,76 @@ def _functions_for(backend: Backend | None) -> ctypes.CDLL | None:
     """
     if backend not in (None, "native", "python"):
         raise ValueError(f"backend is {backend!r}, wanted 'native', 'python' or None")
-    functions = None if backend == "python" else _functions()
+    functions = None if backend == "python" else _proven()
     if backend == "native" and functions is None:
-        raise ValueError("the native backend was not built here")
+        raise ValueError(f"the native backend is not used: {_REFUSED or 'not built here'}")
     return functions
+
+
+def is_native() -> bool:
+    """Whether native code codes where no backend is asked for."""
+    return _proven() is not None
+
+
+def refuse(reason: str) -> None:
+    """Use Python from now on in this process: what native code decoded was wrong."""
+    global _REFUSED
+    _LOG.warning("the native entropy coder is refused from now on: %s", reason)
+    _REFUSED = reason
+
+
+def _proven() -> ctypes.CDLL | None:
+    """The native functions, if they are there, right about a first message, and not refused."""
+    if _REFUSED:
+        return None
+    functions = _functions()
+    if functions is None or _is_right(functions):
+        return functions
+    refuse("it codes a known message wrong")
+    return None
+
+
+@cache
+def _is_right(functions: ctypes.CDLL) -> bool:
+    """Whether native code writes the bytes of `intact.bits.rans` and reads them; tried once."""
+    digest = hashlib.sha256()
+    parts = probe_message()
+    try:
+        for lanes in PROBE_LANES:
+            payload = _encode_native(functions, parts, lanes)
+            digest.update(payload)
+            decoder = Decoder(payload, _functions=functions)
+            for symbols, indexes, bank in parts:
+                if not np.array_equal(decoder.decode(indexes, bank), symbols):
+                    return False
+            decoder.finish()
+    except (CorruptDataError, AssertionError):
+        return False
+    return digest.hexdigest() == PROBE_DIGEST
+
+
+def probe_message() -> list[Part]:
+    """Two parts that take every path through the coder: tables of several sizes, and escapes."""
+    at = np.arange(230, dtype=np.int64)
+    mixed = at * 2654435761 % (1 << 32) >> 16  # 0..65535
+    long = [30 + 17 * (k % 5) for k in range(200)]
+    bank = TableBank.build(
+        [-3, 0, -100],
+        [[9000, 5000, 1200, 800, 300, 80, 3, 1], [TOTAL - 1, 1], [*long, TOTAL - sum(long)]],
+    )
+    indexes = (mixed % 7 % 3).astype(np.uint16)
+    spans = np.array([7, 1, 200])[indexes]
+    symbols = mixed * mixed % 1000003 * spans // 1000003 + bank.minimums[indexes]
+    symbols[50], symbols[51], symbols[120] = (1 << 31) - 1, -(1 << 31), 9999
+    return [
+        (symbols[:93].astype(np.int32), indexes[:93], bank),
+        (symbols[93:].astype(np.int32), indexes[93:], bank),
+    ]
+
+
+PROBE_LANES = (1, 2, 4, 8, 32)
+PROBE_DIGEST = "79c40d6c48af277314d73bc436189a959fd36414777cce4fa5e0932eb8520f96"
+"""SHA-256 of the payloads of `probe_message` by `intact.bits.rans`, one after the other."""
 
 
 @cache

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from intact.bits import fast
 from intact.bits.fast import Backend
 from intact.bottleneck.grid import Window
 from intact.codec import alpha
@@ -104,29 +105,47 @@ def second_opinion(
 ) -> np.ndarray:
     """Decode again where pixels were wrong although the bytes' checksums were right.
 
-    That is the backend's fault or the file's. NumPy is asked first: if it comes to the very same
-    pixels, two independent programs agree, and the file is at fault. Else the reference decides; it
-    is fifty times slower, so that a hostile file must not reach it for nothing. Where NumPy was the
-    first there is nobody between it and the reference, which then is asked about small images only.
+    That is the backend's fault, the entropy coder's, or the file's. NumPy is asked first, with the
+    coder in Python: if it comes to the very same pixels, two independent programs agree, and the
+    file is at fault. Else the reference decides; it is fifty times slower, so that a hostile file
+    must not reach it for nothing. Where NumPy was the first it is asked again with the other coder;
+    there is nobody between it and the reference, which then is asked about small images only.
     """
     used = networks.backend.name
     small = window.shape[0] * window.shape[1] <= REFERENCE_PIXELS
     assert first.error is not None
-    for name in ("numpy", "reference"):
-        if used in (name, "reference") or (used == "numpy" and not small):
-            continue
+    for name in _doubters(used, small=small):
         log.warning("backend %s: %s; decoding again with %s", used, first.error, name)
         networks.enter(f"decoding again with {name}")
-        runtime = Runtime(name, networks.threads, allow_inexact=not networks.model.is_exact)
-        model = networks.model
-        others = runtime.networks(model, file.header.num_pixels, model.decoding)
-        other = attempt(file, others, window, check)
+        model, others = networks.model, networks
+        if name != used:
+            runtime = Runtime(name, networks.threads, allow_inexact=not model.is_exact)
+            others = runtime.networks(model, file.header.num_pixels, model.decoding)
+        other = attempt(file, others, window, check, "python")
         if other.error is None:
-            choose.refuse(used, f"came to other pixels than {name}")
+            _blame(file, networks, window, check, name)
             return other.pixels
-        if np.array_equal(other.pixels, first.pixels):
+        if name != used and np.array_equal(other.pixels, first.pixels):
             break
     raise first.error
+
+
+def _doubters(used: str, *, small: bool) -> list[str]:
+    """Who is asked when a backend came to wrong pixels; itself stands for it with another coder."""
+    again = [used] if fast.is_native() and used in ("numpy", "reference") else []
+    names = [name for name in ("numpy", "reference") if used not in (name, "reference")]
+    return again + (names if small or used != "numpy" else [])
+
+
+def _blame(
+    file: ImageFile, networks: Networks, window: Window, check: int | None, right: str
+) -> None:
+    """Refuse the coder if the first backend is right without it, else that backend."""
+    used = networks.backend.name
+    if right == used or attempt(file, networks, window, check, "python").error is None:
+        fast.refuse(f"a file decodes with {used} if Python reads its symbols")
+    else:
+        choose.refuse(used, f"came to other pixels than {right}")
 
 
 def check(data: bytes, expected: np.ndarray, networks: Networks) -> str:
@@ -144,9 +163,9 @@ def check(data: bytes, expected: np.ndarray, networks: Networks) -> str:
     other = others.backend.name
     networks.enter(f"checking with {other}")
     # Not `decode`, which asks others where two backends differ: one of them is ours.
-    coder: Backend | None = "python" if used == "native" else None
+    # Whatever ran the networks, native code wrote the symbols where there is any.
     file = unpack_image(data)
-    found = attempt(file, others, Window(0, 0, height, width), file.header.pixel_crc, coder)
+    found = attempt(file, others, Window(0, 0, height, width), file.header.pixel_crc, "python")
     if found.error is not None or not np.array_equal(found.pixels, expected):
         raise NotExactError(f"what backend {used} encoded, {other} decodes to other pixels")
     return other
