@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from intact import native
 from intact.intnet import ops
 from intact.intnet.backends import native as backend, numpy as numpy_backend
-from intact.intnet.backends.native.pack import ISA_NAMES
+from intact.intnet.backends.native.instructions import ISA_NAMES
 from intact.intnet.program import (
     Add,
     Conv,

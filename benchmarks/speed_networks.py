@@ -35,7 +35,7 @@ from intact.bottleneck.hyper import features
 from intact.codec.model import Model
 from intact.codec.networks import Networks
 from intact.intnet.backends import choose, native
-from intact.intnet.backends.native.pack import ISA_NAMES
+from intact.intnet.backends.native.instructions import ISA_NAMES
 from intact.intnet.cost import cost
 from intact.intnet.program import Conv, Program
 from intact.native import library

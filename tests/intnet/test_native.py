@@ -16,7 +16,7 @@ from intact import native
 from intact.errors import UnsupportedError
 from intact.intnet import ops
 from intact.intnet.backends.native import lower, run as backend
-from intact.intnet.backends.native.pack import ISA_NAMES
+from intact.intnet.backends.native.instructions import ISA_NAMES
 from intact.intnet.certificate import prove
 from intact.intnet.program import (
     Add,

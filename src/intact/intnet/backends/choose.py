@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from intact.errors import ArgumentError, ModelError
-from intact.intnet.backends import Prepare, Runner, brief, forms
+from intact.intnet.backends import Prepare, Runner, brief, forms, native
 from intact.intnet.program import Program
 from intact.native import library
 
@@ -99,7 +99,7 @@ def _proof(name: str, find: Callable[[], str]) -> Proof:
     """Find out what a backend gets wrong."""
     try:
         reason = find()
-    except (ModelError, MemoryError):  # a shortage passes, and says nothing of exactness
+    except (ModelError, ArgumentError, MemoryError):  # a shortage says nothing of exactness
         raise
     except Exception as error:  # a library that fails in any way at all is not to be used
         reason = f"{type(error).__name__}: {error}"
@@ -116,6 +116,7 @@ def prove(name: Name, program: Program, *, thorough: bool = False) -> Proof:
 
     Raises:
         ModelError: the program may overflow.
+        ArgumentError: the environment names no instruction set (see `native.instructions`).
         MemoryError: there is too little memory to tell; ask again.
     """
     if name in _REFUSED:
@@ -135,10 +136,16 @@ def _prove(name: Name, program: Program, *, thorough: bool) -> Proof:
         return Proof(name, ok=False, reason=f"cannot be loaded: {error}")
     if thorough:
         return prove_prepare(name, prepare, program)
-    kernels = forms.layers().once(
-        f"proof {name}", lambda: _proof(name, lambda: brief.wrong_kernels(prepare))
-    )
+    kernels = forms.layers().once(f"proof {name}", lambda: _kernels(name, prepare))
     return _proof(name, lambda: brief.wrong(prepare, program)) if kernels.ok else kernels
+
+
+def _kernels(name: Name, prepare: Prepare) -> Proof:
+    """Prove kernels of our own; where some instructions are wrong, lesser ones may be right."""
+    while True:
+        proof = _proof(name, lambda: brief.wrong_kernels(prepare))
+        if proof.ok or not native.step_down(proof.reason):
+            return proof
 
 
 def _keeping(name: Name, program: Program) -> Prepare:
@@ -178,7 +185,8 @@ def choose(
         A factory of runners.
 
     Raises:
-        ValueError: ``name`` is unknown or not available here.
+        ValueError: ``name`` is unknown or not available here, or the environment names no
+            instruction set (`intact.intnet.backends.native.instructions`).
         ModelError: a program may overflow.
     """
     present = available()

@@ -2,4 +2,8 @@
 
 from __future__ import annotations
 
-from intact.intnet.backends.native.run import isa as isa, prepare as prepare
+from intact.intnet.backends.native.run import (
+    isa as isa,
+    prepare as prepare,
+    step_down as step_down,
+)

@@ -19,15 +19,10 @@ from intact import native
 from intact.errors import UnsupportedError
 from intact.intnet import ops
 from intact.intnet.backends.helpers import Helpers
+from intact.intnet.backends.native import instructions
+from intact.intnet.backends.native.instructions import ISA_NAMES, best, has
 from intact.intnet.backends.native.lower import VECTOR, NativeSegment, lower_program
-from intact.intnet.backends.native.pack import (
-    ISA_NAMES,
-    ZEROS,
-    OpStruct,
-    SlotStruct,
-    Step,
-    fill,
-)
+from intact.intnet.backends.native.pack import ZEROS, OpStruct, SlotStruct, Step, fill
 from intact.intnet.backends.rounding import nearest
 from intact.intnet.bounds import check_bounds
 from intact.intnet.infer import infer, sizes_of
@@ -42,12 +37,22 @@ LEVELS_KEPT = 16  # biases differ by level; a codec uses one or a few
 
 
 def isa() -> str:
-    """The best instruction set of this machine that the library has kernels for.
+    """The instruction set in use: the best of this machine that is allowed and has kernels.
 
     Raises:
+        ArgumentError: the environment (`INTACT_MAX_ISA`) names none.
         UnsupportedError: there is no native library.
     """
-    return ISA_NAMES[_library().intact_intnet_isa()]
+    return ISA_NAMES[best(_library())]
+
+
+def step_down(reason: str) -> bool:
+    """Use lesser instructions from now on, because these are wrong; False if there are none."""
+    try:
+        library = _library()
+    except UnsupportedError:
+        return False
+    return instructions.step_down(library, reason)
 
 
 def prepare(program: Program, *, isa: Isa = "auto") -> NativeRunner:
@@ -59,17 +64,17 @@ def prepare(program: Program, *, isa: Isa = "auto") -> NativeRunner:
 
     Raises:
         ModelError: the program is not valid or may overflow.
-        UnsupportedError: there is no native library, this machine lacks ``isa``, or a table
-            leaves 16 bits.
-        ValueError: an unknown ``isa``.
+        UnsupportedError: there is no native library, this machine lacks ``isa`` or may not use it,
+            or a table leaves 16 bits.
+        ValueError: an unknown ``isa``, here or in the environment.
     """
     library = _library()
     if isa != "auto" and isa not in ISA_NAMES:
         raise ValueError(f"instruction set {isa!r}, legal: auto, {', '.join(ISA_NAMES)}")
-    best = int(library.intact_intnet_isa())
-    number = best if isa == "auto" else ISA_NAMES.index(isa)
-    if number > best:
-        raise UnsupportedError(f"instruction set {isa}; this machine has {ISA_NAMES[best]}")
+    most = has(library)
+    number = best(library) if isa == "auto" else ISA_NAMES.index(isa)
+    if number > most:
+        raise UnsupportedError(f"instruction set {isa}; there is {ISA_NAMES[most]} here")
     check_bounds(program)
     with nearest():  # reciprocals are made in NumPy
         return NativeRunner(program, number, library)
