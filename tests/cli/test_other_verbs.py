@@ -204,8 +204,13 @@ def test_verify(intact, file, tiny_path, monkeypatch):
     report = done.json
     assert [b["name"] for b in report["backends"]] == list(choose.NAMES)
     assert report["files"][0]["intact"]
-    exact = all(b["exact"] for b in report["backends"] if b["available"])
-    assert done.code == (Code.OK if exact else Code.NOT_EXACT)
+    assert report["exact"] == all(b["exact"] for b in report["backends"] if b["available"])
+    assert report["files"][0]["decoded_with"] == [report["used"]]
+    speeds = {b["name"]: b["megapixels_per_second"] for b in report["backends"] if b["exact"]}
+    assert min(speeds.values()) > 0
+    assert done.code == Code.OK  # whatever backends there are
+    strict = intact("verify", file, "--model", tiny_path, "--strict", "--quiet")
+    assert strict.code == (Code.OK if report["exact"] else Code.NOT_EXACT)
     text = intact("verify", file, "--model", tiny_path, "--all-backends").out.decode()
     assert "intact with" in text
     assert "numpy" in text
@@ -224,18 +229,62 @@ def test_verify_and_info_know_an_embedded_model(intact, photo, tiny, tiny_path, 
 
 def test_verify_says_which_backend_is_wrong(intact, tiny_path, monkeypatch):
     monkeypatch.setattr(choose, "_REFUSED", {"numpy": "it cannot count"})
-    done = intact("verify", "--model", tiny_path, "--json")
-    assert done.code == Code.NOT_EXACT
-    [numpy] = [b for b in done.json["backends"] if b["name"] == "numpy"]
-    assert (numpy["exact"], numpy["reason"]) == (False, "it cannot count")
-    assert "numpy" in done.err
+    for strict, code in (([], Code.OK), (["--strict"], Code.NOT_EXACT)):
+        done = intact("verify", "--model", tiny_path, "--json", *strict)
+        assert (done.code, done.json["exact"]) == (code, False)
+        [numpy] = [b for b in done.json["backends"] if b["name"] == "numpy"]
+        assert (numpy["exact"], numpy["reason"]) == (False, "it cannot count")
+        assert (numpy["available"], numpy["megapixels_per_second"]) == (True, None)
+        assert "backend numpy is not exact, and not used: it cannot count" in done.err
+    text = intact("verify", "--model", tiny_path).out.decode()
+    assert re.search(r"numpy +NOT exact, not used: it cannot count", text)
+
+
+def test_verify_finds_sums_that_are_wrong_and_files_that_decode_all_the_same(
+    intact, file, tiny_path, monkeypatch
+):
+    """A backend that sums wrong stands in for what oneDNN did on a processor with AMX."""
+    monkeypatch.setattr(choose, "_REFUSED", {})
+    monkeypatch.setattr(store, "_KEPT", {})
+    real = choose.backend
+
+    def wrong(program):
+        exact = real("numpy")(program)
+
+        def run(inputs, *, level, threads=1):
+            results = exact(inputs, level=level, threads=threads)
+            return {name: array ^ 1 for name, array in results.items()}
+
+        return run
+
+    monkeypatch.setattr(choose, "available", lambda: ("native", "numpy", "reference"))
+    monkeypatch.setattr(choose, "backend", lambda name: wrong if name == "numpy" else real(name))
+    options = ("--model", tiny_path, "--backend", "numpy", "--json")
+    done = intact("verify", file, *options)
+    assert done.code == Code.OK
+    assert re.search(r"backend numpy is not exact, and not used: .* are wrong", done.err)
+    [found] = done.json["files"]
+    assert (found["intact"], found["backends"], found["decoded_with"]) == (
+        True, ["numpy"], ["reference"],
+    )  # fmt: skip
+    assert done.json["used"] != "numpy"
+    done = intact("verify", file, *options, "--strict")
+    assert (done.code, done.json["files"][0]["code"]) == (Code.NOT_EXACT, Code.NOT_EXACT)
+
+
+def test_verify_of_an_unknown_instruction_set_is_a_usage_error(intact, tiny_path, monkeypatch):
+    if "native" not in choose.available():
+        pytest.skip("not built")
+    monkeypatch.setenv("INTACT_MAX_ISA", "sse9")
+    done = intact("verify", "--model", tiny_path)
+    assert (done.code, "INTACT_MAX_ISA is 'sse9', legal: portable" in done.err) == (2, True)
 
 
 def test_verify_of_damaged_files(intact, file, tiny_path, tmp_path):
     bad = tmp_path / "bad.intact"
     bad.write_bytes(file.read_bytes()[:-1])
     done = intact("verify", bad, file, "--model", tiny_path, "--json")
-    assert done.code in (Code.DAMAGED, Code.NOT_EXACT)
+    assert done.code == Code.DAMAGED
     assert [f["intact"] for f in done.json["files"]] == [False, True]
     assert f"intact: {bad}: " in done.err
 

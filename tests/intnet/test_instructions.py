@@ -58,7 +58,7 @@ def test_a_name_that_is_none_is_an_error_of_the_caller(
 @built
 @pytest.mark.parametrize("isa", ISA_NAMES)
 def test_a_process_runs_with_what_is_left_and_is_exact(isa: str) -> None:
-    here = ISA_NAMES.index(native.isa())
+    here = run._library().intact_intnet_isa()
     code = (
         "from intact.intnet.backends import choose, forms, native\n"
         "print(choose.choose([forms.layers()], 1, 'native').name, native.isa())"
@@ -87,7 +87,7 @@ def test_where_the_best_instructions_are_wrong_lesser_ones_are_used(
     block: Callable[..., Program],
     wrong: int,
 ) -> None:
-    """A kernel that sums wrong stands in for a processor that does, as AMX once did under oneDNN."""
+    """A kernel that sums wrong stands in for a processor that does (AMX once, under oneDNN)."""
     if ISA_NAMES.index(native.isa()) < wrong:
         pytest.skip("this machine does not have them")
     monkeypatch.setattr(instructions, "_wrong", len(ISA_NAMES))

@@ -47,7 +47,7 @@ MEANINGS = {
     Code.MODEL: "a model is missing or breaks a rule",
     Code.SYSTEM: "cannot read or write, or no memory",
     Code.UNREACHABLE: "no level meets the target; training diverged",
-    Code.NOT_EXACT: "a backend of this machine is not exact (verify, encode --check)",
+    Code.NOT_EXACT: "a backend of this machine is not exact (verify --strict, encode --check)",
     Code.BUG: "a bug in Intact, with a traceback",
     Code.INTERRUPTED: "interrupted",
 }

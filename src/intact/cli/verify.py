@@ -1,9 +1,10 @@
-"""``intact verify``: is this machine exact, and are these files intact?"""
+"""``intact verify``: what computes on this machine, is it exact, and are these files intact?"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+from intact.cli import lines
 from intact.cli.errors import Code, complain, printable, report
 from intact.cli.io import SUFFIX, files_in, read, show_json
 from intact.cli.options import Backend, BackendName, Json, ModelName, Quiet, Threads
@@ -11,12 +12,7 @@ from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from intact.codec.model import Model
     from intact.intnet.backends.choose import Name
-
-ABSENT = {"native": "not built: there was no C compiler when this was installed"}
 
 
 def verify(
@@ -25,102 +21,91 @@ def verify(
     ] = None,
     model: ModelName = None,
     all_backends: Annotated[
-        bool,
-        Option("--all-backends", help="Decode with every exact backend."),
+        bool, Option("--all-backends", help="Decode with every exact backend.")
     ] = False,
     backend: BackendName = Backend.AUTO,
+    strict: Annotated[
+        bool, Option("--strict", help="Exit code 7 where any backend here is not exact.")
+    ] = False,
     threads: Threads = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Prove the backends of this machine, and check that files decode to their own pixels."""
+    """Say what computes on this machine and how fast, and check that files decode as they should.
+
+    The exit code is 0 where the files decode to the right pixels here, whoever computed them.
+    """
+    from intact.cli.machine import examine
     from intact.codec.store import load_model
 
+    silent = as_json or quiet
     names = [name for name, _ in files_in(files or [], [SUFFIX])]
-    backends = prove_backends(load_model(model), quiet=quiet)
-    for entry in backends:
-        if not as_json and not quiet:
-            state = "exact" if entry["exact"] else entry["reason"]
-            print(f"{entry['name']:10} {state}")
-    exact = [entry["name"] for entry in backends if entry["exact"]]
+    verdict = examine(load_model(model), threads, quiet=quiet)
+    if not silent:
+        lines.say("\n".join(verdict.lines()))
     worst = Code.OK
-    for entry in backends:
-        if entry["available"] and not entry["exact"]:
-            worst = Code.NOT_EXACT
-            complain(f"backend {entry['name']} is not exact: {entry['reason']}")
-    chosen = [n for n in exact if n != "reference"] if all_backends else [backend.value]
+    for entry in verdict.not_exact:
+        complain(f"backend {entry.name} is not exact, and not used: {entry.reason}")
+        worst = Code.NOT_EXACT if strict else worst
+    exact = [entry.name for entry in verdict.backends if entry.exact and entry.name != "reference"]
+    chosen = exact if all_backends else [backend.value]
     results = []
     with Bar("verifying", len(names), quiet=quiet) as bar:
         for name in names:
             bar.note(name)
-            result, code = check(name, chosen, model, threads)
+            result, code = check(name, chosen, model, threads, strict=strict)
             results.append(result)
             worst = max(worst, code)
-            if result["intact"] and not as_json and not quiet:
-                by = "" if chosen == ["auto"] else f" with {', '.join(chosen)}"
+            if result["intact"] and not silent:
+                by = "" if chosen == ["auto"] else f" with {', '.join(result['decoded_with'])}"
                 print(f"{printable(name)}  intact{by}")
             bar.advance()
     if as_json:
-        show_json({"backends": backends, "files": results})
+        show_json({**verdict.facts(), "files": results})
     return worst
 
 
-def prove_backends(model: Model, *, quiet: bool = False) -> list[dict[str, Any]]:
-    """Try every backend on a model's programs: name, available, exact, reason."""
-    from intact.intnet.backends import choose
-
-    present = choose.available()
-    found = []
-    with Bar("proving", len(choose.NAMES), quiet=quiet) as bar:
-        for name in choose.NAMES:
-            bar.note(name)
-            reason = "" if name in present else ABSENT.get(name, "not installed")
-            if not reason:
-                proofs = (choose.prove(name, program) for program in model.programs.values())
-                reason = next((proof.reason for proof in proofs if not proof.ok), "")
-            found.append(
-                {
-                    "name": name,
-                    "available": name in present,
-                    "exact": not reason,
-                    "reason": reason or ("by definition" if name == "reference" else "proven"),
-                }
-            )
-            bar.advance()
-    return found
-
-
 def check(
-    name: str, backends: list[str], override: str | None, threads: int
+    name: str, backends: list[str], override: str | None, threads: int, *, strict: bool
 ) -> tuple[dict[str, Any], Code]:
-    """Decode one file with each backend: the result and an exit code."""
+    """Decode one file with each backend: the result and an exit code.
+
+    Args:
+        name: of the file.
+        backends: to ask for.
+        override: a model's name.
+        threads: that they may use.
+        strict: another backend that had to take one's place makes the file not intact.
+    """
     result: dict[str, Any] = {"input": name, "intact": False, "backends": backends}
     try:
         data = read(name)
-        for backend in backends:
-            _decode(data, override, backend, threads)
+        used = [_decode(data, override, backend, threads, strict=strict) for backend in backends]
     except Exception as error:
         code, message = report(error, name)
         return {**result, "error": message, "code": int(code)}, code
-    return {**result, "intact": True}, Code.OK
+    return {**result, "intact": True, "decoded_with": used}, Code.OK
 
 
-def _decode(data: bytes, override: str | None, backend: str, threads: int) -> np.ndarray:
-    """Decode and check the pixels; a backend that needs the reference's help is not exact.
+def _decode(data: bytes, override: str | None, backend: str, threads: int, *, strict: bool) -> str:
+    """Decode and check the pixels; the name of the backend that came to them.
 
     Raises:
-        NotExactError: the file is intact, but not thanks to this backend.
+        NotExactError: the file is intact, but not thanks to the backend asked for, and we are
+            strict.
     """
     from intact.codec.image import decode, model_of
     from intact.container.image_file import unpack_image
     from intact.errors import NotExactError
     from intact.intnet.backends import choose
 
-    decoded = decode(data, model=override, backend=backend, threads=threads)
-    if backend != "auto":
-        model = model_of(unpack_image(data), override)
-        for program in model.programs.values():
-            proof = choose.prove(cast("Name", backend), program)
-            if not proof.ok:
-                raise NotExactError(f"backend {backend}: {proof.reason}")
-    return decoded.pixels
+    decode(data, model=override, backend=backend, threads=threads)
+    file = unpack_image(data)
+    model = model_of(file, override)
+    programs = [model.programs[role] for role in model.decoding]
+    used = choose.choose(programs, file.header.num_pixels, cast("Name", backend)).name
+    if strict and backend not in ("auto", used):
+        proofs = [choose.prove(cast("Name", backend), program) for program in programs]
+        reasons = [proof.reason for proof in proofs if not proof.ok]
+        raise NotExactError(f"backend {backend}: {', '.join(reasons[:1]) or 'was refused'}")
+    return used
