@@ -16,7 +16,7 @@ built = pytest.mark.skipif(not fast.is_native(), reason="the native library was 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Each test begins as a process does."""
-    monkeypatch.setattr(fast, "_REFUSED", "")
+    monkeypatch.setattr(fast, "_refused", "")
     fast._is_right.cache_clear()
     yield
     fast._is_right.cache_clear()

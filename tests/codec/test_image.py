@@ -411,7 +411,7 @@ def wrong_coder(monkeypatch):
             symbols[50] += 1
         return symbols
 
-    monkeypatch.setattr(fast, "_REFUSED", "")
+    monkeypatch.setattr(fast, "_refused", "")
     monkeypatch.setattr(choose, "_REFUSED", {})
     monkeypatch.setattr(fast.Decoder, "_decode_native", decode_native)
 

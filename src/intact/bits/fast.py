@@ -31,7 +31,7 @@ Backend = Literal["native", "python"]
 MAX_SYMBOL_BYTES = 7
 
 _LOG = logging.getLogger(__name__)
-_REFUSED = ""
+_refused = ""
 """Why the native coder is not used in this process."""
 
 _NATIVE_ERRORS = {1: "payload ends", 2: "impossible escape"}
@@ -183,7 +183,7 @@ def _functions_for(backend: Backend | None) -> ctypes.CDLL | None:
         raise ValueError(f"backend is {backend!r}, wanted 'native', 'python' or None")
     functions = None if backend == "python" else _proven()
     if backend == "native" and functions is None:
-        raise ValueError(f"the native backend is not used: {_REFUSED or 'not built here'}")
+        raise ValueError(f"the native backend is not used: {_refused or 'not built here'}")
     return functions
 
 
@@ -194,14 +194,14 @@ def is_native() -> bool:
 
 def refuse(reason: str) -> None:
     """Use Python from now on in this process: what native code decoded was wrong."""
-    global _REFUSED
+    global _refused
     _LOG.warning("the native entropy coder is refused from now on: %s", reason)
-    _REFUSED = reason
+    _refused = reason
 
 
 def _proven() -> ctypes.CDLL | None:
     """The native functions, if they are there, right about a first message, and not refused."""
-    if _REFUSED:
+    if _refused:
         return None
     functions = _functions()
     if functions is None or _is_right(functions):
