@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from intact.bottleneck.checkerboard import Checkerboard
+from intact.bottleneck.fourstep import FourStep
 from intact.bottleneck.hyperprior import Hyperprior
 from intact.bottleneck.kind import Bottleneck
 from intact.errors import ModelError, UnsupportedError
 
-RESERVED = ("image codec 2", "vector")
+RESERVED = ("vector",)
 """Formats that the pages name and this version may not have."""
-KINDS: dict[str, type[Bottleneck[Any]]] = {kind.FORMAT: kind for kind in (Checkerboard, Hyperprior)}
+KINDS: dict[str, type[Bottleneck[Any]]] = {
+    kind.FORMAT: kind for kind in (Checkerboard, FourStep, Hyperprior)
+}
 
 
 def kind_of(name: object) -> type[Bottleneck[Any]]:

@@ -21,6 +21,17 @@ THETA_SHIFT = 2
 MAX_LEVELS = 64
 
 
+def quality_level(quality: float, count: int) -> int:
+    """The level for a quality of 0..100, linear.
+
+    Raises:
+        ArgumentError: the quality is outside 0..100.
+    """
+    if not 0 <= quality <= 100:
+        raise ArgumentError(f"quality is {quality}, must be in 0..100")
+    return int(quality * (count - 1) // 100)
+
+
 @dataclass(frozen=True, eq=False)
 class Levels:
     """The quality levels, coarsest first; arrays of equal length, 1..64.
@@ -65,9 +76,7 @@ class Levels:
         Raises:
             ArgumentError: the quality is outside 0..100.
         """
-        if not 0 <= quality <= 100:
-            raise ArgumentError(f"quality is {quality}, must be in 0..100")
-        return int(quality * (len(self) - 1) // 100)
+        return quality_level(quality, len(self))
 
     def to_tree(self) -> dict[str, np.ndarray]:
         """The rows by name; inverse of `from_tree`."""
@@ -84,36 +93,36 @@ class Levels:
         return cls(**{name: np.asarray(row) for name, row in rows.items()})
 
 
-def table_indexes(theta: np.ndarray, shift: int) -> np.ndarray:
+def table_indexes(theta: np.ndarray, shift: int | np.ndarray) -> np.ndarray:
     """uint8: the table of each symbol; Ballé 2019, Eq. 15, with the level's shift."""
     half = 1 << (THETA_SHIFT - 1)
-    index = (theta.astype(np.int16) + np.int16(half - shift)) >> THETA_SHIFT
+    index = (theta.astype(np.int16) + np.asarray(half - shift, np.int16)) >> THETA_SHIFT
     return np.clip(index, 0, NUM_SCALES - 1).astype(np.uint8)
 
 
-def quantize(residual: np.ndarray, step: int, offset: int) -> np.ndarray:
+def quantize(residual: np.ndarray, step: int | np.ndarray, offset: int | np.ndarray) -> np.ndarray:
     """int32: symbols; ``sign(r) * ((|r| + offset) // step)``. Only the encoder does this.
 
     Args:
         residual: int32, a difference of two int16.
-        step: 1..32767.
+        step: 1..32767, one or one per channel.
         offset: 0..step // 2.
     """
     symbols = np.abs(residual)
-    symbols += np.int32(offset)
+    symbols += np.asarray(offset, np.int32)
     unsigned = symbols.view(np.uint32)  # NumPy's signed division is seven times as slow
-    unsigned //= np.uint32(step)
+    unsigned //= np.asarray(step, np.uint32)
     sign = residual >> 31
     symbols ^= sign
     symbols -= sign
     return symbols
 
 
-def dequantize(mean: np.ndarray, symbols: np.ndarray, step: int) -> np.ndarray:
+def dequantize(mean: np.ndarray | int, symbols: np.ndarray, step: int | np.ndarray) -> np.ndarray:
     """int16: ``mean + symbol * step``, saturated. Normative."""
     # Escapes can be any 32-bit number; from 65536 on, any step saturates whatever the mean is, and
     # 65536 * 32767 + 32768 is still an int32.
     value = symbols.clip(-65536, 65536)
-    value *= np.int32(step)
+    value *= np.asarray(step, np.int32)
     value += mean
     return value.clip(-32768, 32767, out=value).astype(np.int16)

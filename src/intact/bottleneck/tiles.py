@@ -34,14 +34,20 @@ class Tiles:
         self.coder: Backend | None = coder
         self._decoders: dict[int, Decoder] = {}
 
-    def hyper(self, window: Window, bank: TableBank) -> np.ndarray:
-        """int8 [h, w, n]: begin the tiles of a window of latents, which they fill, with their z."""
+    def hyper(
+        self, window: Window, bank: TableBank, first: int = 0, channels: int | None = None
+    ) -> np.ndarray:
+        """int8 [h, w, n]: begin the tiles of a window of latents, which they fill, with their z.
+
+        Tables as in `intact.bottleneck.hyper.read`.
+        """
         outer = window.shrink(hyper.HYPER_RATIO)
-        z = np.zeros((*outer.shape, bank.num_tables), np.int8)
+        count = bank.num_tables if channels is None else channels
+        z = np.zeros((*outer.shape, count), np.int8)
         for number in self.layout.tiles(window):
             cells = self.layout.tile(number).shrink(hyper.HYPER_RATIO)
             decoder = self._begin(number)
-            z[cells.within(outer)] = hyper.read(decoder.decode, cells.shape, bank)
+            z[cells.within(outer)] = hyper.read(decoder.decode, cells.shape, bank, first, count)
         return z
 
     def begin(self, window: Window) -> None:
@@ -70,7 +76,12 @@ class Tiles:
         return symbols
 
     def symbols(
-        self, window: Window, index: np.ndarray, wanted: np.ndarray, bank: TableBank, skip: int
+        self,
+        window: Window,
+        index: np.ndarray,
+        wanted: np.ndarray,
+        bank: TableBank,
+        skip: int,
     ) -> np.ndarray:
         """int32 [h, w, m]: decode one pass of a window of latents that whole tiles fill.
 

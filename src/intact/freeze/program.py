@@ -63,6 +63,7 @@ def _conv(node: Conv, network: IntegerNetwork) -> list[ir.Op]:
         high=high,
         table=table,
         table_low=table_low,
+        edge=node.edge and node.kernel > 1,
     )
     if node.transposed:
         return _up(conv)

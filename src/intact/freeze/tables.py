@@ -72,14 +72,17 @@ def scale_tables(sigmas: Sequence[float], counts: np.ndarray | None = None) -> T
     return TableBank.build(minimums, freqs)
 
 
-def hyper_tables(prior: FactorizedPrior, counts: np.ndarray | None = None) -> TableBank:
-    """The bank of tables for hyper-latents, one per channel.
+def hyper_tables(
+    prior: FactorizedPrior, counts: np.ndarray | None = None, steps: Tensor | None = None
+) -> TableBank:
+    """The bank of tables for hyper-latents, one per channel, or one per band and channel.
 
     Args:
         prior: the trained densities.
-        counts: int64 [channels, 256]: how often each channel was -128..127; or None.
+        counts: int64 [bands * channels, 256]: how often each channel was -128..127; or None.
+        steps: float [bands, channels], of quantization; one band of step 1 when None.
     """
-    return density_tables(prior, 128, counts=counts)
+    return density_tables(prior, 128, counts=counts, steps=steps)
 
 
 def density_tables(
@@ -88,20 +91,26 @@ def density_tables(
     *,
     offsets: Tensor | None = None,
     counts: np.ndarray | None = None,
+    steps: Tensor | None = None,
 ) -> TableBank:
-    """A bank of one table per channel.
+    """A bank of one table per channel, or of one per band and channel.
 
     Args:
         prior: the trained densities.
         radius: tables have entries for some of -radius..radius - 1.
         offsets: [channels], o of Ballé 2019, Eq. 19: symbol n stands for n + o; or None for 0.
-        counts: int64 [channels, 2 * radius]: how often each symbol was seen; or None.
+        counts: int64 [bands * channels, 2 * radius]: how often each symbol was seen; or None.
+        steps: float [bands, channels], of quantization; one band of step 1 when None.
     """
     symbols = torch.arange(-radius, radius, dtype=torch.float32)
+    channels = len(prior.matrices[0])
+    steps = torch.ones(1, channels) if steps is None else steps.float()
     with torch.no_grad():
-        at = symbols.expand(len(prior.matrices[0]), -1)
+        at = symbols.expand(channels, -1)
         at = at if offsets is None else at + offsets[:, None]
-        pmf = prior.probability(at).double().numpy()
+        widths = [row[:, None].expand(-1, symbols.numel()) for row in steps]
+        found = [prior.probability(at * width, width) for width in widths]
+        pmf = torch.cat(found).double().numpy()
     if counts is not None:
         pmf = PRIOR_COUNTS * pmf + counts
     pmf = pmf / pmf.sum(1, keepdims=True)

@@ -70,18 +70,23 @@ class FactorizedPrior(nn.Module):
                 x = x + torch.tanh(self.factors[i]) * torch.tanh(x)
         return x
 
-    def probability(self, x: Tensor) -> Tensor:
-        """Mass of the unit interval around x; [channels, n] -> [channels, n]."""
-        lower, upper = self.logits(x[:, None] - 0.5), self.logits(x[:, None] + 0.5)
+    def probability(self, x: Tensor, width: Tensor | float = 1.0) -> Tensor:
+        """Mass of the interval of a width around x; [channels, n] -> [channels, n]."""
+        lower = self.logits((x - width / 2)[:, None])
+        upper = self.logits((x + width / 2)[:, None])
         # Evaluate in the tail where the sigmoids do not cancel.
         # Not torch.sign: at a symmetric density's center the sum is 0, and 0 would be no sign.
         sign = torch.where(lower + upper > 0, -1.0, 1.0)
         return (torch.sigmoid(sign * upper) - torch.sigmoid(sign * lower)).abs()[:, 0]
 
-    def bits(self, z: Tensor) -> Tensor:
-        """Bits of z [b, h, w, channels]; the same shape."""
+    def bits(self, z: Tensor, step: Tensor | None = None) -> Tensor:
+        """Bits of z [b, h, w, channels], in units of ``step`` [b, 1, 1, channels] or of 1."""
         b, h, w, c = z.shape
-        p = self.probability(z.reshape(-1, c).t())
+        if step is None:
+            p = self.probability(z.reshape(-1, c).t())
+        else:
+            width = step.expand(z.shape).reshape(-1, c).t()
+            p = self.probability(z.reshape(-1, c).t() * width, width)
         return -torch.log2(lower_bound(p, LIKELIHOOD_MIN)).t().reshape(b, h, w, c)
 
     @torch.no_grad()

@@ -63,7 +63,10 @@ class Input:
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with zero padding, optionally depthwise; its bias is affine in the level.
+    """A convolution, optionally depthwise; its bias is affine in the level.
+
+    Around its input are zeros or, with ``edge``, the values at the edge once more, so that a plain
+    picture gives plain values up to its border.
 
     Attributes:
         kernel: 1 or 3; 5 with stride 2.
@@ -85,6 +88,7 @@ class Conv:
     bits: int = 8
     transposed: bool = False
     coded: bool = False
+    edge: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,7 @@ class Graph:
         outputs: the unit of each output.
         channels: of each value.
         ranges: of each value.
+        edge: whether convolutions repeat the edge of their input.
     """
 
     name: str
@@ -165,6 +170,7 @@ class Graph:
     outputs: dict[str, float] = field(default_factory=dict)
     channels: dict[str, int] = field(default_factory=dict)
     ranges: dict[str, Range] = field(default_factory=dict)
+    edge: bool = False
 
     def input(self, target: str, channels: int, low: int, high: int, unit: float) -> str:
         """Declare an input."""
@@ -198,7 +204,7 @@ class Graph:
         c_in, bits = self.channels[source], bits or BITS[activation]
         node = Conv(
             source, target, c_in, c_out, kernel, stride, depthwise, activation,
-            fine=fine, bits=bits, transposed=transposed, coded=coded,
+            fine=fine, bits=bits, transposed=transposed, coded=coded, edge=self.edge,
         )  # fmt: skip
         return self._append(node, c_out, range_of(activation, bits))
 
@@ -238,17 +244,23 @@ class Graph:
         return self._append(node, channels, self.ranges[source])
 
     def block(
-        self, stream: str, name: str, target: str | None = None, *, fine: bool = False
+        self,
+        stream: str,
+        name: str,
+        target: str | None = None,
+        *,
+        fine: bool = False,
+        width: int = 1,
     ) -> str:
         """Append one residual block: a spatial branch, then a channel-mixing branch.
 
         ``x += 1x1(depthwise 3x3(QReLU(1x1(x))));  x += 1x1(QReLU(1x1 to 2C (x)))``. With ``fine``
-        the two layers that write into the stream are.
+        the two layers that write into the stream are; ``width`` times C is the spatial branch's.
         """
         c = self.channels[stream]
         a = self.requantize(stream, f"{name}.a")
-        b = self.conv(a, f"{name}.b", c, "relu")
-        d = self.conv(b, f"{name}.d", c, "linear", kernel=3, depthwise=True)
+        b = self.conv(a, f"{name}.b", width * c, "relu")
+        d = self.conv(b, f"{name}.d", width * c, "linear", kernel=3, depthwise=True)
         e = self.conv(d, f"{name}.e", c, "stream", fine=fine)
         x = self.add(stream, e, f"{name}.x")
         a = self.requantize(x, f"{name}.f")

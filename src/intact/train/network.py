@@ -49,7 +49,7 @@ def unshuffle(x: Tensor, factor: int) -> Tensor:
 
 
 def convolve(x: Tensor, weight: Tensor, node: Conv) -> Tensor:
-    """Convolve [b, h, w, i] with [o, i/groups, k, k], zero padding, without a bias."""
+    """Convolve [b, h, w, i] with [o, i/groups, k, k], padded as the node says, without a bias."""
     if node.kernel == 1 and node.stride == 1 and not node.depthwise:
         return F.linear(x, weight[:, :, 0, 0])
     planes, margin = x.permute(0, 3, 1, 2), node.kernel // 2
@@ -58,14 +58,10 @@ def convolve(x: Tensor, weight: Tensor, node: Conv) -> Tensor:
             planes, weight.transpose(0, 1), stride=2, padding=margin, output_padding=1
         )
         return out.permute(0, 2, 3, 1)
+    if node.edge and margin:
+        planes, margin = F.pad(planes, (margin,) * 4, mode="replicate"), 0
     groups = node.c_in if node.depthwise else 1
-    out = F.conv2d(
-        planes,
-        weight,
-        stride=node.stride,
-        padding=margin,
-        groups=groups,
-    )
+    out = F.conv2d(planes, weight, stride=node.stride, padding=margin, groups=groups)
     return out.permute(0, 2, 3, 1)
 
 

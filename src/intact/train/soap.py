@@ -25,7 +25,9 @@ class Soap(torch.optim.Optimizer):
         groups: parameters, or groups of them.
         lr: learning rate, as Adam's.
         betas: decay of the first and second moments.
-        decay: of the averages whose eigenvectors are the bases.
+        decay: of the averages whose eigenvectors are the bases, per step.
+        observe: steps between observations for these averages: they need no more to follow, and a
+            product of a gradient with itself costs as much as its rotation.
         epsilon: added to the root of the second moment.
         refresh: steps between updates of the bases.
         max_side: sides longer than this are not rotated: their basis would cost more than the rest.
@@ -41,6 +43,7 @@ class Soap(torch.optim.Optimizer):
         *,
         betas: tuple[float, float] = (0.95, 0.95),
         decay: float = 0.95,
+        observe: int = 4,
         epsilon: float = 1e-8,
         refresh: int = 20,
         max_side: int = 1024,
@@ -49,6 +52,7 @@ class Soap(torch.optim.Optimizer):
     ) -> None:
         super().__init__(groups, {"lr": lr})
         self.betas, self.decay, self.epsilon = betas, decay, epsilon
+        self.observe = observe
         self.refresh, self.max_side, self.min_side = refresh, max_side, min_side
         self.precision = precision
 
@@ -81,9 +85,9 @@ class Soap(torch.optim.Optimizer):
         step = _rotate(step, state, self.precision, back=True)
         parameter.add_(step.reshape(parameter.shape), alpha=-rate * correction)
         for side in SIDES:
-            if side in state:
+            if side in state and number % self.observe == 0:
                 # In float32: small eigenvalues drown in the rounding of large ones otherwise.
-                state[side].lerp_(_gram(gradient, side), 1 - self.decay)
+                state[side].lerp_(_gram(gradient, side), 1 - self.decay**self.observe)
         if number % self.refresh == 0:
             _follow(state)
 

@@ -138,10 +138,12 @@ def _initial(
         return net, config
     if init.is_dir() or init.suffix == weights_file.SUFFIX:
         net = float_codec(init)
-        if kind.name != net.KIND:
-            raise ArgumentError(f"{init} is of kind {net.KIND!r}, codec.kind = {kind.name!r}")
     else:
         net = kind.thaw(load_model(init), config.own)
+    legal = (kind.name, *kind.grows_from) if larger else (kind.name,)
+    if net.KIND not in legal:
+        hint = "; --grow makes one of the other" if net.KIND in kind.grows_from else ""
+        raise ArgumentError(f"{init} is of kind {net.KIND!r}, codec.kind = {kind.name!r}{hint}")
     if larger:
         net = kind.grow(net, config.own, growth_crops(data, config))
     config = config.resized(getattr(net.own, kind.sizes))

@@ -43,6 +43,7 @@ class Kind:
         thaw: (frozen model, sections) to a codec of the model's sizes; refuses with an
             ArgumentError.
         grow: (codec, sections, uint8 [b, h, w, 3] crops) to a codec of larger sizes; likewise.
+        grows_from: other kinds whose codecs ``grow`` takes.
     """
 
     name: str
@@ -56,3 +57,4 @@ class Kind:
     not_negative: tuple[str, ...] = ()
     thaw: Callable[[Model, Any], Codec] = cannot_thaw
     grow: Callable[[Any, Any, Iterable[Tensor]], Codec] = cannot_grow
+    grows_from: tuple[str, ...] = ()

@@ -6,7 +6,16 @@ A new kind is a line here, one in `intact.freeze.kinds`, and one in `intact.bott
 from __future__ import annotations
 
 from intact.errors import ArgumentError
-from intact.train.codecs import checkerboard, grow, hyperprior, thaw, transforms
+from intact.train.codecs import (
+    checkerboard,
+    fourstep,
+    fourstep_graphs,
+    fourstep_start,
+    grow,
+    hyperprior,
+    thaw,
+    transforms,
+)
 from intact.train.codecs.kind import Kind
 from intact.train.codecs.rates import POSITIVE as RATES
 
@@ -23,6 +32,20 @@ CHECKERBOARD = Kind(
     thaw=thaw.thaw_codec,
     grow=grow.grow_codec,
 )
+FOURSTEP = Kind(
+    name=fourstep.FourStepNet.KIND,
+    config=fourstep.FourStepSections,
+    sizes="transform",
+    multiple=64,
+    build=fourstep.build,
+    begin=fourstep.begin,
+    check=fourstep.check,
+    positive=(*RATES, *fourstep_graphs.POSITIVE),
+    not_negative=fourstep_graphs.NOT_NEGATIVE,
+    thaw=fourstep_start.thaw_codec,
+    grow=fourstep_start.grow_codec,
+    grows_from=(CHECKERBOARD.name,),
+)
 HYPERPRIOR = Kind(
     name=hyperprior.HyperpriorNet.KIND,
     config=hyperprior.HyperpriorConfig,
@@ -33,7 +56,7 @@ HYPERPRIOR = Kind(
     check=hyperprior.check,
     positive=hyperprior.POSITIVE,
 )
-KINDS = {kind.name: kind for kind in (CHECKERBOARD, HYPERPRIOR)}
+KINDS = {kind.name: kind for kind in (CHECKERBOARD, FOURSTEP, HYPERPRIOR)}
 DEFAULT = CHECKERBOARD.name
 """Of configurations, checkpoints and float weights that name no kind."""
 

@@ -1,0 +1,195 @@
+"""Start image codec 2 from a codec of kind 1, or from a smaller one of its own.
+
+What has been learned stays, what is new is silent at first. The levels may reach further than they
+did: biases are affine in t, and t is read anew, so that a step means to the networks what it did.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from intact.bottleneck.checkerboard import Checkerboard
+from intact.codec.model import Model
+from intact.errors import ArgumentError
+from intact.train.codecs.checkerboard import CodecNet
+from intact.train.codecs.codec import Codec
+from intact.train.codecs.fourstep import FourStepNet, FourStepSections
+from intact.train.codecs.fourstep_graphs import FourStepConfig
+from intact.train.codecs.grow import grow
+from intact.train.codecs.rates import RateConfig
+from intact.train.codecs.thaw import thaw
+from intact.train.codecs.transforms import (
+    LATENT_UNIT,
+    STREAM_CHANNELS,
+    TransformConfig,
+)
+from intact.train.graph import Conv
+from intact.train.network import Network
+
+SOURCES = {"prior_0": "prior_a", "prior_1": "prior_a", "prior_2": "prior_b", "prior_3": "prior_b"}
+"""Which prior of kind 1 a pass's starts as. That of pass 1 had no latents to look at."""
+
+
+def old_sizes(config: FourStepConfig) -> TransformConfig:
+    """The sizes of a codec of kind 1 with everything that both kinds have."""
+    shared = {f.name for f in dataclasses.fields(TransformConfig)}
+    return TransformConfig(**{k: v for k, v in vars(config).items() if k in shared})
+
+
+def quarter_order() -> Tensor:
+    """[192]: the stream's channels as unshuffle(8) has them, in the order of two shuffles, 2 and 4.
+
+    Position n of the new order is (color, row and column in 4x4, row and column in 2x2).
+    """
+    order = torch.arange(STREAM_CHANNELS).reshape(3, 2, 4, 2, 4)  # color, rows 2 x 4, columns 2 x 4
+    return order.permute(0, 2, 4, 1, 3).reshape(-1)
+
+
+def _reorder_stream(network: Network, order: Tensor) -> None:
+    """Rename the channels of a synthesis' stream; its function stays but for their order."""
+    for node in network.graph.nodes:
+        if not isinstance(node, Conv) or node.target.startswith("r"):
+            continue
+        for what in ("weight", "bias", "slope"):
+            tensor = network.get(node.target, what)
+            if node.target == "first":  # each channel fourfold
+                fourfold = tensor.reshape(STREAM_CHANNELS, 4, *tensor.shape[1:])
+                tensor.copy_(fourfold[order].flatten(0, 1))
+            elif node.activation == "stream":
+                tensor.copy_(tensor[order])
+        if node.source.endswith((".a", ".f")) or node.target == "ends":
+            weight = network.get(node.target, "weight")
+            weight.copy_(weight[:, order])
+
+
+def _read_levels_anew(network: Network, old: RateConfig, new: RateConfig) -> None:
+    """Let biases at new levels be those at old levels of the same step."""
+
+    def line(rates: RateConfig) -> tuple[float, float]:
+        low, high = math.log(rates.step_min), math.log(rates.step_max)
+        return (low + high) / 2, (high - low) / 2
+
+    (middle, half), (new_middle, new_half) = line(old), line(new)
+    for node in network.graph.nodes:
+        if isinstance(node, Conv):
+            bias, slope = network.get(node.target, "bias"), network.get(node.target, "slope")
+            bias += slope * ((new_middle - middle) / half)
+            slope *= new_half / half
+
+
+def _silence(network: Network, blocks: set[str]) -> None:
+    """Let blocks add nothing to the stream yet."""
+    for node in network.graph.nodes:
+        last = isinstance(node, Conv) and node.activation == "stream"
+        if last and node.target.split(".")[0] in blocks:
+            network.get(node.target, "weight").zero_()
+
+
+def _new_blocks(net: FourStepNet, old: TransformConfig | FourStepConfig) -> None:
+    """Silence the blocks that a smaller codec had not."""
+    sizes = net.config
+    before = getattr(old, "blocks_renderer", 0)
+    _silence(
+        net.network("synthesis"),
+        {f"b{i}" for i in range(old.blocks_synthesis, sizes.blocks_synthesis)}
+        | {f"r{i}" for i in range(before, sizes.blocks_renderer)},
+    )
+    new = {f"b{i}" for i in range(old.blocks_analysis, sizes.blocks_analysis)}
+    _silence(net.network("analysis"), new)
+    if sizes.blocks_renderer and not before:
+        _reorder_stream(net.network("synthesis"), quarter_order())
+
+
+def _take(result: Network, source: Network) -> None:
+    """Copy what fits; the gains of a last requantization are 1 anyway."""
+    state, given = result.state_dict(), source.state_dict()
+    fits = {k: v for k, v in given.items() if k in state and state[k].shape == v.shape}
+    result.load_state_dict(state | fits)
+
+
+@torch.no_grad()
+def from_checkerboard(
+    net: CodecNet, config: FourStepConfig, rates: RateConfig, crops: Iterable[Tensor], seed: int = 0
+) -> FourStepNet:
+    """A codec of kind 2 that starts as one of kind 1.
+
+    Args:
+        net: float codec.
+        config: the new sizes, nowhere smaller.
+        rates: the new range of rates.
+        crops: see `intact.train.codecs.grow.grow`.
+        seed: of the weights that are new.
+
+    Raises:
+        ArgumentError: see `intact.train.codecs.grow.grow`.
+    """
+    old = net.config
+    net = grow(net, old_sizes(config), crops)
+    result = FourStepNet(config, rates, seed)
+    result.prior_z.load_state_dict(net.prior_z.state_dict())
+    for name in result.networks:
+        network = result.network(name)
+        _take(network, net.network(SOURCES.get(name, name)))
+        _read_levels_anew(network, net.rates, rates)
+    _new_blocks(result, old)
+    first = result.network("prior_1")
+    first.get("ya", "gain").copy_(net.network("prior_b").get("ya", "gain"))
+    for what in ("weight", "bias", "slope"):
+        # The mean of the neighbors' latents is added there.
+        first.get("mean", what)[: config.predicted] = 0
+    return result
+
+
+@torch.no_grad()
+def _larger(net: FourStepNet, own: FourStepSections) -> FourStepNet:
+    """The same codec with more blocks."""
+    old, new = net.config, own.transform
+    for field in dataclasses.fields(FourStepConfig):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if after < before or (after > before and not field.name.startswith("blocks_")):
+            raise ArgumentError(
+                f"transform.{field.name} = {after}: the codec to start from has {before}, and of "
+                "image codec 2 only the blocks grow"
+            )
+    result = FourStepNet(new, own.rate)
+    state = result.state_dict()
+    fits = {k: v for k, v in net.state_dict().items() if state[k].shape == v.shape}
+    result.load_state_dict(state | fits)
+    _new_blocks(result, old)
+    for number in range(1, 4):
+        blocks = {f"b{i}" for i in range(old.blocks_context, new.blocks_context)}
+        _silence(result.network(f"prior_{number}"), blocks)
+    return result
+
+
+def thaw_codec(model: Model, own: FourStepSections) -> Codec:
+    """A frozen model of kind 1 as a start; `grow_codec` makes one of kind 2 of it.
+
+    Raises:
+        ArgumentError: the model is of another kind.
+    """
+    if not isinstance(model.bottleneck, Checkerboard):
+        raise ArgumentError(
+            f"model {model.name!r} is of kind {model.bottleneck.FORMAT!r}: start from its float "
+            "weights, or with --grow from a model of kind 'image codec 1'"
+        )
+    steps = model.bottleneck.levels.steps * LATENT_UNIT
+    rates = RateConfig(float(steps[-1]), float(steps[0]), own.rate.rd_weight)
+    return thaw(model, rates)
+
+
+def grow_codec(net: Codec, own: FourStepSections, crops: Iterable[Tensor]) -> FourStepNet:
+    """A codec of kind 2 of the sizes of a configuration.
+
+    Raises:
+        ArgumentError: the sizes are smaller, or grow in something else than blocks.
+    """
+    if isinstance(net, CodecNet):
+        return from_checkerboard(net, own.transform, own.rate, crops)
+    assert isinstance(net, FourStepNet)
+    return _larger(net, own)

@@ -1,0 +1,189 @@
+"""Image codec 2: what one side plans, the other decodes, whoever runs the networks."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import intact
+from intact import ModelError
+from intact.bottleneck.fourstep import FourStep
+from intact.bottleneck.grid import Layout, Window
+from intact.bottleneck.passes import pass_numbers
+from intact.codec.model import Model
+from intact.intnet import ops
+from intact.intnet.reach import reach
+from tiny_fourstep import tiny_fourstep, tiny_fourstep_model, tiny_fourstep_programs
+from tiny_model import M, N, picture
+
+SHAPES = [(1, 1), (3, 5), (16, 16), (17, 33)]
+
+
+class ByDefinition:
+    """Networks that have nothing to do with `intact.codec`: the contract is all they know."""
+
+    def __init__(self, bottleneck: FourStep) -> None:
+        self.programs, self.bottleneck = tiny_fourstep_programs(), bottleneck
+        self.asked: list[str] = []
+
+    def run(self, role, inputs, level):
+        self.asked.append(role)
+        return ops.run(self.programs[role], inputs, int(self.bottleneck.levels.parameters[level]))
+
+    def reach(self, role):
+        return reach(self.programs[role])
+
+
+def latents(shape) -> np.ndarray:
+    """Smooth, so that neighbors say something of each other."""
+    random = np.random.default_rng(9)
+    rows, columns = np.indices(shape)
+    y = 300 * np.sin(rows / 5)[:, :, None] + 200 * np.cos(columns / 7)[:, :, None]
+    return (y + random.normal(0, 40, (*shape, M))).astype(np.int16)
+
+
+def planned(shape, level=6, tile_log2=4, predicted=3):
+    bottleneck = tiny_fourstep(predicted)
+    layout = Layout(shape, tile_log2)
+    plan = bottleneck.plan(ByDefinition(bottleneck), latents(shape), level, layout)
+    return bottleneck, layout, plan
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("predicted", [0, 3, 8])
+def test_a_decoder_sees_what_the_encoder_planned(shape, predicted):
+    bottleneck, layout, plan = planned(shape, predicted=predicted)
+    payloads = bottleneck.encode(plan, layout)
+    networks = ByDefinition(bottleneck)
+    found, window = bottleneck.decode(networks, payloads, 6, layout, layout.whole)
+    assert window == layout.whole
+    assert found.dtype == np.int16
+    assert np.array_equal(found, plan.latents)
+    priors = ["prior_0", "prior_1", "prior_2", "prior_3"]
+    assert networks.asked == ["hyper_synthesis", *priors]
+
+
+@pytest.mark.parametrize("coder", ["python", None])
+@pytest.mark.parametrize("wanted", [(17, 33, 20, 47), (0, 0, 1, 1), (39, 109, 40, 110)])
+def test_a_window_is_the_same_cut_of_the_whole(coder, wanted):
+    bottleneck, layout, plan = planned((90, 110))
+    payloads = bottleneck.encode(plan, layout)
+    networks = ByDefinition(bottleneck)
+    window = Window(*wanted)
+    found, held = bottleneck.decode(networks, payloads, 6, layout, window, coder)
+    assert np.array_equal(found, plan.latents[held.slices])
+    assert np.array_equal(found[window.within(held)], plan.latents[window.slices])
+
+
+def test_a_window_needs_no_tile_beyond_what_its_symbols_depend_on():
+    bottleneck, layout, plan = planned((16, 160))
+    payloads = list(bottleneck.encode(plan, layout))
+    payloads[-5:] = [b"\xff"] * 5
+    first = Window(0, 0, 16, 16)
+    found, held = bottleneck.decode(ByDefinition(bottleneck), payloads, 6, layout, first)
+    assert np.array_equal(found[first.within(held)], plan.latents[:, :16])
+
+
+def test_latents_are_within_half_a_step_of_what_was_analyzed():
+    bottleneck, _, plan = planned((17, 33), level=15)
+    steps = bottleneck.levels.steps[15]
+    error = np.abs(plan.latents.astype(int) - latents((17, 33)))
+    assert (error <= (steps + 1) // 2)[plan.index >= bottleneck.skip].all()
+
+
+def test_colors_are_always_sent_and_the_rest_is_zero_where_it_is_not():
+    bottleneck = replace(tiny_fourstep(), skip=50)
+    layout, networks = Layout((17, 33), 4), ByDefinition(bottleneck)
+    plan = bottleneck.plan(networks, latents((17, 33)), 6, layout)
+    silent = plan.index < 50
+    assert silent.any()
+    assert not silent[..., :3].any()
+    assert not plan.symbols[silent].any()
+    payloads = bottleneck.encode(plan, layout)
+    found, _ = bottleneck.decode(networks, payloads, 6, layout, layout.whole)
+    assert np.array_equal(found, plan.latents)
+
+
+def test_four_passes_part_the_latents_and_colors_go_first():
+    numbers = pass_numbers(Window(0, 0, 8, 6), 5, predicted=2)
+    assert np.bincount(numbers.ravel()).tolist() == [60, 60, 60, 60]
+    assert (numbers[::2, ::2, :2] == 0).all()
+    assert (numbers[1::2, 1::2, :2] == 1).all()
+    part = Window(3, 2, 7, 6)
+    assert np.array_equal(pass_numbers(part, 5, predicted=2), numbers[part.slices])
+
+
+def test_counts_are_of_all_latents_and_of_the_hyper_latents_that_are_sent():
+    for level in (0, 15):
+        bottleneck, layout, plan = planned((17, 33), level)
+        found = Counter()
+        for name, indexes, symbols in bottleneck.counted(plan, layout):
+            assert indexes.shape == symbols.shape
+            found[name] += symbols.size
+            if name == "tables_z":
+                assert (indexes // N == bottleneck.levels.bands[level]).all()
+        assert found["tables_y"] == 17 * 33 * M
+        assert found["tables_z"] > 0
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (40, 300), (513, 257)])
+def test_a_picture_comes_back_as_the_encoder_saw_it(height, width):
+    model = tiny_fourstep_model()
+    data = intact.encode(picture(height, width), quality=70, model=model)
+    whole = intact.decode(data, model=model)
+    again = intact.decode(data, model=Model.from_bytes(model.to_bytes()))
+    assert whole.pixels.shape == (height, width, 3)
+    assert np.array_equal(whole.pixels, again.pixels)
+    x, y, w, h = width // 3, height // 3, width // 2 + 1, height // 2 + 1
+    part = intact.decode(data, model=model, region=(x, y, w, h))
+    assert np.array_equal(part.pixels, whole.pixels[y : y + h, x : x + w])
+
+
+def test_a_tree_gives_the_same_model_back():
+    model = tiny_fourstep_model()
+    assert Model.from_bytes(model.to_bytes()).id == model.id
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"skip": -1}, r"skip is -1, must be in 0\.\.63"),
+        ({"predicted": 9}, r"predicted is 9, must be in 0\.\.8"),
+        ({"predicted": 2}, r"stages is no array of integers of shape \(7, 2\)"),
+        ({"narrowing": np.zeros((2, 5), int)}, r"narrowing is no array .* \(2, 8\)"),
+        ({"narrowing": np.full((2, 8), 256)}, r"narrowing has values beyond"),
+        ({"narrowing": np.zeros((2, 8))}, "narrowing is no array of integers"),
+        ({"levels": {}}, "levels: missing or unknown keys"),
+    ],
+)
+def test_content_out_of_range_is_refused(change, message):
+    tree = tiny_fourstep().to_tree() | change
+    with pytest.raises(ModelError, match=message):
+        FourStep.from_tree(tree)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("steps", 0, r"steps has values beyond 1\.\.32767"),
+        ("steps", 40000, r"steps has values beyond"),
+        ("bands", 16, r"bands has values beyond 0\.\.15"),
+        ("shifts", 2000, r"shifts has values beyond"),
+        ("parameters", 128, r"parameters has values beyond"),
+        ("hyper_steps", -1, r"hyper_steps has values beyond"),
+    ],
+)
+def test_levels_out_of_range_are_refused(name, value, message):
+    levels = tiny_fourstep().levels.to_tree()
+    levels[name] = levels[name].copy()
+    levels[name].flat[-1] = value
+    with pytest.raises(ModelError, match=message):
+        FourStep.from_tree(tiny_fourstep().to_tree() | {"levels": levels})
+
+
+def test_tables_must_be_as_many_as_bands_and_channels():
+    tree = tiny_fourstep().to_tree()
+    levels = tree["levels"] | {"bands": np.full(16, 2)}
+    with pytest.raises(ModelError, match="8 hyper tables for 3 bands of 4 channels"):
+        Model("x", tiny_fourstep_programs(), FourStep.from_tree(tree | {"levels": levels}), {})

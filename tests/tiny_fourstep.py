@@ -1,0 +1,84 @@
+"""A small model of image codec 2, made by hand from the parts of `tiny_model`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from intact.bottleneck.fourstep import FourStep
+from intact.bottleneck.leveled import ChannelLevels
+from intact.bottleneck.scalar import NUM_SCALES
+from intact.codec.model import Model
+from intact.intnet.program import Program, Requantize, Value
+from tiny_model import INT16, NUM_LEVELS, RATIO, SCALE_MIN, M, N, bell_tables, tiny_programs
+
+BANDS = 2
+
+
+def tiny_fourstep_programs(seed: int = 1) -> dict[str, Program]:
+    """The programs of image codec 1's tiny model, with hyper-latents of 16 bits and four priors."""
+    programs = tiny_programs(seed)
+    hyper_analysis = programs["hyper_analysis"]
+    *first, last = hyper_analysis.ops
+    wide = dataclasses.replace(last, divisor=np.full(N, 31), low=INT16[0], high=INT16[1])
+    z = Value("z", N, *INT16)
+    synthesis = programs["hyper_synthesis"]
+    conv, *rest = synthesis.ops
+    reduced = Requantize("z", "za", np.full(N, 31))
+    priors = {}
+    for number in range(1, 4):
+        of_pass = tiny_programs(seed + number)["prior_b"]
+        outputs = of_pass.outputs if number == 2 else ("mean",)
+        ops = tuple(op for op in of_pass.ops if op.target != "theta" or number == 2)
+        priors[f"prior_{number}"] = Program(f"prior_{number}", of_pass.inputs, ops, outputs)
+    prior_0 = programs["prior_a"]
+    return {
+        "analysis": programs["analysis"],
+        "hyper_analysis": Program("hyper_analysis", hyper_analysis.inputs, (*first, wide), ("z",)),
+        "hyper_synthesis": Program(
+            "hyper_synthesis",
+            (z,),
+            (reduced, dataclasses.replace(conv, source="za"), *rest),
+            ("f",),
+        ),
+        "prior_0": Program("prior_0", prior_0.inputs, prior_0.ops, prior_0.outputs),
+        **priors,
+        "synthesis": programs["synthesis"],
+    }
+
+
+def tiny_channel_levels() -> ChannelLevels:
+    common = 64 * np.geomspace(12, 0.4, NUM_LEVELS)[:, None]
+    steps = np.rint(common * np.linspace(0.8, 1.3, M)).astype(int)
+    return ChannelLevels(
+        parameters=np.rint(np.linspace(127, -127, NUM_LEVELS)).astype(int),
+        bands=np.arange(NUM_LEVELS) * BANDS // NUM_LEVELS,
+        steps=steps,
+        shifts=np.rint(4 * np.log(steps / 64) / math.log(RATIO)).astype(int),
+        hyper_steps=np.rint(32 * np.linspace(2, 1, NUM_LEVELS)[:, None] * np.ones(N)).astype(int),
+    )
+
+
+def tiny_fourstep(predicted: int = 3) -> FourStep:
+    tables_z = bell_tables([20.0, 12.0] * (BANDS * N // 2))
+    return FourStep(
+        tables_y=bell_tables([SCALE_MIN * RATIO**i for i in range(NUM_SCALES)]),
+        tables_z=tables_z,
+        levels=tiny_channel_levels(),
+        narrowing=np.arange(2 * M).reshape(2, M) % 11,
+        stages=np.arange(7 * predicted).reshape(7, predicted) % 13 - 3,
+        skip=1,
+        predicted=predicted,
+    )
+
+
+def tiny_fourstep_model(seed: int = 1, name: str = "tiny2", predicted: int = 3) -> Model:
+    """Build the model; another seed gives another model id."""
+    return Model(
+        name=name,
+        programs=tiny_fourstep_programs(seed),
+        bottleneck=tiny_fourstep(predicted),
+        info={"trained": "not at all"},
+    )

@@ -1,0 +1,149 @@
+"""Image codec 2 in training: it starts as what it grew from, and freezes to what it was."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import intact
+from intact.bottleneck.grid import Layout
+from intact.codec.networks import Networks
+from intact.codec.pixels import to_network
+from intact.errors import ArgumentError
+from intact.freeze.fourstep import freeze, make_levels
+from intact.train.codecs.checkerboard import CodecNet
+from intact.train.codecs.fourstep import FourStepNet, FourStepSections
+from intact.train.codecs.fourstep_graphs import FourStepConfig
+from intact.train.codecs.fourstep_start import from_checkerboard, grow_codec, old_sizes
+from intact.train.codecs.rates import RateConfig
+from intact.train.codecs.thaw import balance
+from intact.train.convert import convert_codec
+from intact.train.noise import Noise
+
+SIZES = FourStepConfig(
+    blocks_analysis=1, blocks_synthesis=1, latents=16, hyper_latents=8, features=16,
+    blocks_context=1,
+)  # fmt: skip
+RATES = RateConfig(0.4, 5.0)
+
+
+def pictures(count=2, side=64) -> torch.Tensor:
+    random = np.random.default_rng(4)
+    y, x = np.mgrid[0:side, 0:side] / 9
+    found = [
+        128 + 70 * np.sin(x + c + i)[:, :, None] * np.cos(y * (i + 1))[:, :, None] * [1, 0.7, 0.4]
+        for i, c in enumerate(range(count))
+    ]
+    noisy = np.stack(found) + random.normal(0, 6, (count, side, side, 3))
+    return torch.from_numpy(noisy.clip(0, 255).astype(np.uint8))
+
+
+def old_codec() -> CodecNet:
+    net = CodecNet(old_sizes(SIZES), RATES, seed=1)
+    patches = pictures(8).reshape(8, 4, 16, 4, 16, 3).permute(0, 1, 3, 2, 4, 5)
+    net.start_as_transform_code(patches.reshape(-1, 16, 16, 3))
+    return net
+
+
+def fourstep() -> FourStepNet:
+    return from_checkerboard(old_codec(), SIZES, RATES, [pictures()])
+
+
+@pytest.mark.parametrize("more", [{}, {"blocks_renderer": 1}, {"blocks_synthesis": 2}])
+def test_it_draws_what_the_codec_drew_that_it_grew_from(more):
+    old, t = old_codec(), torch.tensor([-1.0, 0.5])
+    new = from_checkerboard(old, dataclasses.replace(SIZES, **more), RATES, [pictures()])
+    y = torch.randn(2, 5, 4, 16)
+    before = old.networks["synthesis"]({"y": y}, t)["pixels"]
+    after = new.networks["synthesis"]({"y": y}, t)["pixels"]
+    # The edge is another: it is repeated now.
+    torch.testing.assert_close(after[:, 24:-24, 24:-24], before[:, 24:-24, 24:-24])
+
+
+def test_steps_that_reach_further_mean_to_the_networks_what_they_did():
+    old, wider = old_codec(), RateConfig(0.15, 5.0)
+    for name in ("bias", "slope"):
+        torch.nn.init.normal_(old.network("prior_a").get("h", name))
+    new = from_checkerboard(old, SIZES, wider, [pictures()])
+    f = torch.randn(1, 3, 3, 16)
+    for step in (0.4, 1.0, 5.0):
+        t_old, t_new = (
+            torch.tensor([(2 * np.log(step) - np.log(r.step_min * r.step_max))
+                          / np.log(r.step_max / r.step_min)]).float()
+            for r in (RATES, wider)
+        )  # fmt: skip
+        torch.testing.assert_close(
+            new.networks["prior_0"]({"f": f}, t_new), old.networks["prior_a"]({"f": f}, t_old),
+            rtol=1e-4, atol=1e-4,
+        )  # fmt: skip
+
+
+def test_more_blocks_change_nothing_at_first():
+    net, image, t = fourstep(), pictures(), torch.tensor([-0.5, 0.5])
+    larger = dataclasses.replace(SIZES, blocks_renderer=1, blocks_synthesis=2, blocks_context=2)
+    grown = grow_codec(net, FourStepSections(larger, RATES), [])
+    before, after = (n(image, t, None, hard=True) for n in (net, grown))
+    torch.testing.assert_close(after.bpp_y, before.bpp_y, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(after.mse, before.mse, rtol=1e-2, atol=1e-2)
+    with pytest.raises(ArgumentError, match="only the blocks grow"):
+        grow_codec(net, FourStepSections(dataclasses.replace(SIZES, latents=20), RATES), [])
+
+
+def test_balancing_a_network_changes_its_layers_and_not_its_function():
+    net = old_codec().network("hyper_analysis")
+    for node, factor in (("h0", 1.0), ("h1", 0.1), ("z", 300.0)):
+        net.get(node, "weight").data.mul_(factor)
+        torch.nn.init.normal_(net.get(node, "bias"))
+    x, t = {"y": torch.randn(1, 8, 8, 16)}, torch.tensor([0.3])
+    before = net(x, t)["z"]
+    balance(net)
+    torch.testing.assert_close(net(x, t)["z"], before, rtol=1e-4, atol=1e-3)
+    norms = [net.get(node, "weight").flatten(1).norm(dim=1).mean() for node in ("h0", "h1", "z")]
+    assert max(norms) / min(norms) < 30  # it was 3,000
+
+
+def test_everything_is_trained():
+    net = fourstep()
+    net.train()
+    t = torch.tensor([-0.3, 0.8])
+    result = net(pictures(), t, Noise(0, 0, range(2)))
+    net.loss(result, t, result.mse).backward()
+    silent = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum()]
+    # The mean of a silent color cannot be wrong: one of its stages may see no position in a crop.
+    assert not [name for name in silent if name != "stage_theta"]
+
+
+def test_levels_follow_the_steps_of_each_channel():
+    net = fourstep()
+    net.step_slope.data[3], net.hyper_offset.data[2] = 0.5, 1.0
+    levels = make_levels(net)
+    assert levels.steps.shape == (64, 16)
+    assert (levels.hyper_steps[:, 2] == 128).all()
+    assert (levels.hyper_steps[:, 1] == 64).all()
+    assert levels.steps[0, 3] == pytest.approx(5 * 2**0.5 * 64, rel=0.01)
+    assert levels.steps[0, 4] == 320
+    assert levels.bands.tolist() == sorted(levels.bands.tolist())
+
+
+def test_a_frozen_codec_codes_what_the_trained_one_did():
+    net, image = fourstep(), pictures(4)
+    batches = [(image, torch.linspace(-1, 1, 4))]
+    model = freeze(convert_codec(net, batches), "small", list(image.numpy()))
+    assert model.bottleneck.FORMAT == net.KIND
+    picture = image[0].numpy()
+    data = intact.encode(picture, quality=80, model=model)
+    pixels = intact.decode(data, model=model).pixels
+    level = model.levels.of_quality(80)
+    t = torch.tensor([float(model.levels.parameters[level]) / 127])
+    with torch.no_grad():
+        result = net(image[:1], t, None, hard=True)
+    assert np.abs(result.pixels[0].numpy() - pixels).mean() < 2
+    networks = Networks(model, 1 << 18, "auto", 1)
+    y = networks.run("analysis", {"pixels": to_network(picture, 16)}, level)["y"]
+    layout = Layout((4, 4), 4)
+    plan = model.bottleneck.plan(networks, y, level, layout)
+    payload = model.bottleneck.encode(plan, layout)
+    assert 8 * len(payload[0]) / 64**2 == pytest.approx(float(result.bpp), rel=0.35)
+    with pytest.raises(ArgumentError, match="rounds to the nearest"):
+        freeze(net, "small", [], dead_zone=0.4)
