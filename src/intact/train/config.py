@@ -46,6 +46,11 @@ class DataConfig:
             Below 192 a hyperprior learns borders.
         batch: crops per step.
         flat: share of crops that lose their contrast, so that plain areas are known too.
+        synthetic: share of crops that are text, screens, charts, drawings and plain colors; see
+            `intact.train.synthetic`, and docs/training_data.md for the fonts that they need.
+        synthetic_folder: of pictures to cut these crops from where they cannot be drawn, for want
+            of fonts or time. Empty: they are drawn.
+        on_device: keep the pixels in the device's memory and cut crops there.
         flat_weight: of crops without any contrast in the loss. They cost so few bits that otherwise
             nothing would be done about them.
         memory_gb: for the pixels of the images; of larger collections only parts are read.
@@ -56,6 +61,9 @@ class DataConfig:
     crop: int = 192
     batch: int = 4
     flat: float = 0.06
+    synthetic: float = 0.0
+    synthetic_folder: str = ""
+    on_device: bool = False
     flat_weight: float = 20.0
     memory_gb: float = MEMORY_GB
 
@@ -143,7 +151,7 @@ NOT_NEGATIVE = (
     "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "loss.masked",
     "optimizer.warmup", "optimizer.seed",
 )  # fmt: skip
-SHARES = ("data.flat", "optimizer.decay_from", "optimizer.average")
+SHARES = ("data.flat", "data.synthetic", "optimizer.decay_from", "optimizer.average")
 """Settings from 0 to 1."""
 
 
