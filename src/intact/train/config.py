@@ -78,12 +78,15 @@ class OptimizerConfig:
         learning_rate: at its height.
         slow_factor: times that, for weights that write into pixels or latents directly.
         warmup: steps of linear rise.
-        decay_from: fraction of the steps after which the rate falls as a cosine.
+        decay_from: fraction of the steps (or seconds) after which the rate falls as a cosine.
         clip_norm: gradients are scaled down to this norm.
         average: decay of the running average of the weights, which is what gets frozen.
         precision: of the branches: "auto" measures float32 against bfloat16 for a second.
         integer: train with the integer forward pass (Ballé 2019 §3); otherwise the float twin.
         seed: of weights, crops and noise.
+        seconds: of training after which the run ends, and its learning rate has fallen, though not
+            all steps are done: a schedule by the clock. 0: steps alone count. Such a run is not
+            the same bit for bit when it is done again.
     """
 
     method: str = "soap"
@@ -97,6 +100,7 @@ class OptimizerConfig:
     precision: str = "auto"
     integer: bool = False
     seed: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ POSITIVE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "loss.masked",
-    "optimizer.warmup", "optimizer.seed",
+    "optimizer.warmup", "optimizer.seconds", "optimizer.seed",
 )  # fmt: skip
 SHARES = ("data.flat", "data.synthetic", "optimizer.decay_from", "optimizer.average")
 """Settings from 0 to 1."""
