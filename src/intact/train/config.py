@@ -84,6 +84,7 @@ class OptimizerConfig:
         precision: of the branches: "auto" measures float32 against bfloat16 for a second.
         integer: train with the integer forward pass (Ballé 2019 §3); otherwise the float twin.
         seed: of weights, crops and noise.
+        refresh: steps between two updates of SOAP's bases; on a GPU these cost as much as 50 steps.
         seconds: of training after which the run ends, and its learning rate has fallen, though not
             all steps are done: a schedule by the clock. 0: steps alone count. Such a run is not
             the same bit for bit when it is done again.
@@ -100,6 +101,7 @@ class OptimizerConfig:
     precision: str = "auto"
     integer: bool = False
     seed: int = 0
+    refresh: int = 20
     seconds: float = 0.0
 
 
@@ -149,7 +151,8 @@ COMMON = tuple(f.name for f in dataclasses.fields(Config) if f.name != "own")
 
 POSITIVE = (
     "data.batch", "data.memory_gb", "optimizer.steps", "optimizer.learning_rate",
-    "optimizer.slow_factor", "optimizer.clip_norm", "output.checkpoint_every", "output.log_every",
+    "optimizer.slow_factor", "optimizer.clip_norm", "optimizer.refresh",
+    "output.checkpoint_every", "output.log_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "loss.masked",

@@ -99,7 +99,9 @@ class Trainer(Generic[T]):
         self.optimizer: torch.optim.Optimizer
         if optimizer.method == "soap":
             rate = optimizer.learning_rate
-            self.optimizer = Soap(task.groups(), rate, precision=self.precision)
+            self.optimizer = Soap(
+                task.groups(), rate, refresh=optimizer.refresh, precision=self.precision
+            )
         else:
             self.optimizer = torch.optim.Adam(task.groups(), optimizer.learning_rate, fused=True)
         self.average = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
