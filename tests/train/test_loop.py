@@ -208,7 +208,7 @@ def test_a_schedule_by_the_clock_ends_the_run_with_its_learning_rate_down(
     settings, tmp_path, monkeypatch
 ):
     now = [100.0]
-    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     more = ["optimizer.seconds=10", "optimizer.steps=1000", "optimizer.warmup=2"]
     chosen = configuration.load(None, [*settings, *more, "output.log_every=1"])
     rates = []
@@ -229,12 +229,12 @@ def test_a_schedule_by_the_clock_ends_the_run_with_its_learning_rate_down(
     height = chosen.optimizer.learning_rate
     assert rates[:4] == pytest.approx([height / 2, height, height, height])
     assert rates[4:] == sorted(rates[4:], reverse=True)
-    assert rates[-1] < 0.1 * height
+    assert rates[-1] < 0.15 * height  # of the step that began at 9 of 10 seconds
 
 
 def test_a_run_ends_saved_at_its_deadline(settings, tmp_path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def report(step, scalars):
         now[0] += 10
