@@ -3,6 +3,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -369,14 +370,15 @@ class FakeTrainer:
 
     def __init__(self, step):
         self.step = self.saved = step
-        self.stopped = False
+        self.stopped, self.finished = False, True
         self.task = SimpleNamespace(notes=["1 of 9 images are left out: a.jpg: torn"])
 
     def stop(self):
         self.stopped = True
 
-    def run(self, report):
-        for _ in range(3):
+    def run(self, report, *, deadline):
+        self.finished = deadline > time.monotonic()
+        for _ in range(3 if self.finished else 0):
             self.step += 1
             report(self.step, {"loss": 1.5, "bpp": 0.25, "mse": 40.0, "seconds_per_step": 0.5})
 
@@ -415,6 +417,19 @@ def test_train(intact, training, tmp_path):
     assert calls[3][2]["larger"]
 
 
+def test_train_ends_a_quarter_of_an_hour_before_the_time_it_is_given(intact, training):
+    config, _ = training
+    options = ("train", config, "--set", "optimizer.steps=9", "--device", "cpu", "--minutes")
+    done = intact(*options, "15.00001")
+    assert done.code == 0
+    assert "the time is over at step 0 of 9, which is saved; --resume goes on" in done.err
+    assert b"is trained" not in done.out
+    done = intact(*options, "30")
+    assert b"is trained: 3 steps" in done.out
+    done = intact(*options, "15")
+    assert (done.code, "the last 15 are kept free" in done.err) == (Code.USAGE, True)
+
+
 def test_train_does_not_overwrite_a_run(intact, training, tmp_path):
     config, _ = training
     (tmp_path / "run").mkdir()
@@ -442,10 +457,10 @@ def test_train_refuses_wrong_settings(intact, training, options):
 
 
 def test_train_reports_divergence_and_interruption(intact, training, monkeypatch):
-    def diverge(*_):
+    def diverge(*_, **__):
         raise DivergedError("the loss is nan at step 4")
 
-    def stop(*_):
+    def stop(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(FakeTrainer, "run", diverge)
@@ -460,7 +475,7 @@ def test_train_reports_divergence_and_interruption(intact, training, monkeypatch
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_lets_training_save_first(intact, training, monkeypatch, name):
-    def run(trainer, report):
+    def run(trainer, report, *, deadline):
         signal.raise_signal(getattr(signal, name))
         trainer.step = trainer.saved = 4
 

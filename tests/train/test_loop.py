@@ -202,3 +202,54 @@ def test_learning_rate_warms_up_stays_and_decays():
     assert rates[10] == rates[500] == 1.0
     assert rates[-1] == pytest.approx(0.01, rel=0.02)
     assert rates[500:] == sorted(rates[500:], reverse=True)
+
+
+def test_a_schedule_by_the_clock_ends_the_run_with_its_learning_rate_down(
+    settings, tmp_path, monkeypatch
+):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    more = ["optimizer.seconds=10", "optimizer.steps=1000", "optimizer.warmup=2"]
+    chosen = configuration.load(None, [*settings, *more, "output.log_every=1"])
+    rates = []
+
+    def report(step, scalars):
+        rates.append(scalars["learning_rate"])
+        now[0] += 1.5  # of a step
+
+    trainer = start.trainer_for(chosen, torch.device("cpu"))
+    trainer.run(report, until=3)
+    assert not trainer.finished
+    now[0] += 1000  # between two commands
+    trainer = start.trainer_for(chosen, torch.device("cpu"), resume=True)
+    assert trainer.elapsed == pytest.approx(3)
+    trainer.run(report)
+    assert trainer.finished
+    assert (trainer.step, trainer.saved) == (9, 9)
+    height = chosen.optimizer.learning_rate
+    assert rates[:4] == pytest.approx([height / 2, height, height, height])
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert rates[-1] < 0.15 * height  # of the step that began at 9 of 10 seconds
+
+
+def test_a_run_ends_saved_at_its_deadline(settings, tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def report(step, scalars):
+        now[0] += 10
+
+    trainer = start.trainer_for(
+        configuration.load(None, [*settings, "output.log_every=1"]), torch.device("cpu")
+    )
+    trainer.run(report, deadline=25)
+    assert (trainer.step, trainer.saved, trainer.finished) == (3, 3, False)
+    trainer.run(report, deadline=25)
+    assert trainer.step == 3
+
+
+def test_without_seconds_the_learning_rate_knows_no_clock():
+    optimizer = configuration.OptimizerConfig(steps=100, warmup=10, decay_from=0.5)
+    for step in range(100):
+        assert loop.learning_rate(optimizer, step) == loop.learning_rate(optimizer, step, 1e9)
+    assert loop.learning_rate(optimizer, 75) == pytest.approx(1e-3 * 0.505)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +19,8 @@ from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
 
 Write = Callable[[int, dict[str, float]], None]
+MARGIN = 15
+"""Minutes of those given that are kept free, for what has to be done with the result."""
 
 
 def train(
@@ -33,16 +37,24 @@ def train(
     grow: Annotated[
         bool, Option("--grow", help="With --init: grow to the configuration's sizes.")
     ] = False,
+    minutes: Annotated[
+        float,
+        Option(minimum=0, help=f"There are so many: end, saved, {MARGIN} before. [0: no limit]"),
+    ] = 0.0,
     device: Annotated[str, Option(help="cpu, cuda, cuda:1, ... [cuda if there]")] = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
     force: Force = False,
 ) -> int:
     """Train a codec. Checkpoints, the configuration and TensorBoard logs go to output.folder."""
+    began = time.monotonic()
     import torch
 
     from intact.train import checkpoint, config as configuration, start
 
+    if 0 < minutes <= MARGIN:
+        raise UsageError(f"--minutes {minutes:g}: the last {MARGIN} are kept free; give more")
+    deadline = began + 60 * (minutes - MARGIN) if minutes else math.inf
     if resume and init is not None:
         raise UsageError("--resume and --init exclude each other")
     if grow and init is None:
@@ -81,7 +93,7 @@ def train(
 
         try:
             with signals.finishing(trainer.stop):
-                trainer.run(report)
+                trainer.run(report, deadline=deadline)
         except (KeyboardInterrupt, SystemExit):  # a second signal, or one before the first step
             complain(f"stopped at step {trainer.step}; --resume continues at step {trainer.saved}")
             raise
@@ -89,7 +101,10 @@ def train(
         complain(f"stopped at step {trainer.step}, which is saved; --resume continues there")
         signals.stop_if_ended()
         return Code.INTERRUPTED
-    if not quiet and not as_json:
+    if not trainer.finished:
+        of = f"{trainer.step} of {chosen.optimizer.steps}"
+        complain(f"the time is over at step {of}, which is saved; --resume goes on")
+    elif not quiet and not as_json:
         done = "was trained already" if first == trainer.step else "is trained"
         following = f"intact freeze {shlex.quote(str(folder))} -o NAME.intactm"
         print(printable(f"{folder} {done}: {trainer.step} steps. Next: {following}"))

@@ -46,6 +46,11 @@ class DataConfig:
             Below 192 a hyperprior learns borders.
         batch: crops per step.
         flat: share of crops that lose their contrast, so that plain areas are known too.
+        synthetic: share of crops that are text, screens, charts, drawings and plain colors; see
+            `intact.train.synthetic`, and docs/training_data.md for the fonts that they need.
+        synthetic_folder: of pictures to cut these crops from where they cannot be drawn, for want
+            of fonts or time. Empty: they are drawn.
+        on_device: keep the pixels in the device's memory and cut crops there.
         flat_weight: of crops without any contrast in the loss. They cost so few bits that otherwise
             nothing would be done about them.
         memory_gb: for the pixels of the images; of larger collections only parts are read.
@@ -56,6 +61,9 @@ class DataConfig:
     crop: int = 192
     batch: int = 4
     flat: float = 0.06
+    synthetic: float = 0.0
+    synthetic_folder: str = ""
+    on_device: bool = False
     flat_weight: float = 20.0
     memory_gb: float = MEMORY_GB
 
@@ -70,12 +78,16 @@ class OptimizerConfig:
         learning_rate: at its height.
         slow_factor: times that, for weights that write into pixels or latents directly.
         warmup: steps of linear rise.
-        decay_from: fraction of the steps after which the rate falls as a cosine.
+        decay_from: fraction of the steps (or seconds) after which the rate falls as a cosine.
         clip_norm: gradients are scaled down to this norm.
         average: decay of the running average of the weights, which is what gets frozen.
         precision: of the branches: "auto" measures float32 against bfloat16 for a second.
         integer: train with the integer forward pass (Ballé 2019 §3); otherwise the float twin.
         seed: of weights, crops and noise.
+        refresh: steps between two updates of SOAP's bases; on a GPU these cost as much as 50 steps.
+        seconds: of training after which the run ends, and its learning rate has fallen, though not
+            all steps are done: a schedule by the clock. 0: steps alone count. Such a run is not
+            the same bit for bit when it is done again.
     """
 
     method: str = "soap"
@@ -89,6 +101,8 @@ class OptimizerConfig:
     precision: str = "auto"
     integer: bool = False
     seed: int = 0
+    refresh: int = 20
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -137,13 +151,14 @@ COMMON = tuple(f.name for f in dataclasses.fields(Config) if f.name != "own")
 
 POSITIVE = (
     "data.batch", "data.memory_gb", "optimizer.steps", "optimizer.learning_rate",
-    "optimizer.slow_factor", "optimizer.clip_norm", "output.checkpoint_every", "output.log_every",
+    "optimizer.slow_factor", "optimizer.clip_norm", "optimizer.refresh",
+    "output.checkpoint_every", "output.log_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "loss.masked",
-    "optimizer.warmup", "optimizer.seed",
+    "optimizer.warmup", "optimizer.seconds", "optimizer.seed",
 )  # fmt: skip
-SHARES = ("data.flat", "optimizer.decay_from", "optimizer.average")
+SHARES = ("data.flat", "data.synthetic", "optimizer.decay_from", "optimizer.average")
 """Settings from 0 to 1."""
 
 

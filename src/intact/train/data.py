@@ -18,6 +18,7 @@ import numpy as np
 from intact.codec.depth import refuse_deep
 from intact.errors import ArgumentError
 from intact.images import open_listed
+from intact.train.crops import Place, Source
 from intact.train.folders import find_images, large_images
 
 MEMORY_GB = 4.0
@@ -47,6 +48,7 @@ class ImageFolder:
 
     Attributes:
         images: uint8 [h, w, 3] each.
+        source: of crops.
         notes: lines for people: what was left out and cut.
 
     Raises:
@@ -93,11 +95,10 @@ class ImageFolder:
             raise ArgumentError(
                 "; ".join([f"no image of at least {crop}x{crop} pixels in {where}", *self.notes])
             )
-        areas = np.array([i.shape[0] * i.shape[1] for i in self.images], np.float64)
-        self._until = np.cumsum(areas / areas.sum())
+        self.source = Source(self.images)
 
     def crops(
-        self, indexes: Sequence[int], size: int, seed: int, step: int, *, flat: float = 0.0
+        self, indexes: Sequence[int], size: int, seed: int, step: int, **shares: float
     ) -> np.ndarray:
         """uint8 [n, size, size, 3]: random crops, flipped and transposed at random.
 
@@ -106,30 +107,17 @@ class ImageFolder:
             size: their side in pixels.
             seed: with ``step`` and its index decides everything of a crop.
             step: see ``seed``.
-            flat: share of crops whose contrast is taken away, half of these altogether. Photographs
-                hardly ever show a plain area as large as a crop, screenshots and scans do.
+            shares: ``flat`` and ``synthetic``, see `Source.place`.
         """
-        return np.stack(
-            [self._crop(size, np.random.default_rng((seed, step, i)), flat) for i in indexes]
-        )
+        places = self.places(indexes, size, seed, step, **shares)
+        return np.stack([self.source.cut(place, size) for place in places])
 
-    def _crop(self, size: int, rng: np.random.Generator, flat: float) -> np.ndarray:
-        # A larger image has more to show: each is drawn as often as its area asks for.
-        image = self.images[
-            min(int(np.searchsorted(self._until, rng.random(), "right")), len(self.images) - 1)
-        ]
-        y = rng.integers(image.shape[0] - size + 1)
-        x = rng.integers(image.shape[1] - size + 1)
-        crop = image[y : y + size, x : x + size]
-        if rng.integers(2):
-            crop = crop[:, ::-1]
-        if rng.integers(4) == 0:
-            crop = crop.transpose(1, 0, 2)
-        if rng.random() >= flat:
-            return crop
-        contrast = max(0.0, rng.uniform(-1, 1)) ** 2
-        mean = crop.mean((0, 1))
-        return np.rint(mean + contrast * (crop - mean)).astype(np.uint8)
+    def places(
+        self, indexes: Sequence[int], size: int, seed: int, step: int, **shares: float
+    ) -> list[Place]:
+        """Where the crops lie that `crops` cuts out."""
+        rngs = (np.random.default_rng((seed, step, i)) for i in indexes)
+        return [self.source.place(size, rng, **shares) for rng in rngs]
 
 
 def read_list(path: Path) -> frozenset[str]:

@@ -30,14 +30,22 @@ Report = Callable[[int, dict[str, float]], None]
 """Called with (step, scalars) every ``log_every`` steps; scalars are means over these."""
 
 
-def learning_rate(config: OptimizerConfig, step: int) -> float:
-    """Linear warm-up, a plateau, then a cosine down to 1 % of the height."""
+def learning_rate(config: OptimizerConfig, step: int, elapsed: float = 0.0) -> float:
+    """Linear warm-up, a plateau, then a cosine down to 1 % of the height.
+
+    Args:
+        config: how many steps there are, and seconds: what is further on counts.
+        step: which one it is.
+        elapsed: seconds of training so far.
+    """
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
-    start = config.decay_from * config.steps
-    if step <= start:
+    done = step / config.steps
+    if config.seconds:
+        done = min(1.0, max(done, elapsed / config.seconds))
+    if done <= config.decay_from:
         return config.learning_rate
-    phase = min(1.0, (step - start) / (config.steps - start))
+    phase = (done - config.decay_from) / (1 - config.decay_from)
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * phase)))
 
 
@@ -65,6 +73,7 @@ class Trainer(Generic[T]):
 
     Attributes:
         step: of which so many are done.
+        elapsed: seconds of training so far, those before a resumed checkpoint among them.
         saved: the step of the last checkpoint.
         parent: what the run started from, for people; empty where it began from nothing.
         stopped: `run` was asked to end early.
@@ -90,11 +99,14 @@ class Trainer(Generic[T]):
         self.optimizer: torch.optim.Optimizer
         if optimizer.method == "soap":
             rate = optimizer.learning_rate
-            self.optimizer = Soap(task.groups(), rate, precision=self.precision)
+            self.optimizer = Soap(
+                task.groups(), rate, refresh=optimizer.refresh, precision=self.precision
+            )
         else:
             self.optimizer = torch.optim.Adam(task.groups(), optimizer.learning_rate, fused=True)
         self.average = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
         self.step = self.saved = 0
+        self.elapsed = 0.0
         self.parent = ""
         self.stopped = False
 
@@ -107,27 +119,44 @@ class Trainer(Generic[T]):
         """Let `run` end after the step at hand, with a checkpoint. May be called by a signal."""
         self.stopped = True
 
-    def run(self, report: Report, *, until: int | None = None) -> None:
-        """Train to the last step, to ``until`` or until `stop`, with checkpoints on the way.
+    @property
+    def finished(self) -> bool:
+        """All steps are done, or all seconds are over."""
+        seconds = self.settings.seconds
+        return self.step >= self.settings.steps or 0 < seconds <= self.elapsed
+
+    def run(self, report: Report, *, until: int | None = None, deadline: float = math.inf) -> None:
+        """Train to the end or until `stop`, with checkpoints on the way and one at the end.
+
+        Args:
+            report: see there.
+            until: the step to end at, if that is earlier.
+            deadline: the `time.monotonic` to end at, if that is earlier.
 
         Raises:
             DivergedError: the loss, a gradient or a weight is no number; what was saved is sound.
             OSError: a checkpoint cannot be written; those before are still there.
         """
-        output, steps = self.output, self.settings.steps
-        last = min(until or steps, steps)
+        output, begun = self.output, time.monotonic() - self.elapsed
+        until = until or self.settings.steps
+
+        def ended() -> bool:
+            over = self.step >= until or time.monotonic() >= deadline
+            return self.finished or self.stopped or over
+
         recent: list[dict[str, Tensor]] = []
         start = time.perf_counter()
-        while self.step < last and not self.stopped:
+        while not ended():
             recent.append(self.train_step())
             self.step += 1
-            if self.step % output.log_every == 0 or self.step == last:
+            self.elapsed = time.monotonic() - begun
+            if self.step % output.log_every == 0 or ended():
                 # .item() here only: reading a scalar every step would stall a GPU.
                 values = {k: float(sum(s[k] for s in recent)) / len(recent) for k in recent[0]}
                 values["seconds_per_step"] = (time.perf_counter() - start) / len(recent)
                 report(self.step, values)
                 recent, start = [], time.perf_counter()
-            if self.step % output.checkpoint_every == 0 or self.step == last:
+            if self.step % output.checkpoint_every == 0:
                 self.save()
         if self.step != self.saved:
             self.save()
@@ -140,7 +169,7 @@ class Trainer(Generic[T]):
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = self._clip_gradients(loss.detach())
-        rate = learning_rate(self.settings, self.step)
+        rate = learning_rate(self.settings, self.step, self.elapsed)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         self.optimizer.step()
@@ -198,6 +227,7 @@ class Trainer(Generic[T]):
             raise self._diverged(_not_finite(tensors))
         state: dict[str, Any] = {
             "step": self.step,
+            "seconds": self.elapsed,
             "precision": str(self.precision).removeprefix("torch."),
             "config": self.config,
             "parent": self.parent,
@@ -208,6 +238,7 @@ class Trainer(Generic[T]):
     def load(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Continue from a checkpoint of the same configuration."""
         self.step = self.saved = int(state["step"])
+        self.elapsed = float(state.get("seconds", 0.0))
         self.parent = str(state.get("parent", ""))
         groups: dict[str, dict[str, Tensor]] = {"net": {}, "average": {}}
         moments: dict[int, dict[str, Tensor]] = {}

@@ -23,8 +23,10 @@ from intact.train.codecs.codec import Codec
 from intact.train.codecs.task import ImageTask
 from intact.train.config import Config, from_dict, to_dict
 from intact.train.convert import convert_codec, observation
+from intact.train.crops import Source
 from intact.train.data import ImageFolder, Progress, read_list
 from intact.train.loop import Trainer
+from intact.train.synthetic import check_fonts
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +35,8 @@ def image_folder(config: Config, progress: Progress | None = None) -> ImageFolde
     """The images of a run.
 
     Raises:
-        ValueError: no folder is named, none of its images can be used, or a name in data.exclude
-            is that of no image.
+        ValueError: no folder is named, none of its images can be used, a name in data.exclude is
+            that of no image, or data.synthetic needs fonts that are not there.
         OSError: data.exclude cannot be read.
     """
     data = config.data
@@ -42,9 +44,16 @@ def image_folder(config: Config, progress: Progress | None = None) -> ImageFolde
         raise ArgumentError("data.folders is empty: name at least one folder of images")
     folders = [Path(f) for f in data.folders]
     exclude = read_list(Path(data.exclude)) if data.exclude else frozenset()
-    return ImageFolder(
+    fonts = check_fonts() if data.synthetic and not data.synthetic_folder else []
+    found = ImageFolder(
         folders, data.crop, exclude=exclude, memory_gb=data.memory_gb, progress=progress
     )
+    if data.synthetic and data.synthetic_folder:
+        more = ImageFolder([Path(data.synthetic_folder)], data.crop, memory_gb=data.memory_gb)
+        found.source = Source(found.images, more.images)
+        fonts = more.notes
+    found.notes += fonts
+    return found
 
 
 def codec_of(tensors: dict[str, Tensor], state: dict[str, Any], *, average: bool = True) -> Codec:

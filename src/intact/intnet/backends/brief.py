@@ -27,7 +27,7 @@ ROWS, COLUMNS = 5, 3
 SIDES = 17, 15
 """Positions of `layers`: more than a chunk of the native kernels, so that threads share them."""
 REMEMBERED = "remembered result"
-LAYERS_RESULT = "a4e643a62e7cf8b5ed597d6cc643f13bbc88fe709a64ef2089f5417ba6c39520"
+LAYERS_RESULT = "180c98d5b8ca94bb50a3101c08a922b7531fb8e625c568f3dacb10ebe5a93932"
 """`result_of` of `layers`."""
 
 

@@ -94,7 +94,10 @@ class _Forms:
         self.conv((40, 33, 1), BYTE, 15)
         self.conv((12, 20, 3), BYTE, 127)
         self.conv((12, 20, 3), SIGNED, 100, stride=2, result=BYTE)
+        self.conv((12, 20, 3), BYTE, 90, stride=2, edge=True)
+        self.conv((70, 130, 1), BYTE, 127)
         self.conv((24, 24, 3), BYTE, 60, groups=24)
+        self.conv((24, 24, 3), BYTE, 60, groups=24, edge=True)
         self.conv((70, 70, 3), SIGNED, 120, groups=70, result=BYTE)
         # Words, near the end of 32 bits, where a float has too few.
         self.conv((20, 33, 1), WIDE, 3000, result=WIDE)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from intact.train.codecs.codec import Codec
 from intact.train.config import Config
+from intact.train.crops import OnDevice, Place
 from intact.train.data import ImageFolder
 from intact.train.losses import distortion
 from intact.train.noise import Noise
@@ -27,6 +29,7 @@ class ImageTask(Task):
     def __init__(self, config: Config, codec: Codec, data: ImageFolder) -> None:
         super().__init__()
         self.config, self.codec, self.data = config, codec, data
+        self._pixels: OnDevice | None = None
 
     @property
     def kept(self) -> nn.Module:
@@ -57,13 +60,25 @@ class ImageTask(Task):
         """The mixture of losses."""
         return ", ".join(f"{k} {v:.2g}" for k, v in self.config.loss.shares().items())
 
+    def _cut(self, places: list[Place], device: torch.device) -> Tensor:
+        """The pixels of crops, uint8 [n, size, size, 3]."""
+        size = self.config.data.crop
+        if self.config.data.on_device:
+            if self._pixels is None:
+                self._pixels = OnDevice(self.data.source, device)
+            return self._pixels.cut(places, size)
+        crops = np.stack([self.data.source.cut(place, size) for place in places])
+        return torch.from_numpy(crops).to(device)
+
     def forward(self, step: int, share: Share) -> dict[str, Tensor]:
         """The loss of a step's crops, at random levels; see `Task.forward`."""
         data, seed = self.config.data, self.config.optimizer.seed
         indexes = share.of(data.batch)
         device = next(self.codec.parameters()).device
-        crops = self.data.crops(indexes, data.crop, seed, step, flat=data.flat)
-        image = torch.from_numpy(crops).to(device)
+        places = self.data.places(
+            indexes, data.crop, seed, step, flat=data.flat, synthetic=data.synthetic
+        )
+        image = self._cut(places, device)
         noise = Noise(seed, step, indexes, device)
         t = noise.uniform() * 2 - 1
         result = self.codec(image, t, noise)

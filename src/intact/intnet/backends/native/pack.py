@@ -139,8 +139,9 @@ def pack_tiles(weight: np.ndarray) -> np.ndarray:
     blocks, steps = -(-outputs // 64), -(-inputs // 64)
     padded = np.zeros((blocks * 64, steps * 64), dtype=np.int8)
     padded[:outputs, :inputs] = weight
-    tiles = padded.reshape(blocks, 4, 16, steps, 16, 4)
-    return np.ascontiguousarray(tiles.transpose(0, 3, 1, 4, 2, 5))
+    words = padded.view(np.int32).reshape(blocks, 4, 16, steps, 16)
+    tiles = np.ascontiguousarray(words.transpose(0, 3, 1, 4, 2))
+    return tiles.view(np.int8).reshape(*tiles.shape, 4)
 
 
 def _lanes(isa: int) -> int:
