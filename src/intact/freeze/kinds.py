@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from intact.codec.model import Model
-from intact.freeze import checkerboard
+from intact.freeze import checkerboard, hyperprior
 from intact.train.codecs.checkerboard import CodecNet
+from intact.train.codecs.hyperprior import HyperpriorNet
 
 
 class Freeze(Protocol):
@@ -44,4 +45,5 @@ class Freeze(Protocol):
 
 KINDS: dict[str, Freeze] = {
     CodecNet.KIND: checkerboard.freeze,
+    HyperpriorNet.KIND: hyperprior.freeze,
 }

@@ -42,7 +42,8 @@ def freeze_run(
     tensors, state = checkpoint.read(folder)
     net, config = codec_of(tensors, state), from_dict(state["config"])
     data = image_folder(config, lambda done, all: note(f"reading images, {done} of {all}"))
-    if net.converts:
+    converted = net.converts
+    if converted:
         note("rounding weights, a minute or two")
         net = convert_codec(net, observation(data, config.data.crop))
     note("counting symbols")
@@ -53,8 +54,11 @@ def freeze_run(
         "trained": f"{step} steps of {batch} crops of {crop} pixels",
         "images": f"{len(data.images)}",
         "loss": ", ".join(f"{k} {v:.2g}" for k, v in config.loss.shares().items()),
-        "integer training": "yes" if config.optimizer.integer else "no: converted after training",
     }
+    if converted:
+        info["integer training"] = "no: converted after training"
+    elif net.is_integer:
+        info["integer training"] = "yes"
     if state.get("parent"):
         info["started from"] = str(state["parent"])
     freeze = KINDS[config.codec.kind]

@@ -6,7 +6,7 @@ A new kind is a line here, one in `intact.freeze.kinds`, and one in `intact.bott
 from __future__ import annotations
 
 from intact.errors import ArgumentError
-from intact.train.codecs import checkerboard, grow, thaw, transforms
+from intact.train.codecs import checkerboard, grow, hyperprior, thaw, transforms
 from intact.train.codecs.kind import Kind
 from intact.train.codecs.rates import POSITIVE as RATES
 
@@ -23,7 +23,17 @@ CHECKERBOARD = Kind(
     thaw=thaw.thaw_codec,
     grow=grow.grow_codec,
 )
-KINDS = {kind.name: kind for kind in (CHECKERBOARD,)}
+HYPERPRIOR = Kind(
+    name=hyperprior.HyperpriorNet.KIND,
+    config=hyperprior.HyperpriorConfig,
+    sizes="transform",
+    multiple=64,
+    build=hyperprior.build,
+    begin=hyperprior.begin,
+    check=hyperprior.check,
+    positive=hyperprior.POSITIVE,
+)
+KINDS = {kind.name: kind for kind in (CHECKERBOARD, HYPERPRIOR)}
 DEFAULT = CHECKERBOARD.name
 """Of configurations, checkpoints and float weights that name no kind."""
 

@@ -1,0 +1,99 @@
+"""A trained codec of kind "hyperprior" to a frozen model; docs/spec/hyperprior.md.
+
+Tables are all values of p (Ballé 2019, §4): of the trained densities and of Eq. 14. Nothing is
+counted. A latent with a density of its own is centered on its mode (Eq. 19 and 20): o is taken off
+in the network that gives it, and added again where it is read, in a bias.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from intact.bottleneck.hyperprior import Hyperprior
+from intact.bottleneck.scalar import Levels
+from intact.codec.model import Model
+from intact.errors import ArgumentError
+from intact.freeze.floats import to_layers
+from intact.freeze.program import to_program
+from intact.freeze.tables import density_tables, scale_tables
+from intact.intnet import program as ir
+from intact.train.balle2019 import center
+from intact.train.codecs.hyperprior import HyperpriorNet
+from intact.train.integer import IntegerNetwork
+
+RADIUS = 512
+"""Symbols of latents beyond it have no entry in tables by channel: they are escapes."""
+CODED = {True: ("hyper_analysis", "z", "hyper_synthesis"), False: ("analysis", "y", "synthesis")}
+"""With a hyperprior and without: which network gives the latent that has a density, its name, and
+which network reads it."""
+
+
+def freeze(
+    net: HyperpriorNet,
+    name: str,
+    images: list[np.ndarray],
+    info: dict[str, str] | None = None,
+    *,
+    dead_zone: float | None = None,
+    progress: Callable[[], None] | None = None,
+) -> Model:
+    """Freeze a codec as it is; see `intact.freeze.kinds.Freeze`. The images are not looked at.
+
+    Raises:
+        ModelError: a bound cannot be proven.
+        ArgumentError: a dead zone was asked for: latents are rounded.
+    """
+    if dead_zone:
+        raise ArgumentError(f"--dead-zone {dead_zone}: a hyperprior codec rounds to the nearest")
+    net, config = net.cpu(), net.config
+    giver, latent, reader = CODED[config.hyperprior]
+    offsets = net.prior.offsets()
+    programs, networks = {}, {}
+    for role in net.networks:
+        network = net.networks[role]
+        if isinstance(network, IntegerNetwork):
+            if role == giver:
+                center(network, latent, net.prior)
+            program = to_program(network)
+            programs[role] = reading(program, offsets.numpy()) if role == reader else program
+        else:
+            networks[role] = to_layers(
+                net.network(role),
+                before=offsets.numpy() if role == reader else None,
+                after=-offsets.numpy() if role == giver else None,
+            )
+    tables = density_tables(net.prior, 128 if config.hyperprior else RADIUS, offsets=offsets)
+    if config.hyperprior:
+        theta = torch.arange(config.scales, dtype=torch.float64)
+        tables_y = scale_tables(config.sigma(theta).tolist())
+    else:
+        tables_y = tables
+    zero = np.zeros(1, np.int64)
+    bottleneck = Hyperprior(
+        tables_y=tables_y,
+        tables_z=tables if config.hyperprior else None,
+        levels=Levels(steps=zero + 1, shifts=zero, parameters=zero, offsets=zero),
+        profile=config.profile,
+        networks=networks,
+    )
+    return Model(name, programs, bottleneck, info or {})
+
+
+def reading(program: ir.Program, offsets: np.ndarray) -> ir.Program:
+    """The program that reads u + o where it reads u, as nearly as its first bias can say it.
+
+    Args:
+        program: begins with a convolution of its input.
+        offsets: o [i], of the input's channels.
+    """
+    first = program.ops[0]
+    assert isinstance(first, ir.Conv), f"{program.name} does not begin with a convolution"
+    moved = first.weight.astype(np.float64).sum((2, 3)) @ offsets
+    bias = first.bias + np.rint(moved).astype(np.int64)
+    return dataclasses.replace(
+        program, ops=(dataclasses.replace(first, bias=bias), *program.ops[1:])
+    )

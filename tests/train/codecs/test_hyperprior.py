@@ -1,0 +1,155 @@
+"""Ballé 2019's codec: trains, freezes, encodes and decodes through the machinery of the first."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from intact import decode, encode  # noqa: E402
+from intact.bottleneck.hyperprior import Hyperprior  # noqa: E402
+from intact.codec.model import Model  # noqa: E402
+from intact.codec.networks import Networks  # noqa: E402
+from intact.codec.pixels import to_network  # noqa: E402
+from intact.freeze.run import freeze_run  # noqa: E402
+from intact.freeze.tables import gaussian_pmf  # noqa: E402
+from intact.inexact.networks import FloatNetworks  # noqa: E402
+from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
+from intact.train.codecs.hyperprior import HyperpriorNet, HyperpriorTransform  # noqa: E402
+from tiny_model import picture  # noqa: E402
+
+SIZES = ["codec.kind=hyperprior", "transform.filters=6", "transform.latents=8",
+         "optimizer.method=adam", "optimizer.learning_rate=1e-3", "optimizer.warmup=0"]  # fmt: skip
+FORMS = {
+    "exact": ["transform.profile=exact"],
+    "exact, without": ["transform.profile=exact", "transform.hyperprior=false",
+                       "transform.kernels=sadam"],
+    "prior": ["transform.profile=prior"],
+    "prior, without": ["transform.profile=prior", "transform.hyperprior=false",
+                       "transform.activation=relu"],
+    "float": ["transform.profile=float"],
+}  # fmt: skip
+
+
+@pytest.fixture(params=FORMS)
+def settings(small_run, request):
+    common = [s for s in small_run(64, "data.batch=2", "optimizer.steps=4") if "transform" not in s]
+    return [*common, *SIZES, *FORMS[request.param]]
+
+
+def trainer(settings, **options):
+    return start.trainer_for(configuration.load(None, settings), torch.device("cpu"), **options)
+
+
+def test_it_trains_resumes_freezes_encodes_and_decodes(settings, tmp_path):
+    torch.set_num_threads(1)
+    one = trainer(settings)
+    before = {k: v.clone() for k, v in one.task.codec.state_dict().items()}
+    one.run(lambda step, scalars: None)
+    after = one.task.codec.state_dict()
+    silent = [k for k, p in one.task.codec.named_parameters() if torch.equal(p, before[k])]
+    assert all(k.endswith("slope") for k in silent), silent
+    assert all(torch.isfinite(v).all() for v in after.values())
+
+    other = [s.replace("/run", "/other") for s in settings]
+    trainer(other).run(lambda step, scalars: None, until=2)
+    trainer(other, resume=True).run(lambda step, scalars: None)
+    (wanted, _), (got, _) = (checkpoint.read(tmp_path / n) for n in ("run", "other"))
+    assert all(torch.equal(wanted[k], got[k]) for k in wanted)
+
+    model = freeze_run(tmp_path / "run", "ours", images=1)
+    model = Model.from_bytes(model.to_bytes())
+    image = picture(70, 90)
+    inexact = {} if model.is_exact else {"allow_inexact": True}
+    data = encode(image, model=model, **inexact)
+    assert decode(data, model=model, **inexact).pixels.shape == image.shape
+    assert model.is_exact == ("exact" in model.bottleneck_of(Hyperprior).profile)
+
+
+def test_networks_of_a_model_are_those_that_were_trained(settings, tmp_path):
+    """Integer ones bit for bit, float ones but for the order of sums."""
+    one = trainer(settings)
+    codec = one.task.codec
+    one.run(lambda step, scalars: None, until=1)
+    codec = start.codec_of(*checkpoint.read(tmp_path / "run"))
+    assert isinstance(codec, HyperpriorNet)
+    model = freeze_run(tmp_path / "run", "ours", images=1)
+    runs = Networks if model.is_exact else FloatNetworks
+    networks = runs(model, 1 << 16, "reference", 1)
+    image = picture(64, 64)
+    pixels = to_network(image, 16)
+    y = networks.run("analysis", {"pixels": pixels}, 0)["y"]
+    unit = codec.network("analysis").graph.inputs[0].unit
+    x = torch.from_numpy(pixels.astype(np.float32))[None] * unit
+    level = torch.zeros(1)
+    center = torch.zeros(()) if codec.config.hyperprior else codec.prior.offsets()
+    with torch.no_grad():
+        real = codec.networks["analysis"]({"pixels": x}, level)["y"][0]
+        wanted = torch.round(real - center).numpy()
+    assert np.abs(y - wanted).max() <= 1
+    assert (y != wanted).mean() < 0.02
+    if codec.config.hyperprior:
+        z = networks.run("hyper_analysis", {"y": y}, 0)["z"]
+        theta = networks.run("hyper_synthesis", {"z": z}, 0)["theta"]
+        assert theta.shape == y.shape
+        with torch.no_grad():
+            read = torch.from_numpy(z.astype(np.float32))[None] + codec.prior.offsets()
+            if codec.config.profile == "float":
+                real = codec.networks["hyper_synthesis"]({"z": read}, level)["theta"][0]
+                wanted = torch.round(real).clamp(0, 255).numpy()
+                assert (theta != wanted).mean() < 0.02
+
+
+def test_tables_are_all_values_of_the_density(small_run, tmp_path):
+    """Eq. 14 at the scales of Eq. 15: nothing is counted."""
+    common = [s for s in small_run(64, "optimizer.steps=1") if "transform" not in s]
+    trainer([*common, *SIZES]).run(lambda step, scalars: None)
+    tables = freeze_run(tmp_path / "run", "ours", images=1).bottleneck_of(Hyperprior).tables_y
+    sizes = HyperpriorTransform()
+    assert tables.num_tables == sizes.scales == 64
+    sigma = sizes.sigma(torch.arange(64.0, dtype=torch.float64))
+    assert float(sigma[0]) == pytest.approx(0.11)
+    assert float(sigma[63]) == pytest.approx(256)
+    assert np.allclose(np.diff(np.log(sigma.numpy())), np.log(256 / 0.11) / 63)
+    pmf = gaussian_pmf(float(sigma[30]), 200)
+    first, size = int(tables.starts[30]), int(tables.sizes[30]) - 1
+    found = tables.freqs[first : first + size] / 2**14
+    low = 200 + int(tables.minimums[30])
+    assert np.allclose(found, pmf[low : low + size], atol=2e-4)
+
+
+def test_float_weights_of_it_are_a_start(small_run, tmp_path):
+    common = [s for s in small_run(64, "optimizer.steps=1") if "transform" not in s]
+    one = trainer([*common, *SIZES, "transform.profile=float"])
+    weights_file.write(tmp_path / "it.safetensors", one.task.codec)
+    again = trainer([*common, *SIZES], init=tmp_path / "it.safetensors")
+    assert again.task.codec.own.transform == one.task.codec.own.transform
+    with pytest.raises(ValueError, match=r"is of kind 'hyperprior', codec.kind = 'image codec 1'"):
+        trainer(common, init=tmp_path / "it.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("transform.profile=fast", r"transform\.profile = 'fast'; legal: exact, prior, float"),
+        ("transform.scales=65", r"transform\.scales = 65, a power of two"),
+        ("transform.filters=257", r"transform\.filters = 257, at most 256"),
+        ("transform.blocks_analysis=4", r"unknown key transform\.blocks_analysis; legal: profile"),
+        ("rate.proxy=wish", r"rate\.proxy = 'wish'; legal: noise, rounded noise, rounded"),
+        ("rate.rd_weight=0", r"rate\.rd_weight = 0.0, must be > 0"),
+    ],
+)
+def test_settings_of_the_kind_are_its_own(setting, message):
+    with pytest.raises(ValueError, match=message):
+        configuration.load(None, [*SIZES, setting])
+
+
+@pytest.mark.parametrize("proxy", ["noise", "rounded noise", "rounded"])
+def test_what_stands_for_a_rounded_latent(small_run, proxy):
+    """Eq. 17 and 18; Eq. 16; and plain rounding: each has its own rates."""
+    common = [s for s in small_run(64, "optimizer.steps=1") if "transform" not in s]
+    task = trainer([*common, *SIZES, f"rate.proxy={proxy}"]).task
+    from intact.train.task import Share
+
+    again = trainer([*common, *SIZES, "rate.proxy=noise"]).task
+    loss, plain = (float(t(0, Share())["bpp"]) for t in (task, again))
+    assert (loss == plain) == (proxy == "noise")
