@@ -165,13 +165,21 @@ def _board(folder: Path) -> Iterator[Write]:
         complain("no TensorBoard logs: pip install tensorboard")
         yield lambda _step, _scalars: None
         return
-    board = SummaryWriter(str(folder))
+    board, broken = SummaryWriter(str(folder)), False
 
     def write(step: int, scalars: dict[str, float]) -> None:
-        for key, value in scalars.items():
-            board.add_scalar(key, value, step)
+        nonlocal broken
+        if broken:
+            return
+        try:
+            for key, value in scalars.items():
+                board.add_scalar(key, value, step)
+        except OSError as error:  # a full disk: checkpoints matter, and say so themselves
+            broken = True
+            complain(f"no more TensorBoard logs in {folder}: {error.strerror}")
 
     try:
         yield write
     finally:
-        board.close()
+        with contextlib.suppress(OSError):
+            board.close()

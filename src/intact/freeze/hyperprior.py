@@ -87,13 +87,14 @@ def reading(program: ir.Program, offsets: np.ndarray) -> ir.Program:
     """The program that reads u + o where it reads u, as nearly as its first bias can say it.
 
     Args:
-        program: begins with a convolution of its input.
+        program: of its input it reads a convolution, or what a requantization clips of it.
         offsets: o [i], of the input's channels.
     """
-    first = program.ops[0]
-    assert isinstance(first, ir.Conv), f"{program.name} does not begin with a convolution"
+    ops = list(program.ops)
+    at = next(i for i, op in enumerate(ops) if isinstance(op, ir.Conv))
+    first = ops[at]
+    assert isinstance(first, ir.Conv)
+    assert all(isinstance(op, ir.Requantize) and (op.divisor == 1).all() for op in ops[:at])
     moved = first.weight.astype(np.float64).sum((2, 3)) @ offsets
-    bias = first.bias + np.rint(moved).astype(np.int64)
-    return dataclasses.replace(
-        program, ops=(dataclasses.replace(first, bias=bias), *program.ops[1:])
-    )
+    ops[at] = dataclasses.replace(first, bias=first.bias + np.rint(moved).astype(np.int64))
+    return dataclasses.replace(program, ops=tuple(ops))

@@ -130,7 +130,8 @@ def to_program(network: IntegerNetwork) -> ir.Program:
                     raise ModelError(f"{graph.name}: {node.target} has no integer form")
                 case Requantize():
                     divisor = _ints(network.get(node.target, "divisor"))
-                    ops.append(ir.Requantize(node.source, node.target, divisor))
+                    ends = graph.ranges[node.target]
+                    ops.append(ir.Requantize(node.source, node.target, divisor, *ends))
                 case Scale():
                     factors = np.full(graph.channels[node.source], graph.lift)
                     ops.append(ir.Scale(node.source, node.target, factors))

@@ -89,7 +89,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Requantize:
-    """A 16-bit value to signed 8 bits, per channel; in float a multiplication by a fixed gain.
+    """A 16-bit value to fewer signed bits, per channel; in float a product with a fixed gain.
 
     ``unit`` is the real number that one step stands for; where None, the observed range decides.
     """
@@ -202,9 +202,12 @@ class Graph:
         )  # fmt: skip
         return self._append(node, c_out, range_of(activation, bits))
 
-    def requantize(self, source: str, target: str, unit: float | None = None) -> str:
-        """Append a requantization to 8 bits."""
-        return self._append(Requantize(source, target, unit), self.channels[source], INT8)
+    def requantize(
+        self, source: str, target: str, unit: float | None = None, *, bits: int = 8
+    ) -> str:
+        """Append a requantization to 8 bits, or others."""
+        node = Requantize(source, target, unit)
+        return self._append(node, self.channels[source], range_of("linear", bits))
 
     def scale(self, source: str, target: str) -> str:
         """Append a lift to the stream's unit."""

@@ -219,4 +219,8 @@ def _write_config(config: Config) -> None:
     folder = Path(config.output.folder)
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(to_dict(config), indent=2)
-    files.replace(folder / "config.json", text.encode())
+    path = folder / "config.json"
+    try:
+        files.replace(path, text.encode())
+    except OSError as error:  # which may name a temporary file, or none
+        raise OSError(error.errno, error.strerror, str(path)) from error

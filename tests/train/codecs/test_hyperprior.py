@@ -14,7 +14,13 @@ from intact.freeze.run import freeze_run  # noqa: E402
 from intact.freeze.tables import gaussian_pmf  # noqa: E402
 from intact.inexact.networks import FloatNetworks  # noqa: E402
 from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
-from intact.train.codecs.hyperprior import HyperpriorNet, HyperpriorTransform  # noqa: E402
+from intact.train.codecs.hyperprior import (  # noqa: E402
+    HyperpriorConfig,
+    HyperpriorNet,
+    HyperpriorTransform,
+)
+from intact.train.graph import Conv  # noqa: E402
+from intact.train.integer import IntegerNetwork  # noqa: E402
 from tiny_model import picture  # noqa: E402
 
 SIZES = ["codec.kind=hyperprior", "transform.filters=6", "transform.latents=8",
@@ -125,6 +131,19 @@ def test_float_weights_of_it_are_a_start(small_run, tmp_path):
     assert again.task.codec.own.transform == one.task.codec.own.transform
     with pytest.raises(ValueError, match=r"is of kind 'hyperprior', codec.kind = 'image codec 1'"):
         trainer(common, init=tmp_path / "it.safetensors")
+
+
+def test_no_sum_of_the_papers_widths_can_overflow():
+    """Filters as they begin: 192 of 5x5, K = 8."""
+    sizes = HyperpriorTransform(profile="exact", filters=192, latents=192)
+    net = HyperpriorNet(HyperpriorConfig(transform=sizes))
+    for role in net.networks:
+        network = net.networks[role]
+        assert isinstance(network, IntegerNetwork)
+        for node in network.graph.nodes:
+            if isinstance(node, Conv):
+                largest = network.graph.largest(node.source)
+                assert network.parameters_of(node).bound(largest) < 2**31, (role, node.target)
 
 
 @pytest.mark.parametrize(

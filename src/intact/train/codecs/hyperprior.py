@@ -107,6 +107,8 @@ POSITIVE = (
     "transform.scale_max",
 )  # fmt: skip
 
+LATENT_BITS = 12
+"""Of latents that integer networks read."""
 PIXEL_UNIT = 1 / 255
 """Float networks read and give pixels in units of their range; integer ones in gray levels."""
 
@@ -138,6 +140,9 @@ def synthesis(config: HyperpriorTransform) -> Graph:
     """Latents to pixels."""
     g = Graph("synthesis", {})
     x = g.input("y", config.latents, -32768, 32767, 1.0)
+    if config.profile == "exact":
+        # Sums of 16-bit inputs could overflow; no picture has latents beyond these.
+        x = g.requantize(x, "clipped", bits=LATENT_BITS)
     for i in range(3):
         x = _layer(g, x, f"s{i}", config, up=True)
     x = g.conv(x, "pixels", 3, "symbol", kernel=5, stride=2, transposed=True)
