@@ -90,6 +90,8 @@ def train(folder: Path, *options: str) -> int:
         torch.set_num_threads(1)
         sys.modules["torch.utils.tensorboard"] = None  # type: ignore[assignment] - it takes seconds
         code = intact(["train", "config.toml", "--device", "cpu", *options])
+    except KeyboardInterrupt:  # before any line of ours runs
+        code = 130
     finally:
         os._exit(code)
 
