@@ -9,8 +9,8 @@ ones: all (exact), what computes the prior (prior), or none (float); integer net
 such, from the first step, by Eq. 5 to 11. Without a hyperprior each channel of y has one learned
 density (Ballé 2018). A model has one rate.
 
-While training, rates see latents with noise (Eq. 17 and 18), and so do float networks that read
-them; integer networks read rounded ones. docs/spec/hyperprior.md has what freezing makes of it.
+While training, latents have noise in the place of rounding (Eq. 17 and 18), for their rates and for
+the networks that read them. docs/spec/hyperprior.md has what freezing makes of it.
 """
 
 from __future__ import annotations
@@ -131,35 +131,31 @@ class HyperpriorNet(Codec):
             (out,) = network(inputs, torch.zeros_like(t), observers.get(role), **real).values()
             return out
 
-        def coded(x: Tensor, reader: str, center: Tensor | None) -> tuple[Tensor, Tensor]:
-            """What the rate sees of a latent, and what the network sees that reads it."""
+        def coded(x: Tensor, center: Tensor | None) -> Tensor:
+            """What stands for a latent that is sent."""
             if hard:
                 center = torch.zeros(()) if center is None else center
-                rounded = torch.round(x - center) + center
-                return rounded, rounded
+                return torch.round(x - center) + center
             assert noise is not None, "a rate that is not hard needs noise"
-            rounded, proxy = round_through(x), self.own.rate.proxy
-            rate = rounded if proxy == "rounded" else noise.like(x)
-            if proxy != "rounded":
-                rate = rate + (x if proxy == "noise" else rounded)
-            return rate, rounded if reader in INTEGER[config.profile] else rate
+            proxy = self.own.rate.proxy
+            x = x if proxy == "noise" else round_through(x)
+            return x if proxy == "rounded" else x + noise.like(x)
 
         unit = pixel_unit(config)
         center = self.prior.offsets() if hard else None
         y = run("analysis", pixels=(image.float() - 128) * unit)
         if config.hyperprior:
-            z, z_read = coded(run("hyper_analysis", y=y), "hyper_synthesis", center)
+            integer = "hyper_analysis" in INTEGER[config.profile]
+            z = coded(run("hyper_analysis", y=round_through(y) if integer else y), center)
             bits_z = self.prior.bits(z)
-            theta = run("hyper_synthesis", z=z_read)
             # A plain clamp would have no gradient below 0, and a scale could never come back.
-            theta = lower_bound(theta, 0.0).clamp(max=config.scales - 1)
-            theta = torch.round(theta) if hard else theta
-            rate, y_read = coded(y, "synthesis", None)
-            bits_y = gaussian_bits(rate, config.sigma(theta))
+            theta = lower_bound(run("hyper_synthesis", z=z), 0.0).clamp(max=config.scales - 1)
+            y = coded(y, None)
+            bits_y = gaussian_bits(y, config.sigma(torch.round(theta) if hard else theta))
         else:
-            rate, y_read = coded(y, "synthesis", center)
-            bits_y, bits_z = self.prior.bits(rate), torch.zeros_like(y[..., :1])
-        pixels = run("synthesis", y=y_read) / unit + 128
+            y = coded(y, center)
+            bits_y, bits_z = self.prior.bits(y), torch.zeros_like(y[..., :1])
+        pixels = run("synthesis", y=y) / unit + 128
         return result_of(image, bits_y, bits_z, pixels.round().clamp(0, 255) if hard else pixels)
 
     def loss(
