@@ -123,8 +123,8 @@ class IntegerNetwork(nn.Module):
         """Run the graph; the arguments of `Network.forward`, in the same real units.
 
         Inputs are rounded to their integers, outputs come back as multiples of their units. But
-        with ``real`` neither inputs nor the results of coded layers are rounded, so that
-        representations can have noise in the place of it (Ballé 2019, Eq. 18).
+        with ``real`` neither inputs, what is requantized, nor the results of coded layers are
+        rounded, so that representations can have noise in the place of it (Ballé 2019, Eq. 18).
         """
         units = {i.target: i for i in self.graph.inputs}
         integers = {}
@@ -155,7 +155,8 @@ class IntegerNetwork(nn.Module):
                     if observer:
                         observer(node, x, values[node.target])
                 case Requantize():
-                    quotient = divide_round(values[node.source], self.get(node.target, "divisor"))
+                    x, divisor = values[node.source], self.get(node.target, "divisor")
+                    quotient = x / divisor if real else divide_round(x, divisor)
                     values[node.target] = saturate(quotient, *ranges[node.target])
                 case Scale():
                     lifted = values[node.source] * self.graph.lift
