@@ -65,7 +65,8 @@ def test_mutated_files_are_refused_or_decode_right():
     assert not report.failures, report.text()
     outcomes = {outcome for _, _, outcome in report.kinds}
     # The mutations get past the checksums: all errors occur, and so do harmless changes.
-    assert outcomes == {"accepted", "CorruptDataError", "ModelError", "UnsupportedError"}
+    errors = {"CorruptDataError", "InexactError", "ModelError", "UnsupportedError"}
+    assert outcomes == errors | {"accepted"}
 
 
 def _failures(**replaced) -> str:

@@ -207,7 +207,7 @@ def read_header(cursor: Cursor) -> tuple[ImageHeader, Layers]:
     if channels not in (mode.value for mode in Mode):
         raise UnsupportedError(f"mode with {channels} channels; this version reads 1 .. 4")
     if depth not in SUPPORTED_DEPTHS:
-        raise lacks(f"{depth} bits per sample")
+        raise lacks(f"{depth} bit{'s' * (depth > 1)} per sample")
     # Other values may be a later version's, so they are not called damage.
     if not MIN_TILE_LOG2 <= tiling & 15 <= MAX_TILE_LOG2:
         raise UnsupportedError(f"tiling field is {tiling & 15}; this version reads 4 .. 6")
