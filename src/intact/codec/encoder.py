@@ -16,7 +16,7 @@ from intact.codec.coding import encode_colors
 from intact.codec.model import Model
 from intact.codec.runtime import Runtime
 from intact.container import chunks
-from intact.container.image_file import ImageFile, ImageHeader, Profile, pack_image
+from intact.container.image_file import ImageFile, ImageHeader, Profile, check_pixels, pack_image
 from intact.container.limits import MAX_METADATA_BYTES, MAX_PIXELS, MAX_TILE_LOG2
 from intact.errors import ArgumentError, InexactError, UnsupportedError
 
@@ -75,8 +75,7 @@ class Encoder:
         self.height, self.width = self.source.color.shape[:2]
         if embed_model and not model.is_exact:
             raise InexactError(f"model {model.name!r} is not exact: it does not travel in files")
-        if self.height * self.width > MAX_PIXELS:
-            raise ArgumentError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
+        self._check_size()
         self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
         self.gray = px.is_gray(self.source.color)
         found = dict(self.source.metadata)
@@ -88,6 +87,21 @@ class Encoder:
                 raise UnsupportedError(
                     f"{key} has {len(piece)} bytes, a file holds at most {MAX_METADATA_BYTES}"
                 )
+
+    def _check_size(self) -> None:
+        """Refuse to write what a decoder would refuse to read."""
+        side = self.model.bottleneck.LATENT_PX.bit_length() - 1
+        header = ImageHeader(
+            self.model.id, self.source.mode, 0, self.width, self.height, 0, latent_log2=side
+        )
+        try:
+            check_pixels(header, MAX_PIXELS)
+        except UnsupportedError as error:
+            raise ArgumentError(str(error)) from None
+        if self.embed_model:
+            from intact.codec.embedded import check_embedded  # seldom needed
+
+            check_embedded(self.model, header, MAX_PIXELS)
 
     def encode(self, level: int) -> Encoded:
         """Encode at a level (an index into the model's levels)."""

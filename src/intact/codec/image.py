@@ -36,7 +36,6 @@ from intact.container.limits import MAX_PIXELS
 from intact.errors import (
     ArgumentError,
     CorruptDataError,
-    InexactError,
     ModelNotFoundError,
     NotExactError,
 )
@@ -144,6 +143,7 @@ def decode(  # noqa: PLR0913 - keywords with defaults
     backend: str = "auto",
     threads: int = 0,
     max_pixels: int = MAX_PIXELS,
+    embedded_models: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Decoded:
     """Decode a file to the same pixels everywhere; inverse of `encode`.
@@ -157,7 +157,10 @@ def decode(  # noqa: PLR0913 - keywords with defaults
             one than the encoder's, which nobody notices.
         backend: see `encode`.
         threads: see `encode`.
-        max_pixels: larger images are refused.
+        max_pixels: larger images are refused. Counted are whole squares of 16 x 16, with a 16th to
+            spare; with a model in the file that takes more work than a shipped one, as many more.
+        embedded_models: whether a model may be taken from the file that names it. False for files
+            from strangers whose models are all here.
         progress: called with the name of each stage as it begins.
 
     Raises:
@@ -171,13 +174,14 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         ArgumentError: (a `ValueError`) the region leaves the image, or another argument its range.
     """
     arguments.number("max_pixels", max_pixels, 1, math.inf)
+    arguments.flag("embedded_models", embedded_models)
     region = arguments.region(region)
     runtime = Runtime(backend, threads, progress, allow_inexact)
     file = unpack_image(arguments.content(data), max_pixels=max_pixels)
     profile = file.header.profile
     if profile is not Profile.EXACT and not allow_inexact:
         raise inexact("this file", profile.name.lower())
-    chosen = model_of(file, model)
+    chosen = model_of(file, model, max_pixels=max_pixels if embedded_models else 0)
     if file.header.level >= len(chosen.levels):
         raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
     window = _pixel_window(file.header, region)
@@ -209,26 +213,38 @@ def decode(  # noqa: PLR0913 - keywords with defaults
     )
 
 
-def model_of(file: ImageFile, override: str | os.PathLike[str] | Model | None = None) -> Model:
+def model_of(
+    file: ImageFile,
+    override: str | os.PathLike[str] | Model | None = None,
+    *,
+    max_pixels: float = 1 << 64,
+) -> Model:
     """The model of a file: given, found by id, or carried in the file itself.
 
+    Args:
+        file: the image's.
+        override: must be the file's model, if it is given.
+        max_pixels: for a model in the file, see `check_pixels`; 0 takes none from there.
+
     Raises:
-        ModelError: the override is another model, or the file's is neither here nor in the file.
+        ModelError: the override is another model, or the file's is neither here nor in the file, or
+            breaks a rule.
         CorruptDataError: the model in the file is damaged, or not the file's.
-        UnsupportedError: the model in the file is of a later version, or not exact.
+        UnsupportedError: the model in the file is of a later version, not exact, or takes too much
+            work.
     """
-    wanted, embedded = file.header.model_id, file.chunk(chunks.MODEL)
+    embedded = file.chunk(chunks.MODEL)
     try:
-        return find_model(wanted, override)
-    except ModelNotFoundError:
+        return find_model(file.header.model_id, override)
+    except ModelNotFoundError as error:
         if override is not None or embedded is None:
             raise
-    model = Model.from_bytes(embedded)
-    if not model.is_exact:
-        raise InexactError("the model in the file is not exact: such a model must be named")
-    if model.id != wanted:
-        raise CorruptDataError(f"the model in the file is {model.id.hex()}, not {wanted.hex()}")
-    return model
+        if not max_pixels:
+            message = f"{error}; the one in the file must not be used (embedded models are off)"
+            raise ModelNotFoundError(message, error.model_id) from None
+    from intact.codec.embedded import read_embedded  # seldom needed
+
+    return read_embedded(embedded, file.header, max_pixels)
 
 
 def _gamma_profile(file: ImageFile) -> bytes:

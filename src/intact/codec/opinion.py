@@ -27,7 +27,7 @@ from intact.intnet.backends import choose
 
 log = logging.getLogger(__name__)
 
-REFERENCE_PIXELS = 1 << 20
+REFERENCE_PIXELS = 1 << 19
 """Larger images are not decoded by the reference where no second backend disagrees with the first:
 it takes fifty times as long, and eight bytes for each integer."""
 
