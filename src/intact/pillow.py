@@ -18,7 +18,6 @@ those that are given: nobody knows whether the others are still true of it.
 from __future__ import annotations
 
 import io
-import warnings
 from typing import IO, Any
 
 from PIL import Image, ImageFile
@@ -39,6 +38,8 @@ class IntactImageFile(ImageFile.ImageFile):
 
     format = FORMAT
     format_description = "Intact"
+    embedded_models = True
+    """Whether a model may be taken from the file that names it; see `register`."""
     _data: bytes | None = None
 
     def _open(self) -> None:
@@ -96,8 +97,11 @@ class IntactImageFile(ImageFile.ImageFile):
             from intact.codec.image import decode
 
             try:
-                # Pillow has already applied its own limit to the size.
-                decoded = decode(self._data, max_pixels=1 << 64)
+                decoded = decode(
+                    self._data,
+                    max_pixels=_max_pixels(),
+                    embedded_models=type(self).embedded_models,
+                )
             except IntactError as error:
                 raise OSError(f"{FORMAT}: {error}") from error
             if self.fp is not None and getattr(self, "_exclusive_fp", False):
@@ -110,6 +114,12 @@ class IntactImageFile(ImageFile.ImageFile):
         """Nothing to seek: `load` has just put the pixels there."""
 
 
+def _max_pixels() -> int:
+    """Pillow's own limit. It counts width times height, where work is done on whole squares."""
+    limit = Image.MAX_IMAGE_PIXELS
+    return 1 << 64 if limit is None else 2 * limit  # beyond twice it is an error, below a warning
+
+
 def _accept(prefix: bytes) -> bool:
     return prefix.startswith(MAGIC)
 
@@ -119,10 +129,7 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
 
     options = im.encoderinfo
     if unknown := [key for key in options if key not in OPTIONS]:
-        warnings.warn(
-            f"{FORMAT} has no option {', '.join(unknown)}; it has {', '.join(OPTIONS)}",
-            stacklevel=3,
-        )
+        raise TypeError(f"{FORMAT} has no option {', '.join(unknown)}; it has {', '.join(OPTIONS)}")
     try:
         data = encode(
             im,
@@ -162,8 +169,14 @@ def _save_all(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     _save(im, fp, filename)
 
 
-def register() -> None:
-    """Make the format known to Pillow; importing this module does it. Twice does no harm."""
+def register(*, embedded_models: bool = True) -> None:
+    """Make the format known to Pillow; importing this module does it. Twice does no harm.
+
+    Args:
+        embedded_models: whether a model may be taken from the file that names it. False for files
+            from strangers whose models are all installed here.
+    """
+    IntactImageFile.embedded_models = embedded_models
     Image.register_open(FORMAT, IntactImageFile, _accept)
     Image.register_save(FORMAT, _save)
     Image.register_save_all(FORMAT, _save_all)

@@ -15,7 +15,9 @@ from intact.cli.options import (
     BackendName,
     Force,
     Json,
+    MaxPixels,
     ModelName,
+    NoEmbedded,
     Quiet,
     SkipExisting,
     Threads,
@@ -25,6 +27,7 @@ from intact.cli.parser import Argument, Option
 from intact.cli.progress import Stages
 from intact.cli.save import FORMATS, pack
 from intact.cli.streams import is_stream
+from intact.container.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from intact.cli.progress import Bar
@@ -49,6 +52,8 @@ def decode(
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
     allow_inexact: AllowInexact = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    no_embedded_models: NoEmbedded = False,
     as_json: Json = False,
     quiet: Quiet = False,
     force: Force = False,
@@ -87,7 +92,8 @@ def decode(
             return None
         decoded = codec.decode(
             content, region=box, model=model, backend=backend.value, threads=threads,
-            allow_inexact=allow_inexact, progress=Stages(bar, source, BEGINS),
+            allow_inexact=allow_inexact, max_pixels=max_pixels,
+            embedded_models=not no_embedded_models, progress=Stages(bar, source, BEGINS),
         )  # fmt: skip
         packed = pack(decoded, FORMATS[kinds[name].lower().lstrip(".")])
         if place.is_done_by_bytes(packed.data):

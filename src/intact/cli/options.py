@@ -41,6 +41,10 @@ AllowInexact = Annotated[
 ]
 Json = Annotated[bool, Option("--json", help="Results as one JSON document on stdout.")]
 Quiet = Annotated[bool, Option("--quiet", help="Print nothing but errors.")]
+MaxPixels = Annotated[int, Option("--max-pixels", minimum=1, help="Refuse larger images.")]
+NoEmbedded = Annotated[
+    bool, Option("--no-embedded-models", help="Take no model from the file that names it.")
+]
 SkipExisting = Annotated[
     bool, Option("--skip-existing", help="Leave out what has an output; to go on with.")
 ]

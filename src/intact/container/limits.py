@@ -125,7 +125,7 @@ MAX_EMBEDDED_OPS: Final = 512
 MAX_EMBEDDED_CHANNELS: Final = 1 << 17
 """Channels that the operations of all programs read and make, added up. The shipped: 69,190."""
 
-EMBEDDED_PS_PER_PIXEL: Final = 1_500_000
+EMBEDDED_PS_PER_PIXEL: Final = 1_400_000
 """Picoseconds for a pixel of an image (`intact.intnet.cost`) up to which it counts as one pixel.
 The shipped models take 1,380,000."""
 
