@@ -70,7 +70,9 @@ def test_a_small_image_is_allowed_its_padding():
 def test_a_row_of_half_a_million_pixels_is_refused(tiny):
     """11 kB that took 389 MB under a limit of a million pixels."""
     data = encode(np.zeros((1, 72_000, 3), np.uint8), model=tiny)
-    refused(data, UnsupportedError, "counts as 1152000, in whole squares of 16 x 16", model=tiny)
+    refused(
+        data, UnsupportedError, "counts as 1152000, in whole squares of 16 on a side", model=tiny
+    )
 
 
 def test_an_encoder_writes_nothing_that_a_decoder_refuses(tiny):

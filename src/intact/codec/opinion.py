@@ -112,7 +112,9 @@ def second_opinion(
     there is nobody between it and the reference, which then is asked about small images only.
     """
     used = networks.backend.name
-    small = window.shape[0] * window.shape[1] <= REFERENCE_PIXELS
+    side = file.header.latent_px
+    rows, columns = window.shrink(side).shape
+    small = rows * columns * side**2 <= REFERENCE_PIXELS
     assert first.error is not None
     for name in _doubters(used, small=small):
         log.warning("backend %s: %s; decoding again with %s", used, first.error, name)
