@@ -21,6 +21,7 @@ from intact.cli.options import (
     ModelName,
     Quiet,
     SkipExisting,
+    Task,
     Threads,
     each,
 )
@@ -104,6 +105,7 @@ def encode(
     from intact.codec.pixels import stripped
     from intact.codec.store import load_model
     from intact.container.image_file import peek
+    from intact.images import num_pixels
 
     if output is not None and output.lower().endswith(IMAGES):
         raise UsageError(f"{output} is an image's name; a file of Intact ends in {SUFFIX}")
@@ -114,8 +116,9 @@ def encode(
     if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
 
-    def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str] | None:
+    def one(source: str, name: str, task: Task) -> tuple[dict[str, Any], str] | None:
         start = time.perf_counter()
+        bar = task.bar
         bar.note(source)
         place = existing.Output(source, name, named=name == output)
         if skip_existing:
@@ -125,9 +128,10 @@ def encode(
         content = [read(source)]
         if place.is_done_by_hash(content[0]):
             return None
+        task.check(num_pixels(content[0]))
         runs = 1 if target is None else SEARCHES
         stages = Stages(bar, source, BEGINS, runs)
-        runtime = Runtime(backend.value, threads, stages, allow_inexact)
+        runtime = Runtime(backend.value, task.threads, stages, allow_inexact)
         # Nobody holds the file while it is coded.
         image = open_image(content.pop(), source, quiet=quiet)
         drop = stripped(image.metadata) if strip_metadata else None
@@ -150,7 +154,7 @@ def encode(
             result["checked_with"] = checked
         return result, line
 
-    return each(pairs, one, label="encoding", as_json=as_json, quiet=quiet)
+    return each(pairs, one, label="encoding", as_json=as_json, quiet=quiet, threads=threads)
 
 
 def aim(
