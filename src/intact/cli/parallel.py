@@ -121,7 +121,7 @@ class Pool:
 
     Args:
         count: of processes; there may be fewer.
-        do: works on an input of that number, in one of them; a `LargeError` leaves it to the caller.
+        do: works on an input of that number, in one of them; a `LargeError` leaves it to us.
     """
 
     def __init__(self, count: int, do: Callable[[int], Outcome]) -> None:
@@ -135,7 +135,7 @@ class Pool:
 
         Args:
             count: of inputs.
-            do_large: works on one here: on a large one, or where a process has ended before its time
+            do_large: works on one here: on a large one, or where a process has ended too early
                 (killed for its memory, say).
         """
         waiting = iter(range(count))
