@@ -9,8 +9,8 @@ is found by the id in the file, so it must be installed.
     Image.open("photo.png").save("photo.intact", quality=60)
     Image.open("photo.intact").show()
 
-An opened file's metadata is in ``info``. `save` takes "exif", "icc_profile", "xmp" and "cicp"; None
-drops one. What is not given is the image's: a color profile always, EXIF (as edited by `getexif`)
+`save` takes "quality" or a target as `intact.encode` does, "model", and metadata. An opened file's
+metadata is in ``info``; `save` takes "exif", "icc_profile", "xmp" and "cicp"; None drops one. What is not given is the image's: a color profile always, EXIF (as edited by `getexif`)
 and XMP as long as the image is the one that was opened. One that was turned, cut or converted has
 those that are given: nobody knows whether the others are still true of it.
 """
@@ -27,7 +27,8 @@ from intact.container.image_file import MAGIC, peek, unpack_image
 from intact.errors import IntactError
 
 METADATA = ("exif", "icc_profile", "xmp", "cicp")
-OPTIONS = ("quality", "model", *METADATA)
+TARGETS = ("target_bpp", "target_size", "target_psnr")
+OPTIONS = ("quality", *TARGETS, "model", *METADATA)
 FORMAT = "INTACT"
 EXTENSION = ".intact"
 MIME = "image/x-intact"
@@ -125,7 +126,7 @@ def _accept(prefix: bytes) -> bool:
 
 
 def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
-    from intact.codec.image import DEFAULT_QUALITY, encode
+    from intact.api import encode
 
     options = im.encoderinfo
     if unknown := [key for key in options if key not in OPTIONS]:
@@ -133,7 +134,8 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     try:
         data = encode(
             im,
-            quality=options.get("quality", DEFAULT_QUALITY),
+            quality=options.get("quality"),
+            **{key: options.get(key) for key in TARGETS},
             model=options.get("model"),
             metadata=_metadata(options),
         )

@@ -33,10 +33,9 @@ def test_threads_out_of_range_are_refused_at_once(tiny, data, threads):
     ("name", "value", "error"),
     [
         ("quality", "high", TypeError),
-        ("quality", None, TypeError),
+        ("quality", [50], TypeError),
         ("quality", True, TypeError),
         ("quality", 50j, TypeError),
-        ("quality", [50], TypeError),
         ("quality", np.array([1, 2]), TypeError),
         ("quality", float("nan"), ArgumentError),
         ("quality", 100.001, ArgumentError),
@@ -188,7 +187,9 @@ def test_metadata_that_no_file_can_hold_is_not_the_callers_mistake(tiny):
     ("options", "error", "message"),
     [
         ({"quality": "keep"}, TypeError, "quality is 'keep'"),
-        ({"quality": None}, TypeError, "quality is None"),
+        ({"quality": [50]}, TypeError, r"quality is \[50\]"),
+        ({"target_size": 0}, ValueError, "target_size is 0"),
+        ({"target_size": 900, "quality": 5}, ValueError, "a quality or a target, not both"),
         ({"exif": 123}, TypeError, "exif"),
         ({"icc_profile": "text"}, TypeError, "icc_profile"),
         ({"model": 5}, TypeError, "model is 5"),

@@ -11,9 +11,10 @@ from intact import CorruptDataError, ModelError, NotExactError, UnsupportedError
 from intact.bits import fast
 from intact.bottleneck import tiles
 from intact.codec import depth, encoder as encoder_module, opinion
-from intact.codec.image import Encoder, Runtime, decode, encode, search_level
+from intact.codec.image import Encoder, Runtime, decode, encode
 from intact.codec.model import Model
 from intact.codec.networks import Networks
+from intact.codec.target import search_level
 from intact.container.image_file import pack_image, unpack_image
 from intact.intnet.backends import choose
 from tiny_model import DEEP, NUM_LEVELS, picture, tiny_model

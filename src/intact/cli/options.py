@@ -139,16 +139,13 @@ def _outcomes(
     task, rest = Task(bar, threads), pairs[1:]
     for pair in pairs[:1]:  # loads the model, and proves it
         yield _outcome(pair, work, task)
-    processes = 1
-    if rest and can_fork():
-        processes = min(threads or num_cores(), len(rest))
-    if processes == 1:
-        for pair in rest:
-            yield _outcome(pair, work, task)
-        return
     one_of_many = Task(Bar("", None, quiet=True), 1, many=True)
     with bar.paused():  # it has a thread, and a fork must find none
-        pool = Pool(processes, lambda number: _outcome(rest[number], work, one_of_many))
+        processes = min(threads or num_cores(), len(rest)) if len(rest) > 1 and can_fork() else 0
+        pool = Pool(
+            processes if processes > 1 else 0,
+            lambda number: _outcome(rest[number], work, one_of_many),
+        )
     with contextlib.closing(pool):
         yield from pool.outcomes(len(rest), lambda number: _outcome(rest[number], work, task))
 

@@ -17,6 +17,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,8 +38,9 @@ class LargeError(Exception):
 
 def can_fork() -> bool:
     """Whether processes can be forked safely, here and now."""
-    # PyTorch's threads do not survive it.
-    return sys.platform == "linux" and "torch" not in sys.modules
+    # Threads do not survive it, PyTorch's neither, and who waits for them waits for ever.
+    alone = threading.active_count() == 1 and "torch" not in sys.modules
+    return sys.platform == "linux" and alone
 
 
 def num_cores() -> int:

@@ -5,9 +5,8 @@ It runs the decoder's half too: the file carries a checksum of the pixels that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -60,7 +59,7 @@ class Encoder:
 
     def __init__(
         self,
-        image: Any,
+        image: px.ImageLike | px.Source,
         model: Model,
         metadata: Mapping[str, bytes | None] | None = None,
         runtime: Runtime | None = None,
@@ -153,16 +152,6 @@ class Encoder:
 
     def psnr(self, encoded: Encoded) -> float:
         """PSNR in dB over the color channels."""
-        channels = self.source.mode.color_channels
-        error = encoded.pixels[:, :, :channels].astype(np.int32) - self.source.color
-        mse = float(np.mean(np.square(error)))
-        return float("inf") if mse == 0 else float(10 * np.log10(255**2 / mse))
+        from intact.measure.psnr import psnr  # not needed to encode
 
-
-def search_level(num_levels: int, fits: Callable[[int], bool]) -> int:
-    """The highest level for which ``fits`` holds, 0 if none; ``fits`` falls from true to false."""
-    low, high = 0, num_levels - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+        return psnr(self.source.color, encoded.pixels[:, :, : self.source.mode.color_channels])

@@ -14,22 +14,21 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from intact.bottleneck.grid import Window
-from intact.codec import arguments, icc
+from intact.codec import arguments, icc, pixels as px
 from intact.codec.encoder import (
     CHUNKS,
     Encoded as Encoded,
     Encoder as Encoder,
-    search_level as search_level,
 )
 from intact.codec.model import Model
 from intact.codec.opinion import attempt, second_opinion
 from intact.codec.runtime import Runtime as Runtime, inexact
 from intact.codec.store import find_model, load_model
+from intact.codec.target import Target, search
 from intact.container import chunks
 from intact.container.image_file import ImageFile, ImageHeader, Mode, Profile, unpack_image
 from intact.container.limits import MAX_PIXELS
@@ -72,9 +71,10 @@ class Decoded:
 
 
 def encode(  # noqa: PLR0913 - keywords with defaults
-    image: Any,
+    image: px.ImageLike | px.Source,
     *,
-    quality: float = DEFAULT_QUALITY,
+    quality: float | None = None,
+    target: Target | None = None,
     model: str | os.PathLike[str] | Model | None = None,
     metadata: Mapping[str, bytes | None] | None = None,
     embed_model: bool = False,
@@ -90,7 +90,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         image: uint8 [h, w], [h, w, 1..4], or a Pillow image. What its colors mean is kept, and of
             one that was opened from a file (not turned, cut or converted since) EXIF and XMP. What
             cannot be kept of the former is logged as a warning.
-        quality: 0 (smallest) .. 100 (best).
+        quality: 0 (smallest) .. 100 (best); 50 if not given.
+        target: instead of a quality, a size or so many dB.
         model: a `Model`, the name of one, or a path; None takes the default.
         metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
         embed_model: put the model into the file, which then needs nothing else to decode.
@@ -112,6 +113,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         ModelNotFoundError: there is no such model.
         InexactError: the model computes in float, and ``allow_inexact`` is false.
         NotExactError: ``check`` failed: a backend of this machine computes wrong.
+        UnreachableError: no quality meets the target.
 
     Example:
         >>> import numpy as np
@@ -119,16 +121,22 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         >>> decode(data).pixels.shape
         (5, 7, 3)
     """
-    arguments.image(image)  # before a model is loaded
-    quality = arguments.number("quality", quality, 0, 100)
+    if not isinstance(image, px.Source):
+        arguments.image(image)  # before a model is loaded
+    if quality is not None and target is not None:
+        raise ArgumentError("give a quality or a target, not both")
+    wanted = DEFAULT_QUALITY if quality is None else quality
+    wanted = arguments.number("quality", wanted, 0, 100)
     arguments.flag("check", check)
     chosen = model if isinstance(model, Model) else load_model(model)
-    level = chosen.levels.of_quality(quality)
     runtime = Runtime(backend, threads, progress, allow_inexact)
     encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model)
     for text in encoder.source.lost:
         log.warning("image: %s", text)
-    encoded = encoder.encode(level)
+    if target is None:
+        encoded = encoder.encode(chosen.levels.of_quality(wanted))
+    else:
+        encoded = search(encoder, target)
     if check:
         encoder.check(encoded)
     return encoded.data
