@@ -26,7 +26,7 @@ ModelLike: TypeAlias = "PathLike | Model | None"
 def encode(  # noqa: PLR0913 - keywords with defaults
     image: ImageLike,
     *,
-    quality: float | None = None,
+    quality: float = codec.DEFAULT_QUALITY,
     target_bpp: float | None = None,
     target_size: int | None = None,
     target_psnr: float | None = None,
@@ -46,7 +46,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
             formats that ``intact encode`` reads. What its colors mean is kept, and of one that was
             opened from a file (not turned, cut or converted since) EXIF and XMP. What cannot be
             kept of the former is logged as a warning.
-        quality: 0 (smallest) .. 100 (best); 50 if neither it nor a target is given.
+        quality: 0 (smallest) .. 100 (best).
         target_bpp: instead of a quality, the best within so many bits per pixel (7 encodes).
         target_size: or within so many bytes,
         target_psnr: or the smallest file that reaches so many dB over the color channels.

@@ -9,10 +9,11 @@ is found by the id in the file, so it must be installed.
     Image.open("photo.png").save("photo.intact", quality=60)
     Image.open("photo.intact").show()
 
-`save` takes "quality" or a target as `intact.encode` does, "model", and metadata. An opened file's
-metadata is in ``info``; `save` takes "exif", "icc_profile", "xmp" and "cicp"; None drops one. What is not given is the image's: a color profile always, EXIF (as edited by `getexif`)
-and XMP as long as the image is the one that was opened. One that was turned, cut or converted has
-those that are given: nobody knows whether the others are still true of it.
+`save` takes "quality" or a target as `intact.encode` does, "model", and metadata: "exif",
+"icc_profile", "xmp" and "cicp" (an opened file's is in ``info``); None drops one. What is not given
+is the image's: a color profile always, EXIF (as edited by `getexif`) and XMP as long as the image
+is the one that was opened. One that was turned, cut or converted has those that are given: nobody
+knows whether the others are still true of it.
 """
 
 from __future__ import annotations
@@ -127,6 +128,7 @@ def _accept(prefix: bytes) -> bool:
 
 def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     from intact.api import encode
+    from intact.codec.image import DEFAULT_QUALITY
 
     options = im.encoderinfo
     if unknown := [key for key in options if key not in OPTIONS]:
@@ -134,7 +136,7 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     try:
         data = encode(
             im,
-            quality=options.get("quality"),
+            quality=options.get("quality", DEFAULT_QUALITY),
             **{key: options.get(key) for key in TARGETS},
             model=options.get("model"),
             metadata=_metadata(options),

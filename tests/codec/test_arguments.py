@@ -36,6 +36,7 @@ def test_threads_out_of_range_are_refused_at_once(tiny, data, threads):
         ("quality", [50], TypeError),
         ("quality", True, TypeError),
         ("quality", 50j, TypeError),
+        ("quality", None, TypeError),
         ("quality", np.array([1, 2]), TypeError),
         ("quality", float("nan"), ArgumentError),
         ("quality", 100.001, ArgumentError),
@@ -187,7 +188,7 @@ def test_metadata_that_no_file_can_hold_is_not_the_callers_mistake(tiny):
     ("options", "error", "message"),
     [
         ({"quality": "keep"}, TypeError, "quality is 'keep'"),
-        ({"quality": [50]}, TypeError, r"quality is \[50\]"),
+        ({"quality": None}, TypeError, "quality is None"),
         ({"target_size": 0}, ValueError, "target_size is 0"),
         ({"target_size": 900, "quality": 5}, ValueError, "a quality or a target, not both"),
         ({"exif": 123}, TypeError, "exif"),

@@ -73,7 +73,7 @@ class Decoded:
 def encode(  # noqa: PLR0913 - keywords with defaults
     image: px.ImageLike | px.Source,
     *,
-    quality: float | None = None,
+    quality: float = DEFAULT_QUALITY,
     target: Target | None = None,
     model: str | os.PathLike[str] | Model | None = None,
     metadata: Mapping[str, bytes | None] | None = None,
@@ -90,7 +90,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         image: uint8 [h, w], [h, w, 1..4], or a Pillow image. What its colors mean is kept, and of
             one that was opened from a file (not turned, cut or converted since) EXIF and XMP. What
             cannot be kept of the former is logged as a warning.
-        quality: 0 (smallest) .. 100 (best); 50 if not given.
+        quality: 0 (smallest) .. 100 (best).
         target: instead of a quality, a size or so many dB.
         model: a `Model`, the name of one, or a path; None takes the default.
         metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
@@ -123,10 +123,9 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     """
     if not isinstance(image, px.Source):
         arguments.image(image)  # before a model is loaded
-    if quality is not None and target is not None:
+    quality = arguments.number("quality", quality, 0, 100)
+    if target is not None and quality != DEFAULT_QUALITY:
         raise ArgumentError("give a quality or a target, not both")
-    wanted = DEFAULT_QUALITY if quality is None else quality
-    wanted = arguments.number("quality", wanted, 0, 100)
     arguments.flag("check", check)
     chosen = model if isinstance(model, Model) else load_model(model)
     runtime = Runtime(backend, threads, progress, allow_inexact)
@@ -134,7 +133,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     for text in encoder.source.lost:
         log.warning("image: %s", text)
     if target is None:
-        encoded = encoder.encode(chosen.levels.of_quality(wanted))
+        encoded = encoder.encode(chosen.levels.of_quality(quality))
     else:
         encoded = search(encoder, target)
     if check:
