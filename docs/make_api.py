@@ -23,11 +23,11 @@ All that is public, from the docstrings (`docs/make_api.py`). What is not on thi
 ```python
 import intact
 
-data = intact.encode("photo.png", quality=60)        # a path, a Pillow image, or uint8 [h, w, 3]
-data = intact.encode(image, target_size=50_000)      # or target_bpp=0.5, target_psnr=40
-picture = intact.decode("photo.intact")              # .pixels, .mode, .exif, .icc_profile, .xmp
+data = intact.encode("photo.png", quality=60)  # a path, a Pillow image, or uint8 [h, w, 3]
+data = intact.encode(image, target_size=50_000)  # or target_bpp=0.5, target_psnr=40
+picture = intact.decode("photo.intact")  # .pixels, .mode, .exif, .icc_profile, .xmp
 part = intact.decode(data, region=(0, 0, 256, 256))
-header = intact.peek("photo.intact")                 # .width, .height, .mode, .level, .model_id
+header = intact.peek("photo.intact")  # .width, .height, .mode, .level, .model_id
 decibels = intact.measure.psnr(image, picture.pixels)
 ```
 
@@ -65,7 +65,7 @@ def entry(name: str, value: Any) -> str:
         return f"### `{name}({bases})`\n\n{text_of(value)}\n"
     head = f"### `{name}`\n\n"
     if not isinstance(value, type):
-        head += f"```python\n{signature(name, value)}\n```\n\n"
+        head += f"```text\n{signature(name, value)}\n```\n\n"
     body = f"{head}```text\n{text_of(value)}\n```\n"
     if isinstance(value, type):
         for attribute, member in vars(value).items():

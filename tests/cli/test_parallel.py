@@ -122,7 +122,8 @@ def test_no_process_outlives_the_command(folder, tiny_path, tmp_path, name):
         Image.fromarray(np.zeros((200, 200, 3), np.uint8)).save(folder / f"q{number}.png")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "intact", "encode", folder, "-o", out, "--threads", "2"]
-    with subprocess.Popen([*command, "--model", tiny_path], stderr=subprocess.PIPE) as process:
+    command += ["--model", tiny_path]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=by_default) as process:
         while process.poll() is None and not (children := children_of(process.pid)):
             time.sleep(0.005)
         process.send_signal(getattr(signal, name))
@@ -135,6 +136,12 @@ def test_no_process_outlives_the_command(folder, tiny_path, tmp_path, name):
     assert not any(map(is_alive, children))
     if name != "SIGKILL":
         assert not [path for path in out.iterdir() if path.name.endswith("-partial")]
+
+
+def by_default():
+    """Whoever runs the tests may ignore some signals (a job in the background)."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def children_of(pid):
@@ -156,7 +163,8 @@ def is_alive(pid):
 def test_the_document_of_an_interrupted_folder_is_json(folder, tiny_path, tmp_path):
     command = [sys.executable, "-m", "intact", "encode", folder, "-o", tmp_path / "out"]
     command += ["--threads", "2", "--model", tiny_path, "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, preexec_fn=by_default) as process:
         while process.poll() is None and not children_of(process.pid):
             time.sleep(0.001)
         process.send_signal(signal.SIGTERM)

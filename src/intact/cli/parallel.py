@@ -65,7 +65,12 @@ class _Worker:
         self._buffer = b""
         sys.stdout.flush()
         sys.stderr.flush()
-        self.pid = os.fork()
+        # What is registered for a fork loses the exception by which a signal ends a command.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*signals.SIGNALS, signal.SIGINT})
+        try:
+            self.pid = os.fork()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if self.pid == 0:
             for other in (*others, self):  # or they would never see the end of their tasks
                 os.close(other.tasks)
