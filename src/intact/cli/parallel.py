@@ -69,15 +69,17 @@ class _Worker:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*signals.SIGNALS, signal.SIGINT})
         try:
             self.pid = os.fork()
-        finally:
+        except OSError:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            raise
         if self.pid == 0:
             for other in (*others, self):  # or they would never see the end of their tasks
                 os.close(other.tasks)
                 os.close(other.results)
-            _work(tasks, results, do)
+            _work(tasks, results, do, mask)
         os.close(tasks)
         os.close(results)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def read(self) -> Iterator[tuple[int, Outcome | None]]:
         """What has come. None is for an input that is left to the parent.
@@ -93,10 +95,13 @@ class _Worker:
             yield self.told.pop(0), json.loads(line)
 
 
-def _work(tasks: int, results: int, do: Callable[[int], Outcome]) -> None:
+def _work(
+    tasks: int, results: int, do: Callable[[int], Outcome], mask: set[signal.Signals]
+) -> None:
     """The life of a process; it never returns to the code of its parent."""
     code = 1
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _end_with_parent()
         with open(tasks, "rb", buffering=0) as lines:
             for line in lines:
