@@ -108,10 +108,18 @@ def test_any_bytes_like_file_is_decoded(tiny, kind):
 
 def test_all_cores_are_those_that_this_process_may_use(tiny, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
-    assert Runtime().networks(tiny, 1).threads == 3
+    assert Runtime().networks(tiny, 1 << 24).threads == 3
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 9)
-    assert Runtime().networks(tiny, 1).threads == 9
+    assert Runtime().networks(tiny, 1 << 24).threads == 9
+
+
+@pytest.mark.parametrize(
+    ("pixels", "threads"), [(1, 1), (256 * 256, 1), (512 * 512, 2), (2**24, 8)]
+)
+def test_small_images_are_computed_by_fewer_threads(tiny, pixels, threads):
+    """Two threads are never slower than one."""
+    assert Runtime(threads=8).networks(tiny, pixels).threads == threads
 
 
 def test_tiles_change_nothing_but_the_file(tiny, monkeypatch):
