@@ -15,8 +15,8 @@ from intact.errors import InexactError
 from intact.intnet.backends import choose
 
 PIXELS_PER_THREAD = 1 << 17
-"""With less to do, starting a thread and waiting for it takes longer than it saves: 256 x 256 pixels
-took half as much CPU time again with two threads, and on a busy machine three times as long."""
+"""With less to do, starting a thread and waiting for it takes longer than it saves: 256 x 256
+pixels took half as much CPU time again with two, and on a busy machine three times as long."""
 
 
 @dataclass(frozen=True)
