@@ -79,6 +79,10 @@ class DivergedError(IntactError):
     """Training has lost its way: a loss or a gradient is not finite. What was saved is sound."""
 
 
+class UnreachableError(IntactError):
+    """No quality of a model meets the target that was asked for."""
+
+
 class ModelNotFoundError(ModelError):
     """A model is not here.
 

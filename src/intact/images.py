@@ -93,6 +93,18 @@ def use_our_limits() -> None:
     PngImagePlugin.MAX_TEXT_MEMORY = max(PngImagePlugin.MAX_TEXT_MEMORY, 4 * MAX_TEXT_BYTES)
 
 
+def num_pixels(data: bytes) -> int | None:
+    """Pixels of an image, without decoding them; None where it cannot be opened."""
+    use_our_limits()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = open_listed(io.BytesIO(data))
+        except Exception:  # of Pillow's plugins any; `read_image` says what is wrong
+            return None
+    return image.width * image.height
+
+
 def read_image(data: bytes) -> Source:
     """Open and decode an image; pixels are not rotated (but Pillow turns a TIFF).
 

@@ -9,16 +9,16 @@ is found by the id in the file, so it must be installed.
     Image.open("photo.png").save("photo.intact", quality=60)
     Image.open("photo.intact").show()
 
-An opened file's metadata is in ``info``. `save` takes "exif", "icc_profile", "xmp" and "cicp"; None
-drops one. What is not given is the image's: a color profile always, EXIF (as edited by `getexif`)
-and XMP as long as the image is the one that was opened. One that was turned, cut or converted has
-those that are given: nobody knows whether the others are still true of it.
+`save` takes "quality" or a target as `intact.encode` does, "model", and metadata: "exif",
+"icc_profile", "xmp" and "cicp" (an opened file's is in ``info``); None drops one. What is not given
+is the image's: a color profile always, EXIF (as edited by `getexif`) and XMP as long as the image
+is the one that was opened. One that was turned, cut or converted has those that are given: nobody
+knows whether the others are still true of it.
 """
 
 from __future__ import annotations
 
 import io
-import warnings
 from typing import IO, Any
 
 from PIL import Image, ImageFile
@@ -28,7 +28,8 @@ from intact.container.image_file import MAGIC, peek, unpack_image
 from intact.errors import IntactError
 
 METADATA = ("exif", "icc_profile", "xmp", "cicp")
-OPTIONS = ("quality", "model", *METADATA)
+TARGETS = ("target_bpp", "target_size", "target_psnr")
+OPTIONS = ("quality", *TARGETS, "model", *METADATA)
 FORMAT = "INTACT"
 EXTENSION = ".intact"
 MIME = "image/x-intact"
@@ -39,6 +40,8 @@ class IntactImageFile(ImageFile.ImageFile):
 
     format = FORMAT
     format_description = "Intact"
+    embedded_models = True
+    """Whether a model may be taken from the file that names it; see `register`."""
     _data: bytes | None = None
 
     def _open(self) -> None:
@@ -96,8 +99,11 @@ class IntactImageFile(ImageFile.ImageFile):
             from intact.codec.image import decode
 
             try:
-                # Pillow has already applied its own limit to the size.
-                decoded = decode(self._data, max_pixels=1 << 64)
+                decoded = decode(
+                    self._data,
+                    max_pixels=_max_pixels(),
+                    embedded_models=type(self).embedded_models,
+                )
             except IntactError as error:
                 raise OSError(f"{FORMAT}: {error}") from error
             if self.fp is not None and getattr(self, "_exclusive_fp", False):
@@ -110,23 +116,28 @@ class IntactImageFile(ImageFile.ImageFile):
         """Nothing to seek: `load` has just put the pixels there."""
 
 
+def _max_pixels() -> int:
+    """Pillow's own limit. It counts width times height, where work is done on whole squares."""
+    limit = Image.MAX_IMAGE_PIXELS
+    return 1 << 64 if limit is None else 2 * limit  # beyond twice it is an error, below a warning
+
+
 def _accept(prefix: bytes) -> bool:
     return prefix.startswith(MAGIC)
 
 
 def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
-    from intact.codec.image import DEFAULT_QUALITY, encode
+    from intact.api import encode
+    from intact.codec.image import DEFAULT_QUALITY
 
     options = im.encoderinfo
     if unknown := [key for key in options if key not in OPTIONS]:
-        warnings.warn(
-            f"{FORMAT} has no option {', '.join(unknown)}; it has {', '.join(OPTIONS)}",
-            stacklevel=3,
-        )
+        raise TypeError(f"{FORMAT} has no option {', '.join(unknown)}; it has {', '.join(OPTIONS)}")
     try:
         data = encode(
             im,
             quality=options.get("quality", DEFAULT_QUALITY),
+            **{key: options.get(key) for key in TARGETS},
             model=options.get("model"),
             metadata=_metadata(options),
         )
@@ -162,8 +173,14 @@ def _save_all(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     _save(im, fp, filename)
 
 
-def register() -> None:
-    """Make the format known to Pillow; importing this module does it. Twice does no harm."""
+def register(*, embedded_models: bool = True) -> None:
+    """Make the format known to Pillow; importing this module does it. Twice does no harm.
+
+    Args:
+        embedded_models: whether a model may be taken from the file that names it. False for files
+            from strangers whose models are all installed here.
+    """
+    IntactImageFile.embedded_models = embedded_models
     Image.register_open(FORMAT, IntactImageFile, _accept)
     Image.register_save(FORMAT, _save)
     Image.register_save_all(FORMAT, _save_all)

@@ -14,6 +14,9 @@ from intact.codec.image import Encoder, Runtime, decode
 from intact.codec.networks import Networks
 from intact.container.image_file import unpack_image
 from intact.container.model_file import pack_model
+from intact.inexact import layers
+from intact.intnet.backends import reference
+from intact.intnet.program import Conv, Program, Shuffle, Unshuffle, Value
 from tiny_hyperprior import MODELS, f32, float_networks, layer, tiny_hyperprior
 from tiny_model import bell_tables, picture
 
@@ -207,3 +210,53 @@ def test_layers_are_checked_alone_too():
         layer("scale", value=[1])
     with pytest.raises(ModelError, match="0 layers"):
         FloatNetwork(())
+
+
+def as_unshuffled(weight):
+    """A 5x5 layer of stride 2 as a 3x3 one behind Unshuffle(2); docs/spec/hyperprior.md."""
+    out, inputs = weight.shape[:2]
+    result = np.zeros((out, inputs, 2, 2, 3, 3), int)
+    for dy in range(-2, 3):
+        for dx in range(-2, 3):
+            place = (dy // 2 + 1, dx // 2 + 1)
+            result[:, :, dy % 2, dx % 2, *place] = weight[:, :, dy + 2, dx + 2]
+    return result.reshape(out, 4 * inputs, 3, 3)
+
+
+def as_shuffled(weight):
+    """The transpose of a 5x5 layer of stride 2, [in, out, 5, 5], as a 3x3 one before Shuffle(2)."""
+    inputs, out = weight.shape[:2]
+    result = np.zeros((out, 2, 2, inputs, 3, 3), int)
+    for py in range(2):
+        for px in range(2):
+            for ky in range(py, 5, 2):
+                for kx in range(px, 5, 2):
+                    place = ((py + 2 - ky) // 2 + 1, (px + 2 - kx) // 2 + 1)
+                    result[:, py, px, :, *place] = weight[:, :, ky, kx].T
+    return result.reshape(4 * out, inputs, 3, 3)
+
+
+def three_by_three(source, target, weight):
+    out = len(weight)
+    zeros, ones = np.zeros(out, int), np.ones(out, int)
+    return Conv(source, target, weight, zeros, zeros, ones, low=-32768, high=32767)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (6, 10)])
+def test_the_papers_layers_are_exactly_those_of_a_program(size):
+    """5x5 of stride 2 and its transpose, the borders included."""
+    random = np.random.default_rng(2)
+    u = random.integers(-9, 10, (*size, 3))
+    weight = random.integers(-9, 10, (4, 3, 5, 5))
+    expected = layers.apply(layer("conv", 2, weight=weight, bias=np.zeros(4)), f32(u))
+    ops = (Unshuffle("u", "x", 2), three_by_three("x", "v", as_unshuffled(weight)))
+    program = Program("half", (Value("u", 3, -9, 9),), ops, ("v",))
+    found = reference.prepare(program)({"u": u.astype(np.int8)}, level=0, threads=1)["v"]
+    np.testing.assert_array_equal(found, expected)
+
+    weight = random.integers(-9, 10, (3, 4, 5, 5))
+    expected = layers.apply(layer("transposed", 2, weight=weight, bias=np.zeros(4)), f32(u))
+    ops = (three_by_three("u", "x", as_shuffled(weight)), Shuffle("x", "v", 2))
+    program = Program("double", (Value("u", 3, -9, 9),), ops, ("v",))
+    found = reference.prepare(program)({"u": u.astype(np.int8)}, level=0, threads=1)["v"]
+    np.testing.assert_array_equal(found, expected)

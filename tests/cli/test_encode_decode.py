@@ -520,3 +520,26 @@ def test_interruption(intact, photo, tiny_path, tmp_path, monkeypatch):
     done = intact("encode", photo, "--model", tiny_path)
     assert done.code == Code.INTERRUPTED
     assert sorted(p.name for p in tmp_path.iterdir()) == ["photo.png"]
+
+
+def test_larger_images_than_allowed_are_refused(intact, file, tmp_path):
+    png = tmp_path / "out.png"
+    done = intact("decode", file, "-o", png, "--max-pixels", 2399)
+    assert done.code == 3
+    assert "60 x 40 pixels exceeds the limit of 2399" in done.err
+    verified = intact("verify", file, "--max-pixels", 2399, "--json").json
+    assert verified["files"][0]["code"] == 3
+    done = intact("decode", file, "-o", png, "--max-pixels", 0)
+    assert done.code == 2
+    assert "--max-pixels" in done.err
+
+
+def test_no_model_is_taken_from_a_file_where_that_is_off(intact, photo, tiny_path, tmp_path):
+    file, png = tmp_path / "a.intact", tmp_path / "a.png"
+    assert intact("encode", photo, "-o", file, "--model", tiny_path, "--embed-model").code == 0
+    done = intact("decode", file, "-o", png, "--no-embedded-models")
+    assert (done.code, png.exists()) == (4, False)
+    assert "embedded models are off" in done.err
+    verified = intact("verify", file, "--no-embedded-models", "--json").json
+    assert verified["files"][0]["code"] == 4
+    assert intact("decode", file, "-o", png).code == 0

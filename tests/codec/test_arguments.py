@@ -33,10 +33,10 @@ def test_threads_out_of_range_are_refused_at_once(tiny, data, threads):
     ("name", "value", "error"),
     [
         ("quality", "high", TypeError),
-        ("quality", None, TypeError),
+        ("quality", [50], TypeError),
         ("quality", True, TypeError),
         ("quality", 50j, TypeError),
-        ("quality", [50], TypeError),
+        ("quality", None, TypeError),
         ("quality", np.array([1, 2]), TypeError),
         ("quality", float("nan"), ArgumentError),
         ("quality", 100.001, ArgumentError),
@@ -189,6 +189,8 @@ def test_metadata_that_no_file_can_hold_is_not_the_callers_mistake(tiny):
     [
         ({"quality": "keep"}, TypeError, "quality is 'keep'"),
         ({"quality": None}, TypeError, "quality is None"),
+        ({"target_size": 0}, ValueError, "target_size is 0"),
+        ({"target_size": 900, "quality": 5}, ValueError, "a quality or a target, not both"),
         ({"exif": 123}, TypeError, "exif"),
         ({"icc_profile": "text"}, TypeError, "icc_profile"),
         ({"model": 5}, TypeError, "model is 5"),

@@ -11,9 +11,10 @@ from intact import CorruptDataError, ModelError, NotExactError, UnsupportedError
 from intact.bits import fast
 from intact.bottleneck import tiles
 from intact.codec import depth, encoder as encoder_module, opinion
-from intact.codec.image import Encoder, Runtime, decode, encode, search_level
+from intact.codec.image import Encoder, Runtime, decode, encode
 from intact.codec.model import Model
 from intact.codec.networks import Networks
+from intact.codec.target import search_level
 from intact.container.image_file import pack_image, unpack_image
 from intact.intnet.backends import choose
 from tiny_model import DEEP, NUM_LEVELS, picture, tiny_model
@@ -107,10 +108,18 @@ def test_any_bytes_like_file_is_decoded(tiny, kind):
 
 def test_all_cores_are_those_that_this_process_may_use(tiny, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
-    assert Runtime().networks(tiny, 1).threads == 3
+    assert Runtime().networks(tiny, 1 << 24).threads == 3
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 9)
-    assert Runtime().networks(tiny, 1).threads == 9
+    assert Runtime().networks(tiny, 1 << 24).threads == 9
+
+
+@pytest.mark.parametrize(
+    ("pixels", "threads"), [(1, 1), (256 * 256, 1), (512 * 512, 2), (2**24, 8)]
+)
+def test_small_images_are_computed_by_fewer_threads(tiny, pixels, threads):
+    """Two threads are never slower than one."""
+    assert Runtime(threads=8).networks(tiny, pixels).threads == threads
 
 
 def test_tiles_change_nothing_but_the_file(tiny, monkeypatch):
@@ -388,7 +397,7 @@ def test_two_backends_that_agree_put_the_blame_on_the_file(tiny, asked):
     assert asked == ["native", "numpy"]
 
 
-@pytest.mark.parametrize(("limit", "second"), [(1600, ["reference"]), (1599, [])])
+@pytest.mark.parametrize(("limit", "second"), [(48**2, ["reference"]), (48**2 - 1, [])])
 def test_numpy_alone_asks_the_reference_about_small_images_only(
     tiny, asked, monkeypatch, limit, second
 ):

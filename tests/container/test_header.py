@@ -55,7 +55,7 @@ def with_field(at, value):
         (flagged(32, b"\x05paint"), "header flags 0x20"),
         (flagged(64 | GRAY, b"\x05paint"), "header flags 0x40"),
         (flagged(128, b"\x05paint"), "header flags 0x80"),
-        (with_field(25, 0x30), "1 bits per sample"),
+        (with_field(25, 0x30), "1 bit per sample"),
         (with_field(25, 0x3B), "12 bits per sample"),
         (with_field(25, 0x3F), "16 bits per sample"),
         (with_field(27, 0x36), "latents of 128 x 128 pixels"),

@@ -232,6 +232,7 @@ def test_a_huge_claim_is_refused_before_an_array_is_made(monkeypatch):
         raise AssertionError("an array was made")
 
     monkeypatch.setattr(model_file, "unpack_array", fail)
+    monkeypatch.setattr(model_file, "MAX_CONTENT_RATIO", 2**28)
     huge = bytes.fromhex("06 00 01 f8ffff7f")  # int8, 2**28 - 8 values
     for content_bytes in (limits.MAX_CONTENT_BYTES, 2**28 - 8 + len(huge)):  # a lie, the truth
         with pytest.raises(CorruptDataError):
@@ -241,9 +242,27 @@ def test_a_huge_claim_is_refused_before_an_array_is_made(monkeypatch):
         unpack_model(assemble(many, ((0, b""), (0, b"")), 2**28, len(many)))
 
 
-def test_a_deflate_bomb_in_the_skeleton_is_stopped():
+def test_a_deflate_bomb_in_the_skeleton_is_stopped(monkeypatch):
+    monkeypatch.setattr(model_file, "MAX_CONTENT_RATIO", 2**28)
     bomb = zlib.compress(bytes(50_000_000), 9)
     with pytest.raises(CorruptDataError, match="zlib stream"):
         unpack_model(assemble(packed=bomb))
     with pytest.raises(CorruptDataError, match="must be 1"):
         unpack_model(assemble(packed=bomb, content_bytes=2**28, bones_bytes=2**25))
+
+
+def test_a_small_file_may_not_claim_a_large_content():
+    """Zeros pack to a thousandth: 32 kB of them took 0.8 GB before they were found to be wrong."""
+    for data in (assemble(content_bytes=2**20 + 32 * 200), assemble(content_bytes=2**28)):
+        with pytest.raises(CorruptDataError, match="may not hold a content of"):
+            unpack_model(data)
+    with pytest.raises(CorruptDataError, match="the header says 1048576"):  # looked at further
+        unpack_model(assemble(content_bytes=2**20))
+
+
+def test_zeros_are_written_raw_where_their_packing_would_be_refused():
+    tree = {"zeros": np.zeros(3 << 20, np.int8)}
+    data = pack_model(tree)
+    assert len(data) > 3 << 20
+    np.testing.assert_array_equal(unpack_model(data)["zeros"], tree["zeros"])
+    assert len(pack_model({"zeros": np.zeros(1 << 19, np.int8)})) < 1000

@@ -48,12 +48,12 @@ latents = 8
 hyper_latents = 4
 features = 8
 [optimizer]
-steps = 24
+steps = 12
 precision = "float32"
 [output]
 folder = "run"
-checkpoint_every = 5
-log_every = 6
+checkpoint_every = 3
+log_every = 4
 """
 
 

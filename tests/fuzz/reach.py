@@ -21,11 +21,11 @@ PARSERS = (
     "container/header.py", "container/image_file.py", "container/model_file.py",
     "container/tree.py", "codec/alpha.py", "codec/coding.py", "codec/encoder.py", "codec/image.py",
     "codec/model.py", "codec/opinion.py", "codec/pixels.py", "bottleneck/checkerboard.py",
-    "bottleneck/colors.py", "bottleneck/grid.py", "bottleneck/hyper.py", "bottleneck/kinds.py",
-    "bottleneck/order.py", "bottleneck/repeats.py", "bottleneck/roles.py", "bottleneck/scalar.py",
-    "bottleneck/tiles.py", "bits/fallback.py", "bits/fast.py", "bits/rans.py", "bits/tables.py",
-    "bits/tree.py", "bits/varint.py", "intnet/infer.py", "intnet/program.py", "intnet/tree.py",
-    "untrusted.py",
+    "bottleneck/colors.py", "bottleneck/floats.py", "bottleneck/grid.py", "bottleneck/hyper.py",
+    "bottleneck/hyperprior.py", "bottleneck/kinds.py", "bottleneck/order.py",
+    "bottleneck/repeats.py", "bottleneck/roles.py", "bottleneck/scalar.py", "bottleneck/tiles.py",
+    "bits/fallback.py", "bits/fast.py", "bits/rans.py", "bits/tables.py", "bits/tree.py",
+    "bits/varint.py", "intnet/infer.py", "intnet/program.py", "intnet/tree.py", "untrusted.py",
 )  # fmt: skip
 
 

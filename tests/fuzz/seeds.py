@@ -34,6 +34,7 @@ from intact.intnet.program import (
     Unshuffle,
     Value,
 )
+from tiny_hyperprior import MODELS, tiny_hyperprior
 from tiny_model import bell_tables, picture, tiny_model
 
 INT16 = (-32768, 32767)
@@ -120,9 +121,9 @@ def micro_model() -> Model:
 
 
 @cache
-def models() -> tuple[Model, Model]:
-    """The tiny and the micro model."""
-    return tiny_model(), micro_model()
+def models() -> tuple[Model, ...]:
+    """The tiny and the micro model, and those of the kind `hyperprior`."""
+    return tiny_model(), micro_model(), *map(tiny_hyperprior, MODELS)
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,8 @@ def _seed(name: str, model: Model, shape: tuple[int, int, int], **options) -> Im
 
 @cache
 def image_seeds() -> tuple[ImageSeed, ...]:
-    """Both models; every mode; 1 to 5,600 pixels; one and several tiles; every chunk."""
-    tiny, micro = models()
+    """All exact models; every mode; 1 to 5,600 pixels; one and several tiles; every chunk."""
+    tiny, micro, *others = models()
     metadata = {"exif": b"MM\0*\0\0\0\x08\0\0", "icc_profile": b"profile" * 9, "xmp": b"<x/>"}
     found = []
     for model in (tiny, micro):
@@ -171,6 +172,9 @@ def image_seeds() -> tuple[ImageSeed, ...]:
         found.append(_seed(f"{model.name}-80x70", model, (80, 70, 4), quality=100))
         plain = np.full((330, 270, 3), 77, np.uint8)  # a whole block, hyper-latents that repeat
         found.append(_seed(f"{model.name}-plain", model, plain.shape, pixels=plain))
+    for model in (model for model in others if model.is_exact):
+        found.append(_seed(f"{model.name}-17x33", model, (17, 33, 4)))
+        found.append(_seed(f"{model.name}-tiles", model, (9, 530, 3), tile_log2=4))
     embedded = (chunks.Chunk(chunks.MODEL, micro.to_bytes()), chunks.Chunk("what", b"?"))
     found.append(_seed("micro-embedded", micro, (15, 8, 3), extra=embedded, metadata=metadata))
     return tuple(found)
@@ -195,7 +199,7 @@ class ModelSeed:
 
 @cache
 def model_seeds() -> tuple[ModelSeed, ...]:
-    """Files of both models."""
+    """Files of all models."""
     found = []
     for model in models():
         bones, arrays = skeleton(model.tree)

@@ -4,6 +4,7 @@
 """
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 import intact
-from fuzz import check, mutate
+from fuzz import check, edges, mutate
+from fuzz.campaign import Campaign
 from fuzz.fuzz_files import Fuzzer
 from fuzz.reach import Reach
 from fuzz.seeds import image_seeds, micro_model, micro_programs, payload_seeds
@@ -65,7 +67,8 @@ def test_mutated_files_are_refused_or_decode_right():
     assert not report.failures, report.text()
     outcomes = {outcome for _, _, outcome in report.kinds}
     # The mutations get past the checksums: all errors occur, and so do harmless changes.
-    assert outcomes == {"accepted", "CorruptDataError", "ModelError", "UnsupportedError"}
+    errors = {"CorruptDataError", "InexactError", "ModelError", "UnsupportedError"}
+    assert outcomes == errors | {"accepted"}
 
 
 def _failures(**replaced) -> str:
@@ -261,3 +264,27 @@ def test_hyper_latents_have_at_most_256_channels():
     bottleneck = Checkerboard.from_tree(model.tree | {"tables_z": bank_to_tree(many)})
     with pytest.raises(ModelError, match="257 hyper-latent channels"):
         replace(model, programs=programs, bottleneck=bottleneck)
+
+
+def test_kernels_plugin_outputs_and_sources_meet_their_first_mutations():
+    found = Counter(edges.run(seed=3, index=index) for index in range(240))
+    accepted = {name for name, result in found if result.startswith("accepted")}
+    refused = {name for name, result in found if not result.startswith("accepted")}
+    assert accepted == {name for name, _ in edges.CHECKS}
+    assert refused >= {"native image", "native model", "plugin", "source"}
+
+
+def test_a_campaign_goes_on_where_it_was(tmp_path):
+    path = tmp_path / "runs.json"
+    first = Campaign(path, seed=3)
+    first.go_on(6, seconds=60)
+    assert (first.next, first.mark.exists()) == (6, False)
+    second = Campaign(path, seed=3)
+    second.go_on(10, seconds=60)
+    assert (second.next, sum(second.outcomes.values()), second.failures) == (10, 10, [])
+    second.mark.write_text("12")  # as a process leaves it that crashed
+    third = Campaign(path, seed=3)
+    assert third.next == 13
+    assert third.failures == ["run 12: the process ended in it"]
+    with pytest.raises(SystemExit, match="has seed 3"):
+        Campaign(path, seed=4)

@@ -104,7 +104,11 @@ def _edit_dict(r: Random, value: dict[str, Any]) -> Any:
 def _set_elements(r: Random, array: IntArray) -> IntArray:
     """Other elements; two kinds keep a table's sum."""
     copy = array.copy()
-    flat, limits = copy.reshape(-1), np.iinfo(array.dtype)
+    flat = copy.reshape(-1)
+    if array.dtype.kind == "f":
+        flat[r.randrange(flat.size)] = r.choice((0, -0.0, 1, -1, 1e-40, 3e38, np.inf, np.nan))
+        return copy
+    limits = np.iinfo(array.dtype)
     place, other = r.randrange(flat.size), r.randrange(flat.size)
     match r.randrange(5):
         case 0:

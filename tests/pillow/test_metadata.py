@@ -3,6 +3,7 @@
 import io
 import warnings
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
@@ -11,7 +12,7 @@ from foreign_files import MAKER, camera_exif, png_with, saved, srgb_profile
 from intact import decode, encode
 from intact.codec import exif as ex, store
 from intact.container.image_file import unpack_image
-from tiny_model import picture
+from tiny_model import picture, tiny_model
 
 ICC = srgb_profile()
 XMP = b"<x:xmpmeta/>"
@@ -167,12 +168,10 @@ def image_of(data):
     return Image.open(io.BytesIO(data))
 
 
-def test_an_unknown_option_is_named(photo):
-    with pytest.warns(UserWarning, match="no option qualty, optimize; it has quality, model, exif"):
+def test_an_unknown_option_is_refused_by_name(photo):
+    with pytest.raises(TypeError, match="no option qualty, optimize; it has quality, model, exif"):
         written(photo, qualty=90, optimize=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        written(photo, quality=90, exif=b"", icc_profile=None, xmp=None, cicp=None)
+    written(photo, quality=90, exif=b"", icc_profile=None, xmp=None, cicp=None)
 
 
 # ---------------------------------------------------------------- verify
@@ -225,3 +224,28 @@ def test_verify_finds_a_file_that_was_cut(data, tmp_path):
 
 def test_registering_is_what_importing_did():
     assert Image.OPEN[intact.pillow.FORMAT][0] is intact.pillow.IntactImageFile
+
+
+# ---------------------------------------------------------------- files from strangers
+
+
+def test_the_plugin_takes_no_model_from_a_file_where_that_is_off():
+    stranger = tiny_model(seed=3)
+    data = encode(picture(20, 30), model=stranger, embed_model=True)
+    assert image_of(data).getpixel((0, 0))
+    try:
+        intact.pillow.register(embedded_models=False)
+        with pytest.raises(OSError, match="embedded models are off"):
+            image_of(data).load()
+    finally:
+        intact.pillow.register()
+    assert image_of(data).getpixel((0, 0))
+
+
+def test_pillows_limit_on_pixels_counts_whole_squares(data, monkeypatch):
+    wide = encode(np.zeros((1, 20_000, 3), np.uint8), model=tiny_model())
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
+    with pytest.raises(OSError, match="counts as 320000, in whole squares"):
+        image_of(wide).load()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    image_of(data).load()

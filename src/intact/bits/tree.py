@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from intact.bits.tables import TableBank
+from intact.bits.tables import MAX_TABLES, TableBank
 from intact.errors import ModelError
 from intact.untrusted import mapping
 
@@ -38,6 +38,8 @@ def bank_from_tree(tree: object, what: str) -> TableBank:
     keys = ("minimums", "sizes", "freqs")
     rows = mapping(tree, keys, what)
     minimums, sizes, freqs = (_row(rows[key], f"{what}: {key}") for key in keys)
+    if sizes.size > MAX_TABLES:
+        raise ModelError(f"{what}: {sizes.size} tables, at most {MAX_TABLES}")
     if sizes.size == 0 or int(sizes.min()) < 2 or int(sizes.sum()) != freqs.size:
         raise ModelError(f"{what}: sizes do not add up to {freqs.size} frequencies")
     return TableBank.build(minimums, np.split(freqs, np.cumsum(sizes)[:-1]))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from intact.cli import existing, lines
 from intact.cli.errors import UsageError, complain
@@ -15,9 +16,12 @@ from intact.cli.options import (
     BackendName,
     Force,
     Json,
+    MaxPixels,
     ModelName,
+    NoEmbedded,
     Quiet,
     SkipExisting,
+    Task,
     Threads,
     each,
 )
@@ -25,9 +29,8 @@ from intact.cli.parser import Argument, Option
 from intact.cli.progress import Stages
 from intact.cli.save import FORMATS, pack
 from intact.cli.streams import is_stream
-
-if TYPE_CHECKING:
-    from intact.cli.progress import Bar
+from intact.container.limits import MAX_PIXELS
+from intact.errors import IntactError
 
 BEGINS = {"hyper synthesis": 0.0, "prior a": 0.02, "prior b": 0.27, "synthesis": 0.54}
 """Share of a decode that is done when a stage begins (6 megapixels, native)."""
@@ -49,6 +52,8 @@ def decode(
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
     allow_inexact: AllowInexact = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    no_embedded_models: NoEmbedded = False,
     as_json: Json = False,
     quiet: Quiet = False,
     force: Force = False,
@@ -72,11 +77,12 @@ def decode(
         if kind.lower().lstrip(".") not in FORMATS:
             raise UsageError(f"{name}: no format has the suffix {kind!r}; legal: {list(FORMATS)}")
 
-    def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str] | None:
+    def one(source: str, name: str, task: Task) -> tuple[dict[str, Any], str] | None:
         from intact.codec import image as codec
+        from intact.container.image_file import peek
 
         start = time.perf_counter()
-        bar.note(source)
+        task.bar.note(source)
         place = existing.Output(source, name, named=name == output, options=region or "")
         if skip_existing:
             place.look(existing.is_sound_image, force=force)
@@ -85,9 +91,12 @@ def decode(
         content = read(source)
         if place.is_done_by_hash(content):
             return None
+        with contextlib.suppress(IntactError):  # `decode` says what is wrong
+            task.check(peek(content).num_padded_pixels)
         decoded = codec.decode(
-            content, region=box, model=model, backend=backend.value, threads=threads,
-            allow_inexact=allow_inexact, progress=Stages(bar, source, BEGINS),
+            content, region=box, model=model, backend=backend.value, threads=task.threads,
+            allow_inexact=allow_inexact, max_pixels=max_pixels,
+            embedded_models=not no_embedded_models, progress=Stages(task.bar, source, BEGINS),
         )  # fmt: skip
         packed = pack(decoded, FORMATS[kinds[name].lower().lstrip(".")])
         if place.is_done_by_bytes(packed.data):
@@ -110,7 +119,7 @@ def decode(
         facts = f"{width}x{height} {decoded.mode}  {seconds:.2f} s"
         return result, lines.pair(source, name, facts)
 
-    return each(pairs, one, label="decoding", as_json=as_json, quiet=quiet)
+    return each(pairs, one, label="decoding", as_json=as_json, quiet=quiet, threads=threads)
 
 
 def parse_region(text: str | None) -> tuple[int, int, int, int] | None:

@@ -6,11 +6,10 @@ import math
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from intact.cli import existing, lines
-from intact.cli.errors import UnreachableError, UsageError, complain
+from intact.cli.errors import UsageError, complain
 from intact.cli.io import STDIO, SUFFIX, Rules, outputs, read, walk
 from intact.cli.options import (
     AllowInexact,
@@ -21,6 +20,7 @@ from intact.cli.options import (
     ModelName,
     Quiet,
     SkipExisting,
+    Task,
     Threads,
     each,
 )
@@ -29,32 +29,16 @@ from intact.cli.progress import Stages
 from intact.files import IMAGES
 
 if TYPE_CHECKING:
-    from intact.cli.progress import Bar
-    from intact.codec.image import Encoded, Encoder
+    from intact.codec.encoder import Encoded, Encoder
     from intact.codec.model import Model
     from intact.codec.pixels import Source
+    from intact.codec.target import Target
 
-SEARCHES = 7
-"""Encodes that a target takes at most, with 64 levels."""
 BEGINS = {
     "analysis": 0.0, "hyper analysis": 0.47, "hyper synthesis": 0.472, "prior a": 0.477,
     "prior b": 0.54, "entropy coding": 0.67, "synthesis": 0.69,
 }  # fmt: skip
 """Share of an encode that is done when a stage begins (6 megapixels, native)."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What to aim for; exactly one field is set."""
-
-    bpp: float | None = None
-    size: int | None = None
-    psnr: float | None = None
-
-    def __str__(self) -> str:
-        if self.bpp is not None:
-            return f"{self.bpp:g} bpp"
-        return f"{self.size} bytes" if self.size is not None else f"{self.psnr:g} dB"
 
 
 def encode(
@@ -103,7 +87,9 @@ def encode(
     from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
     from intact.codec.pixels import stripped
     from intact.codec.store import load_model
+    from intact.codec.target import SEARCHES, search
     from intact.container.image_file import peek
+    from intact.images import num_pixels
 
     if output is not None and output.lower().endswith(IMAGES):
         raise UsageError(f"{output} is an image's name; a file of Intact ends in {SUFFIX}")
@@ -114,8 +100,9 @@ def encode(
     if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
 
-    def one(source: str, name: str, bar: Bar) -> tuple[dict[str, Any], str] | None:
+    def one(source: str, name: str, task: Task) -> tuple[dict[str, Any], str] | None:
         start = time.perf_counter()
+        bar = task.bar
         bar.note(source)
         place = existing.Output(source, name, named=name == output)
         if skip_existing:
@@ -125,9 +112,10 @@ def encode(
         content = [read(source)]
         if place.is_done_by_hash(content[0]):
             return None
+        task.check(num_pixels(content[0]))
         runs = 1 if target is None else SEARCHES
         stages = Stages(bar, source, BEGINS, runs)
-        runtime = Runtime(backend.value, threads, stages, allow_inexact)
+        runtime = Runtime(backend.value, task.threads, stages, allow_inexact)
         # Nobody holds the file while it is coded.
         image = open_image(content.pop(), source, quiet=quiet)
         drop = stripped(image.metadata) if strip_metadata else None
@@ -140,7 +128,7 @@ def encode(
             wanted = DEFAULT_QUALITY if quality is None else quality
             encoded = encoder.encode(chosen.levels.of_quality(wanted))
         else:
-            encoded = search(encoder, target, bar, source)
+            encoded = search(encoder, target, lambda tried: bar.note(_tried(tried, source)))
         checked = encoder.check(encoded) if check else None
         place.write(encoded.data)
         if not quiet:
@@ -150,7 +138,7 @@ def encode(
             result["checked_with"] = checked
         return result, line
 
-    return each(pairs, one, label="encoding", as_json=as_json, quiet=quiet)
+    return each(pairs, one, label="encoding", as_json=as_json, quiet=quiet, threads=threads)
 
 
 def aim(
@@ -168,7 +156,11 @@ def aim(
         raise UsageError(f"quality is {quality:g}, must be in 0..100")
     if given and not 0 < given[0] < math.inf:
         raise UsageError(f"a target of {given[0]:g} is not a positive number")
-    return Target(bpp, size, psnr) if given else None
+    if not given:
+        return None
+    from intact.codec.target import Target  # loads NumPy
+
+    return Target(bpp, size, psnr)
 
 
 def tell_left_out(inputs: list[str]) -> None:
@@ -211,52 +203,8 @@ def _tell(image: Source, name: str, *, stripped: bool) -> None:
         complain(f"not kept: {', '.join(image.left_out)}", name)
 
 
-def search(encoder: Encoder, target: Target, bar: Bar, name: str) -> Encoded:
-    """Encode at the level that a target asks for; 7 encodes at most with 64 levels.
-
-    Raises:
-        UnreachableError: no level meets the target.
-    """
-    from intact.codec.image import search_level
-
-    area, num_levels = encoder.width * encoder.height, len(encoder.model.levels)
-    limit = target.size if target.size is not None else (target.bpp or 0) * area / 8
-    scores: dict[int, float] = {}
-    best: Encoded | None = None  # no other is kept: each holds the pixels
-
-    def reached(score: float) -> bool:
-        return score >= target.psnr if target.psnr is not None else score <= limit
-
-    def meets(level: int) -> bool:
-        nonlocal best
-        if level in scores:
-            return reached(scores[level])
-        encoded = encoder.encode(level)
-        by_psnr = target.psnr is not None
-        scores[level] = encoder.psnr(encoded) if by_psnr else len(encoded.data)
-        bar.note(f"{name}: level {level} takes {len(encoded.data)} bytes")
-        if not reached(scores[level]):
-            return False
-        if best is None or (level < best.level) == by_psnr:
-            best = encoded
-        return True
-
-    if target.psnr is not None:
-        level = search_level(num_levels, lambda i: not meets(i))
-        if not meets(level) and level + 1 < num_levels:
-            level += 1
-            meets(level)
-        if best is None:
-            raise UnreachableError(f"the best level gives {scores[level]:.2f} dB, not {target}")
-        return best
-    level = search_level(num_levels, meets)
-    meets(level)
-    if best is None:
-        size = int(scores[level])
-        raise UnreachableError(
-            f"the lowest level takes {size} bytes ({8 * size / area:.3f} bpp), more than {target}"
-        )
-    return best
+def _tried(encoded: Encoded, name: str) -> str:
+    return f"{name}: level {encoded.level} takes {len(encoded.data)} bytes"
 
 
 def _result(

@@ -20,6 +20,7 @@ from intact.errors import (
     IntactError,
     ModelError,
     NotExactError,
+    UnreachableError,
     UnsupportedError,
 )
 
@@ -57,10 +58,6 @@ class UsageError(ArgumentError):
     """The arguments do not go together, or an output is in the way."""
 
 
-class UnreachableError(Exception):
-    """What was asked for cannot be had with this model."""
-
-
 def describe(error: BaseException) -> tuple[Code, str | None, str]:
     """Exit code, file name if the error knows one, and message of an exception.
 
@@ -74,7 +71,7 @@ def describe(error: BaseException) -> tuple[Code, str | None, str]:
             return Code.UNSUPPORTED, None, str(error)
         case NotExactError():
             return Code.NOT_EXACT, None, str(error)
-        case DivergedError():
+        case DivergedError() | UnreachableError():
             return Code.UNREACHABLE, None, str(error)
         case ModelError() | IntactError():
             return Code.MODEL, None, str(error)
@@ -87,8 +84,6 @@ def describe(error: BaseException) -> tuple[Code, str | None, str]:
             return Code.SYSTEM, os.fspath(name) if name else None, text
         case MemoryError():
             return Code.SYSTEM, None, "not enough memory"
-        case UnreachableError():
-            return Code.UNREACHABLE, None, str(error)
         case ArgumentError():  # not every ValueError: one of NumPy's is a bug of ours
             return Code.USAGE, None, str(error)
         case KeyboardInterrupt():

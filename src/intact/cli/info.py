@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from intact.cli.errors import printable
 from intact.cli.io import read
-from intact.cli.options import Json, ModelName, each
+from intact.cli.options import Json, ModelName, Task, each
 from intact.cli.parser import Argument
-
-if TYPE_CHECKING:
-    from intact.cli.progress import Bar
 
 
 def info(
@@ -20,7 +17,7 @@ def info(
 ) -> int:
     """Show what files hold. Checksums of the bytes are tested, pixels are not decoded."""
 
-    def one(source: str, _name: str, _bar: Bar) -> tuple[dict[str, Any], str]:
+    def one(source: str, _name: str, _task: Task) -> tuple[dict[str, Any], str]:
         facts = describe(read(source), model)
         lines = [source, *(f"  {k.replace('_', ' '):10}  {_text(v)}" for k, v in facts.items())]
         return {"input": source, **facts}, "\n".join(map(printable, lines))

@@ -153,7 +153,7 @@ def line(scalars: dict[str, float]) -> str:
 
 def short(scalars: dict[str, float]) -> str:
     """The same for the room beside a bar: 22 characters on 80 columns."""
-    return f"loss {scalars.get('loss', 0):.4g} {scalars.get('bpp', 0):.3f} bpp"
+    return f"loss {scalars.get('loss', 0):.5g} {scalars.get('bpp', 0):.2f} bpp"
 
 
 @contextlib.contextmanager

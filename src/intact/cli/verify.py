@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from intact.cli import lines
 from intact.cli.errors import Code, complain, printable, report
 from intact.cli.io import SUFFIX, files_in, read, show_json
-from intact.cli.options import Backend, BackendName, Json, ModelName, Quiet, Threads
+from intact.cli.options import (
+    Backend,
+    BackendName,
+    Json,
+    MaxPixels,
+    ModelName,
+    NoEmbedded,
+    Quiet,
+    Threads,
+)
 from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
+from intact.container.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from intact.intnet.backends.choose import Name
@@ -28,6 +38,8 @@ def verify(
         bool, Option("--strict", help="Exit code 7 where any backend here is not exact.")
     ] = False,
     threads: Threads = 0,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    no_embedded_models: NoEmbedded = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -49,11 +61,17 @@ def verify(
         worst = Code.NOT_EXACT if strict else worst
     exact = [entry.name for entry in verdict.backends if entry.exact and entry.name != "reference"]
     chosen = exact if all_backends else [backend.value]
+    options = {
+        "model": model,
+        "threads": threads,
+        "max_pixels": max_pixels,
+        "embedded_models": not no_embedded_models,
+    }
     results = []
     with Bar("verifying", len(names), quiet=quiet) as bar:
         for name in names:
             bar.note(name)
-            result, code = check(name, chosen, model, threads, strict=strict)
+            result, code = check(name, chosen, options, strict=strict)
             results.append(result)
             worst = max(worst, code)
             if result["intact"] and not silent:
@@ -66,28 +84,27 @@ def verify(
 
 
 def check(
-    name: str, backends: list[str], override: str | None, threads: int, *, strict: bool
+    name: str, backends: list[str], options: dict[str, Any], *, strict: bool
 ) -> tuple[dict[str, Any], Code]:
     """Decode one file with each backend: the result and an exit code.
 
     Args:
         name: of the file.
         backends: to ask for.
-        override: a model's name.
-        threads: that they may use.
+        options: of `decode`.
         strict: another backend that had to take one's place makes the file not intact.
     """
     result: dict[str, Any] = {"input": name, "intact": False, "backends": backends}
     try:
         data = read(name)
-        used = [_decode(data, override, backend, threads, strict=strict) for backend in backends]
+        used = [_decode(data, backend, options, strict=strict) for backend in backends]
     except Exception as error:
         code, message = report(error, name)
         return {**result, "error": message, "code": int(code)}, code
     return {**result, "intact": True, "decoded_with": used}, Code.OK
 
 
-def _decode(data: bytes, override: str | None, backend: str, threads: int, *, strict: bool) -> str:
+def _decode(data: bytes, backend: str, options: dict[str, Any], *, strict: bool) -> str:
     """Decode and check the pixels; the name of the backend that came to them.
 
     Raises:
@@ -99,9 +116,9 @@ def _decode(data: bytes, override: str | None, backend: str, threads: int, *, st
     from intact.errors import NotExactError
     from intact.intnet.backends import choose
 
-    decode(data, model=override, backend=backend, threads=threads)
-    file = unpack_image(data)
-    model = model_of(file, override)
+    decode(data, backend=backend, **options)
+    file = unpack_image(data, max_pixels=options["max_pixels"])
+    model = model_of(file, options["model"])  # which `decode` has taken, too
     programs = [model.programs[role] for role in model.decoding]
     used = choose.choose(programs, file.header.num_pixels, cast("Name", backend)).name
     if strict and backend not in ("auto", used):

@@ -5,9 +5,8 @@ It runs the decoder's half too: the file carries a checksum of the pixels that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from intact.codec.coding import encode_colors
 from intact.codec.model import Model
 from intact.codec.runtime import Runtime
 from intact.container import chunks
-from intact.container.image_file import ImageFile, ImageHeader, Profile, pack_image
+from intact.container.image_file import ImageFile, ImageHeader, Profile, check_pixels, pack_image
 from intact.container.limits import MAX_METADATA_BYTES, MAX_PIXELS, MAX_TILE_LOG2
 from intact.errors import ArgumentError, InexactError, UnsupportedError
 
@@ -60,7 +59,7 @@ class Encoder:
 
     def __init__(
         self,
-        image: Any,
+        image: px.ImageLike | px.Source,
         model: Model,
         metadata: Mapping[str, bytes | None] | None = None,
         runtime: Runtime | None = None,
@@ -75,8 +74,7 @@ class Encoder:
         self.height, self.width = self.source.color.shape[:2]
         if embed_model and not model.is_exact:
             raise InexactError(f"model {model.name!r} is not exact: it does not travel in files")
-        if self.height * self.width > MAX_PIXELS:
-            raise ArgumentError(f"{self.width}x{self.height} pixels, at most {MAX_PIXELS} in all")
+        self._check_size()
         self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
         self.gray = px.is_gray(self.source.color)
         found = dict(self.source.metadata)
@@ -88,6 +86,21 @@ class Encoder:
                 raise UnsupportedError(
                     f"{key} has {len(piece)} bytes, a file holds at most {MAX_METADATA_BYTES}"
                 )
+
+    def _check_size(self) -> None:
+        """Refuse to write what a decoder would refuse to read."""
+        side = self.model.bottleneck.LATENT_PX.bit_length() - 1
+        header = ImageHeader(
+            self.model.id, self.source.mode, 0, self.width, self.height, 0, latent_log2=side
+        )
+        try:
+            check_pixels(header, MAX_PIXELS)
+        except UnsupportedError as error:
+            raise ArgumentError(str(error)) from None
+        if self.embed_model:
+            from intact.codec.embedded import check_embedded  # seldom needed
+
+            check_embedded(self.model, header, MAX_PIXELS)
 
     def encode(self, level: int) -> Encoded:
         """Encode at a level (an index into the model's levels)."""
@@ -139,16 +152,6 @@ class Encoder:
 
     def psnr(self, encoded: Encoded) -> float:
         """PSNR in dB over the color channels."""
-        channels = self.source.mode.color_channels
-        error = encoded.pixels[:, :, :channels].astype(np.int32) - self.source.color
-        mse = float(np.mean(np.square(error)))
-        return float("inf") if mse == 0 else float(10 * np.log10(255**2 / mse))
+        from intact.measure.psnr import psnr  # not needed to encode
 
-
-def search_level(num_levels: int, fits: Callable[[int], bool]) -> int:
-    """The highest level for which ``fits`` holds, 0 if none; ``fits`` falls from true to false."""
-    low, high = 0, num_levels - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+        return psnr(self.source.color, encoded.pixels[:, :, : self.source.mode.color_channels])

@@ -14,29 +14,27 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from intact.bottleneck.grid import Window
-from intact.codec import arguments, icc
+from intact.codec import arguments, icc, pixels as px
 from intact.codec.encoder import (
     CHUNKS,
     Encoded as Encoded,
     Encoder as Encoder,
-    search_level as search_level,
 )
 from intact.codec.model import Model
 from intact.codec.opinion import attempt, second_opinion
 from intact.codec.runtime import Runtime as Runtime, inexact
 from intact.codec.store import find_model, load_model
+from intact.codec.target import Target, search
 from intact.container import chunks
 from intact.container.image_file import ImageFile, ImageHeader, Mode, Profile, unpack_image
 from intact.container.limits import MAX_PIXELS
 from intact.errors import (
     ArgumentError,
     CorruptDataError,
-    InexactError,
     ModelNotFoundError,
     NotExactError,
 )
@@ -73,9 +71,10 @@ class Decoded:
 
 
 def encode(  # noqa: PLR0913 - keywords with defaults
-    image: Any,
+    image: px.ImageLike | px.Source,
     *,
     quality: float = DEFAULT_QUALITY,
+    target: Target | None = None,
     model: str | os.PathLike[str] | Model | None = None,
     metadata: Mapping[str, bytes | None] | None = None,
     embed_model: bool = False,
@@ -92,6 +91,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
             one that was opened from a file (not turned, cut or converted since) EXIF and XMP. What
             cannot be kept of the former is logged as a warning.
         quality: 0 (smallest) .. 100 (best).
+        target: instead of a quality, a size or so many dB.
         model: a `Model`, the name of one, or a path; None takes the default.
         metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
         embed_model: put the model into the file, which then needs nothing else to decode.
@@ -113,6 +113,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         ModelNotFoundError: there is no such model.
         InexactError: the model computes in float, and ``allow_inexact`` is false.
         NotExactError: ``check`` failed: a backend of this machine computes wrong.
+        UnreachableError: no quality meets the target.
 
     Example:
         >>> import numpy as np
@@ -120,16 +121,21 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         >>> decode(data).pixels.shape
         (5, 7, 3)
     """
-    arguments.image(image)  # before a model is loaded
+    if not isinstance(image, px.Source):
+        arguments.image(image)  # before a model is loaded
     quality = arguments.number("quality", quality, 0, 100)
+    if target is not None and quality != DEFAULT_QUALITY:
+        raise ArgumentError("give a quality or a target, not both")
     arguments.flag("check", check)
     chosen = model if isinstance(model, Model) else load_model(model)
-    level = chosen.levels.of_quality(quality)
     runtime = Runtime(backend, threads, progress, allow_inexact)
     encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model)
     for text in encoder.source.lost:
         log.warning("image: %s", text)
-    encoded = encoder.encode(level)
+    if target is None:
+        encoded = encoder.encode(chosen.levels.of_quality(quality))
+    else:
+        encoded = search(encoder, target)
     if check:
         encoder.check(encoded)
     return encoded.data
@@ -144,6 +150,7 @@ def decode(  # noqa: PLR0913 - keywords with defaults
     backend: str = "auto",
     threads: int = 0,
     max_pixels: int = MAX_PIXELS,
+    embedded_models: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Decoded:
     """Decode a file to the same pixels everywhere; inverse of `encode`.
@@ -157,7 +164,10 @@ def decode(  # noqa: PLR0913 - keywords with defaults
             one than the encoder's, which nobody notices.
         backend: see `encode`.
         threads: see `encode`.
-        max_pixels: larger images are refused.
+        max_pixels: larger images are refused. Counted are whole squares of 16 x 16, with a 16th to
+            spare; with a model in the file that takes more work than a shipped one, as many more.
+        embedded_models: whether a model may be taken from the file that names it. False for files
+            from strangers whose models are all here.
         progress: called with the name of each stage as it begins.
 
     Raises:
@@ -171,13 +181,14 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         ArgumentError: (a `ValueError`) the region leaves the image, or another argument its range.
     """
     arguments.number("max_pixels", max_pixels, 1, math.inf)
+    arguments.flag("embedded_models", embedded_models)
     region = arguments.region(region)
     runtime = Runtime(backend, threads, progress, allow_inexact)
     file = unpack_image(arguments.content(data), max_pixels=max_pixels)
     profile = file.header.profile
     if profile is not Profile.EXACT and not allow_inexact:
         raise inexact("this file", profile.name.lower())
-    chosen = model_of(file, model)
+    chosen = model_of(file, model, max_pixels=max_pixels if embedded_models else 0)
     if file.header.level >= len(chosen.levels):
         raise CorruptDataError(f"level {file.header.level}, the model has {len(chosen.levels)}")
     window = _pixel_window(file.header, region)
@@ -209,26 +220,38 @@ def decode(  # noqa: PLR0913 - keywords with defaults
     )
 
 
-def model_of(file: ImageFile, override: str | os.PathLike[str] | Model | None = None) -> Model:
+def model_of(
+    file: ImageFile,
+    override: str | os.PathLike[str] | Model | None = None,
+    *,
+    max_pixels: float = 1 << 64,
+) -> Model:
     """The model of a file: given, found by id, or carried in the file itself.
 
+    Args:
+        file: the image's.
+        override: must be the file's model, if it is given.
+        max_pixels: for a model in the file, see `check_pixels`; 0 takes none from there.
+
     Raises:
-        ModelError: the override is another model, or the file's is neither here nor in the file.
+        ModelError: the override is another model, or the file's is neither here nor in the file, or
+            breaks a rule.
         CorruptDataError: the model in the file is damaged, or not the file's.
-        UnsupportedError: the model in the file is of a later version, or not exact.
+        UnsupportedError: the model in the file is of a later version, not exact, or takes too much
+            work.
     """
-    wanted, embedded = file.header.model_id, file.chunk(chunks.MODEL)
+    embedded = file.chunk(chunks.MODEL)
     try:
-        return find_model(wanted, override)
-    except ModelNotFoundError:
+        return find_model(file.header.model_id, override)
+    except ModelNotFoundError as error:
         if override is not None or embedded is None:
             raise
-    model = Model.from_bytes(embedded)
-    if not model.is_exact:
-        raise InexactError("the model in the file is not exact: such a model must be named")
-    if model.id != wanted:
-        raise CorruptDataError(f"the model in the file is {model.id.hex()}, not {wanted.hex()}")
-    return model
+        if not max_pixels:
+            message = f"{error}; the one in the file must not be used (embedded models are off)"
+            raise ModelNotFoundError(message, error.model_id) from None
+    from intact.codec.embedded import read_embedded  # seldom needed
+
+    return read_embedded(embedded, file.header, max_pixels)
 
 
 def _gamma_profile(file: ImageFile) -> bytes:

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
 from intact.codec import exif, foreign, icc
 from intact.container.image_file import Mode
 from intact.errors import ArgumentError, UnsupportedError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class PillowImage(Protocol):
+    """What a Pillow image is known by: below the line nothing imports Pillow."""
+
+    def getbands(self) -> tuple[str, ...]:
+        """Names of the channels."""
+        ...
+
+    def convert(self, mode: str) -> Any:
+        """The same in another mode."""
+        ...
+
+
+ImageLike: TypeAlias = "ArrayLike | PillowImage"
+"""uint8 [h, w] or [h, w, 1..4], or a Pillow image."""
 
 _DIRECT = {"L", "LA", "RGB", "RGBA"}
 _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA", "YCbCr": "RGB", "RGBX": "RGB", "La": "LA",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Final
+from math import ceil
+from typing import TYPE_CHECKING, Final
 
 from intact.bits import varint
 from intact.container.cursor import Cursor
@@ -19,8 +20,13 @@ from intact.container.limits import (
     MAX_SIDE_PX,
     MAX_TILE_LOG2,
     MIN_TILE_LOG2,
+    PADDING_PIXELS,
+    PADDING_SHARE,
 )
 from intact.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 MAGIC: Final = b"\xc9INT\r\n\x1a\n"
 """0xC9 is 'I' with the high bit set: not text. Line ends catch transfers in text mode."""
@@ -129,6 +135,12 @@ class ImageHeader:
         return self.width * self.height
 
     @property
+    def num_padded_pixels(self) -> int:
+        """Pixels of the whole latents, which is what work is done on."""
+        rows, columns = self.latent_shape
+        return rows * columns << 2 * self.latent_log2
+
+    @property
     def coded_mode(self) -> Mode:
         """The mode in which colors are coded: one channel where all three are equal."""
         return Mode(self.mode.value - 2) if self.gray else self.mode
@@ -207,7 +219,7 @@ def read_header(cursor: Cursor) -> tuple[ImageHeader, Layers]:
     if channels not in (mode.value for mode in Mode):
         raise UnsupportedError(f"mode with {channels} channels; this version reads 1 .. 4")
     if depth not in SUPPORTED_DEPTHS:
-        raise lacks(f"{depth} bits per sample")
+        raise lacks(f"{depth} bit{'s' * (depth > 1)} per sample")
     # Other values may be a later version's, so they are not called damage.
     if not MIN_TILE_LOG2 <= tiling & 15 <= MAX_TILE_LOG2:
         raise UnsupportedError(f"tiling field is {tiling & 15}; this version reads 4 .. 6")
@@ -256,3 +268,25 @@ def peek(prefix: bytes) -> ImageHeader:
         UnsupportedError: the file is of a later version.
     """
     return read_header(Cursor(prefix, "image file"))[0]
+
+
+def check_pixels(header: ImageHeader, max_pixels: float, weight: Fraction | int = 1) -> None:
+    """Refuse an image that is too large, or that takes too much work.
+
+    Args:
+        header: of the image.
+        max_pixels: largest width * height to accept. Padded to whole latents it may have a 16th and
+            65,536 pixels more.
+        weight: as how many a padded pixel counts, with a model that takes more work than others.
+
+    Raises:
+        UnsupportedError: it is larger.
+    """
+    what = f"image of {header.width} x {header.height} pixels"
+    if header.num_pixels > max_pixels:
+        raise UnsupportedError(f"{what} exceeds the limit of {max_pixels}")
+    padded, share = header.num_padded_pixels * max(weight, 1), PADDING_SHARE
+    if (padded - PADDING_PIXELS) * share > max_pixels * (share + 1):
+        counts = f"counts as {ceil(padded)}, in whole squares of {header.latent_px} on a side"
+        model = ", for what its model takes" if weight > 1 else ""
+        raise UnsupportedError(f"{what} {counts}{model}: exceeds the limit of {max_pixels}")

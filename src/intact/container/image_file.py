@@ -23,6 +23,7 @@ from intact.container.header import (
     Layers,
     Mode as Mode,
     Profile as Profile,
+    check_pixels as check_pixels,
     lacks,
     peek as peek,
     read_header,
@@ -74,7 +75,7 @@ def unpack_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
 
     Args:
         data: the file.
-        max_pixels: largest width * height to accept.
+        max_pixels: see `check_pixels`.
 
     Raises:
         CorruptDataError: the bytes are damaged, cut short, or have a tail.
@@ -82,10 +83,7 @@ def unpack_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> ImageFile:
     """
     cursor = Cursor(data, "image file")
     header, layers = read_header(cursor)
-    if header.num_pixels > max_pixels:
-        raise UnsupportedError(
-            f"image of {header.width} x {header.height} pixels exceeds the limit of {max_pixels}"
-        )
+    check_pixels(header, max_pixels)
     if layers.tile_modes or layers.preview_bytes:
         raise _beyond(cursor, header, layers)
     # A tile takes at least one byte for its length and its payload's minimum.

@@ -11,7 +11,15 @@ from typing import Final
 
 # --- image file -------------------------------------------------------------------------------
 MAX_PIXELS: Final = 1 << 28
-"""Default limit on width * height; the caller of `unpack_image` may raise it."""
+"""Default limit on pixels; the caller of `unpack_image` may raise it."""
+
+PADDING_SHARE: Final = 16
+"""Work is done on whole squares of `LATENT_PX`: an image of one row is computed as one of 16. They,
+too, must be within the limit on pixels, and a 16th (and `PADDING_PIXELS`) more, so that an image
+whose sides are no multiples need not be refused."""
+
+PADDING_PIXELS: Final = 1 << 16
+"""An image that takes no more than this is never refused for its padding."""
 
 MAX_SIDE_PX: Final = (1 << 32) - 1
 """Width and height in pixels. Format."""
@@ -51,6 +59,13 @@ MAX_ALPHA_BYTES: Final = 1 << 29
 # --- model file -------------------------------------------------------------------------------
 MAX_CONTENT_BYTES: Final = 1 << 28
 """The canonical content of a model, 256 MiB."""
+
+MAX_CONTENT_RATIO: Final = 32
+"""Bytes of content for each byte of a model file, beyond `MIN_CONTENT_BYTES`. Real weights pack to
+a third; zeros to a thousandth, and refusing 32 kB of those took 0.8 GB."""
+
+MIN_CONTENT_BYTES: Final = 1 << 20
+"""Content that a model file of any size may have."""
 
 MAX_MODEL_FILE_BYTES: Final = MAX_CONTENT_BYTES + (1 << 20)
 """A model file, also when it travels in a chunk: its content stored raw, and the framing."""
@@ -101,3 +116,24 @@ MAX_MODEL_MACS_PER_PIXEL: Final = 1 << 18
 
 MAX_MODEL_WEIGHTS: Final = 1 << 25
 """Weights of all convolutions: proofs multiply each some sixty times."""
+
+# --- a model that travels in an image file ------------------------------------------------------
+# Nobody chose it. Its limits are tighter, and beyond the first two its images count as more pixels.
+MAX_EMBEDDED_OPS: Final = 512
+"""Operations of all programs: each is proven. The shipped models have 140."""
+
+MAX_EMBEDDED_CHANNELS: Final = 1 << 17
+"""Channels that the operations of all programs read and make, added up. The shipped: 69,190."""
+
+EMBEDDED_PS_PER_PIXEL: Final = 1_400_000
+"""Picoseconds for a pixel of an image (`intact.intnet.cost`) up to which it counts as one pixel.
+The shipped models take 1,380,000."""
+
+EMBEDDED_BYTES_PER_PIXEL: Final = 128
+"""Bytes for a pixel of an image up to which it counts as one. The shipped models take 69."""
+
+PS_PER_LATENT: Final = 250_000
+"""What a latent takes besides the programs: its table, its symbol, its value. As measured."""
+
+BYTES_PER_LATENT: Final = 36
+"""Likewise."""

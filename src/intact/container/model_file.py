@@ -19,10 +19,12 @@ from intact.container.cursor import Cursor
 from intact.container.framing import MODEL_ID_BYTES, read_magic
 from intact.container.limits import (
     MAX_CONTENT_BYTES,
+    MAX_CONTENT_RATIO,
     MAX_MODEL_FILE_BYTES,
     MAX_SKELETON_BYTES,
+    MIN_CONTENT_BYTES,
 )
-from intact.container.tree import ITEM_BYTES, Frame, Tree, model_id, skeleton
+from intact.container.tree import ITEM_BYTES, Frame, Tree, little_endian, model_id, skeleton
 from intact.errors import CorruptDataError
 
 MAGIC: Final = b"\xcdINT\r\n\x1a\n"
@@ -74,21 +76,32 @@ def pack_model(tree: Tree) -> bytes:
         raise ValueError(f"skeleton has {len(bones)} bytes, at most {MAX_SKELETON_BYTES}")
     content_bytes = len(bones) + sum(array.nbytes for array in arrays)
     packed_bones = zlib.compress(bones, 9)
-    blobs = [pack_array(array) for array in arrays]
-    body = b"".join(
-        [
-            MAGIC,
-            bytes([MAJOR << 4 | MINOR]),
-            model_id(tree),
-            varint.encode(content_bytes),
-            varint.encode(len(bones)),
-            varint.encode(len(packed_bones)),
-            packed_bones,
-            *[bytes([method]) + varint.encode(len(blob)) for method, blob in blobs],
-            *[blob for _, blob in blobs],
-        ]
-    )
-    return body + zlib.crc32(body).to_bytes(4, "little")
+
+    def file(blobs: list[tuple[int, bytes]]) -> bytes:
+        body = b"".join(
+            [
+                MAGIC,
+                bytes([MAJOR << 4 | MINOR]),
+                model_id(tree),
+                varint.encode(content_bytes),
+                varint.encode(len(bones)),
+                varint.encode(len(packed_bones)),
+                packed_bones,
+                *[bytes([method]) + varint.encode(len(blob)) for method, blob in blobs],
+                *[blob for _, blob in blobs],
+            ]
+        )
+        return body + zlib.crc32(body).to_bytes(4, "little")
+
+    data = file([pack_array(array) for array in arrays])
+    if content_bytes > _most_content(len(data)):  # no reader would take it: so, raw
+        data = file([(0, little_endian(array)) for array in arrays])
+    return data
+
+
+def _most_content(size: int) -> int:
+    """Bytes of content that a file of ``size`` bytes may unpack to."""
+    return MIN_CONTENT_BYTES + MAX_CONTENT_RATIO * size
 
 
 def unpack_model(data: bytes) -> Tree:
@@ -103,6 +116,11 @@ def unpack_model(data: bytes) -> Tree:
     header = _read_header(cursor)
     if len(data) > MAX_MODEL_FILE_BYTES:
         raise cursor.corrupt(f"file has {len(data)} bytes, at most {MAX_MODEL_FILE_BYTES}")
+    if header.content_bytes > _most_content(len(data)):
+        raise cursor.corrupt(
+            f"{len(data)} bytes may not hold a content of {header.content_bytes}, "
+            f"at most {_most_content(len(data))}"
+        )
     bones = _read_bones(cursor, header.content_bytes)
 
     frame = Frame.read(bones)  # no array is made before the sizes of all are known

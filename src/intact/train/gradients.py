@@ -60,7 +60,8 @@ class _DivideRound(torch.autograd.Function):
     def forward(ctx, m: Tensor, n: Tensor) -> Tensor:  # noqa: ANN001
         ctx.save_for_backward(m, n)
         divisor = n.double()
-        return torch.floor((m.double() + torch.floor(divisor / 2)) / divisor).float()
+        # With n / 2 itself: the same for integers m, and the nearest for others, too.
+        return torch.floor((m.double() + divisor / 2) / divisor).float()
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN001

@@ -122,14 +122,17 @@ class IntegerNetwork(nn.Module):
     ) -> dict[str, Tensor]:
         """Run the graph; the arguments of `Network.forward`, in the same real units.
 
-        Inputs are rounded to their integers, outputs come back as multiples of their units; but
-        with ``real``, those of coded layers are not rounded (Ballé 2019, Eq. 18).
+        Inputs are rounded to their integers, outputs come back as multiples of their units. But
+        with ``real`` neither inputs, what is requantized, nor the results of coded layers are
+        rounded, so that representations can have noise in the place of it (Ballé 2019, Eq. 18).
         """
         units = {i.target: i for i in self.graph.inputs}
         integers = {}
         for name, value in inputs.items():
             unit = units[name]
-            integers[name] = saturate(round_through(value / unit.unit), unit.low, unit.high)
+            steps = value / unit.unit
+            steps = steps if real else round_through(steps)
+            integers[name] = saturate(steps, unit.low, unit.high)
         out = self.run(integers, torch.round(level * LEVEL_SCALE), observer, real=real)
         return {k: v * self.graph.outputs[k] for k, v in out.items()}
 
@@ -152,7 +155,8 @@ class IntegerNetwork(nn.Module):
                     if observer:
                         observer(node, x, values[node.target])
                 case Requantize():
-                    quotient = divide_round(values[node.source], self.get(node.target, "divisor"))
+                    x, divisor = values[node.source], self.get(node.target, "divisor")
+                    quotient = x / divisor if real else divide_round(x, divisor)
                     values[node.target] = saturate(quotient, *ranges[node.target])
                 case Scale():
                     lifted = values[node.source] * self.graph.lift

@@ -193,13 +193,14 @@ class Trainer(Generic[T]):
         if not torch.isfinite(norm + loss):
             grads = {name: p.grad for name, p in parameters.items() if p.grad is not None}
             raise self._diverged(
-                f"the loss ({self.task.about()}) is {loss.item():.4g}, {_not_finite(grads)}"
+                self.step + 1,
+                f"the loss ({self.task.about()}) is {loss.item():.4g}, {_not_finite(grads)}",
             )
         return norm
 
-    def _diverged(self, what: str) -> DivergedError:
+    def _diverged(self, step: int, what: str) -> DivergedError:
         return DivergedError(
-            f"training diverged at step {self.step + 1}: {what}. The checkpoint of step "
+            f"training diverged at step {step}: {what}. The checkpoint of step "
             f"{self.saved} is sound: --resume with a lower optimizer.learning_rate"
         )
 
@@ -224,7 +225,7 @@ class Trainer(Generic[T]):
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"moments/{i}/{k}": v for k, v in state.items()}
         if any(not torch.isfinite(t).all() for t in tensors.values()):
-            raise self._diverged(_not_finite(tensors))
+            raise self._diverged(self.step, _not_finite(tensors))
         state: dict[str, Any] = {
             "step": self.step,
             "seconds": self.elapsed,

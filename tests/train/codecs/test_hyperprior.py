@@ -14,11 +14,8 @@ from intact.freeze.run import freeze_run  # noqa: E402
 from intact.freeze.tables import gaussian_pmf  # noqa: E402
 from intact.inexact.networks import FloatNetworks  # noqa: E402
 from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
-from intact.train.codecs.hyperprior import (  # noqa: E402
-    HyperpriorConfig,
-    HyperpriorNet,
-    HyperpriorTransform,
-)
+from intact.train.codecs.hyperprior import HyperpriorConfig, HyperpriorNet  # noqa: E402
+from intact.train.codecs.hyperprior_graphs import HyperpriorTransform  # noqa: E402
 from intact.train.graph import Conv  # noqa: E402
 from intact.train.integer import IntegerNetwork  # noqa: E402
 from intact.train.task import Share  # noqa: E402
