@@ -5,6 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Counts changes of what Python and C share: functions, their arguments, the fields of structures
+ * and the numbers of operations. src/intact/native.py has the same number, and uses no library with
+ * another. tests/contract/test_native_abi.py notices a change that did not count. */
+#define INTACT_ABI 1
+
 #if defined(_WIN32)
 #define INTACT_API __declspec(dllexport)
 #elif defined(__EMSCRIPTEN__) || defined(__wasm__)

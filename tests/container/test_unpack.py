@@ -129,10 +129,10 @@ def test_native_varints_are_those_of_python(dtype):
 @built
 def test_a_library_that_unpacks_wrong_is_not_used(monkeypatch):
     monkeypatch.setattr(unpack, "probe_array", lambda: np.zeros((16, 48), np.int16))
-    unpack._proven.cache_clear()
+    unpack._is_right.cache_clear()
     try:
         array = np.arange(9, dtype=np.int16)
         assert unpack._proven() is None
         assert np.array_equal(unpack_array(*pack_array(array), "int16", (9,)), array)
     finally:
-        unpack._proven.cache_clear()
+        unpack._is_right.cache_clear()

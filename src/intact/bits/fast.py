@@ -253,12 +253,15 @@ PROBE_DIGEST = "79c40d6c48af277314d73bc436189a959fd36414777cce4fa5e0932eb8520f96
 """SHA-256 of the payloads of `probe_message` by `intact.bits.rans`, one after the other."""
 
 
-@cache
 def _functions() -> ctypes.CDLL | None:
-    """The native library with the argument types of its functions set."""
+    """The native library, if there is one."""
     library = native.library()
-    if library is None or not hasattr(library, "intact_rans_look_up"):
-        return None
+    return None if library is None else _typed(library)
+
+
+@cache
+def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
+    """The library with the argument types of the coder's functions set."""
     pointer, integer, small = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
     library.intact_rans_decode.restype = small
     library.intact_rans_decode.argtypes = [

@@ -54,12 +54,15 @@ def _rans(
     return array if done else None
 
 
-@cache
 def _proven() -> ctypes.CDLL | None:
-    """The native library, if it has the functions and they unpack the blob below."""
+    """The native library, if there is one and it unpacks the blob below."""
     library = native.library()
-    if library is None or not hasattr(library, "intact_unpack"):
-        return None
+    return library if library is not None and _is_right(library) else None
+
+
+@cache
+def _is_right(library: ctypes.CDLL) -> bool:
+    """Set the functions' types, and try them."""
     small, integer, pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
     library.intact_unpack.restype = library.intact_unpack_varints.restype = small
     library.intact_unpack.argtypes = [
@@ -67,7 +70,7 @@ def _proven() -> ctypes.CDLL | None:
     ]  # fmt: skip
     library.intact_unpack_varints.argtypes = [ctypes.c_char_p, integer, integer, small, pointer]
     found = _rans(library, PROBE, "int16", probe_array().shape)
-    return library if found is not None and np.array_equal(found, probe_array()) else None
+    return found is not None and np.array_equal(found, probe_array())
 
 
 def probe_array() -> NDArray[np.int16]:

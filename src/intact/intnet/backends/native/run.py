@@ -82,7 +82,7 @@ def prepare(program: Program, *, isa: Isa = "auto") -> NativeRunner:
 
 def _library() -> ctypes.CDLL:
     library = native.library()
-    if library is None or not hasattr(library, "intact_intnet_run"):
+    if library is None:
         raise UnsupportedError("the native library is not built")
     sizes = ctypes.sizeof(OpStruct) * 1024 + ctypes.sizeof(SlotStruct)
     if library.intact_intnet_layout() != sizes:
