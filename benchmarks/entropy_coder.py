@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from intact.bits import fast
-from intact.bits.tables import TOTAL, TableBank, apportion
+from intact.bits.apportion import apportion
+from intact.bits.tables import TOTAL, TableBank
 
 # By name: constriction is not among the packages that `make test` installs.
 stream: Any = importlib.import_module("constriction").stream

@@ -15,7 +15,8 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from intact.bits.tables import TableBank, apportion
+from intact.bits.apportion import apportion
+from intact.bits.tables import TableBank
 from intact.bottleneck.checkerboard import Checkerboard
 from intact.bottleneck.scalar import NUM_SCALES, Levels
 from intact.codec.model import Model

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from intact.bits import fast, rans
-from intact.bits.tables import TOTAL, TableBank, apportion
+from intact.bits.apportion import apportion
+from intact.bits.tables import TOTAL, TableBank
 from intact.errors import CorruptDataError
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from intact.bits.tables import COST_BITS, TOTAL, TableBank, apportion
+from intact.bits.apportion import apportion
+from intact.bits.tables import COST_BITS, TOTAL, TableBank
 from intact.errors import ModelError
 
 

@@ -1,5 +1,6 @@
 """A native library of another version is not called, and a change of what is shared counts."""
 
+import ctypes
 import hashlib
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from intact import native
 
 NATIVE = Path(__file__).parents[2] / "native"
 SHARED = {1: "9d7ee4bb796f9f4ac766a625c54e59f06c14e8e71ebdae78ff4202e8e12387d6"}
-"""By number, a hash of what Python and C share. A new entry for each new number, none is changed."""
+"""By number, a hash of what Python and C share. New numbers are added, entries never changed."""
 
 
 def shared_text():
@@ -59,7 +60,7 @@ def test_a_library_that_cannot_be_loaded_now_is_tried_again(monkeypatch):
             def fail(path):
                 raise OSError("too many open files")
 
-            patch.setattr(native.ctypes, "CDLL", fail)
+            patch.setattr(ctypes, "CDLL", fail)
             assert native.library() is None
         assert native.library() is not None
     finally:

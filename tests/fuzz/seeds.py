@@ -14,7 +14,8 @@ from unittest import mock
 import numpy as np
 
 from intact.bits import rans, varint
-from intact.bits.tables import TOTAL, TableBank, apportion
+from intact.bits.apportion import apportion
+from intact.bits.tables import TOTAL, TableBank
 from intact.bottleneck.checkerboard import Checkerboard
 from intact.bottleneck.scalar import NUM_SCALES, Levels
 from intact.codec import encoder, image

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ ISAS = ISA_NAMES[: ISA_NAMES.index(native.isa()) + 1] if "native" in choose.avai
 WAYS = [(name, "auto") for name in choose.available()] + [("native", isa) for isa in ISAS]
 
 
-def value_of(item):
+def value_of(item: Any) -> Any:
     """JSON with arrays in place of their shapes and values."""
     if isinstance(item, dict) and item.keys() == {"shape", "values"}:
         return np.array(item["values"], np.int64).reshape(item["shape"])

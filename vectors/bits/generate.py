@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from intact.bits import rans
-from intact.bits.tables import TOTAL, TableBank, apportion
+from intact.bits.apportion import apportion
+from intact.bits.tables import TOTAL, TableBank
 
 HERE = Path(__file__).parent
 

@@ -5,5 +5,6 @@
 
 from __future__ import annotations
 
+from intact.bits.apportion import apportion as apportion
 from intact.bits.fast import Decoder as Decoder, encode as encode
-from intact.bits.tables import TableBank as TableBank, apportion as apportion
+from intact.bits.tables import TableBank as TableBank

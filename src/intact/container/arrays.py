@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intact.bits import fast, varint
-from intact.bits.tables import COST_BITS, TableBank, apportion
+from intact.bits.apportion import apportion
+from intact.bits.tables import COST_BITS, TableBank
 from intact.container import unpack
 from intact.container.cursor import Cursor
 from intact.container.limits import (

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from intact.bits.tables import TOTAL, TableBank, apportion
+from intact.bits.apportion import apportion
+from intact.bits.tables import TOTAL, TableBank
 from intact.train.entropy import FactorizedPrior
 
 PRECISION = 1 << 30

@@ -1,4 +1,4 @@
-"""The native backend in three steps: `lower` a program to kernels, `pack` constants, `run` both."""
+"""The native backend: `lower` a program to steps, `pack` constants, `layout` memory, `run` all."""
 
 from __future__ import annotations
 

@@ -21,8 +21,9 @@ from intact.intnet import ops
 from intact.intnet.backends.helpers import Helpers
 from intact.intnet.backends.native import instructions
 from intact.intnet.backends.native.instructions import ISA_NAMES, best, has
-from intact.intnet.backends.native.lower import VECTOR, NativeSegment, lower_program
-from intact.intnet.backends.native.pack import ZEROS, OpStruct, SlotStruct, Step, fill
+from intact.intnet.backends.native.lower import lower_program
+from intact.intnet.backends.native.pack import ZEROS, OpStruct, SlotStruct, fill
+from intact.intnet.backends.native.packed import SLACK, Packed, aligned
 from intact.intnet.backends.rounding import nearest
 from intact.intnet.bounds import check_bounds
 from intact.intnet.infer import infer, sizes_of
@@ -30,10 +31,8 @@ from intact.intnet.program import Program, dtype_of, sources
 
 Isa = Literal["auto", "portable", "avx2", "avx512", "amx"]
 
-SLACK = 4 * VECTOR  # kernels may read, never write, this far beyond a value's end
 BYTES_KEPT = 1 << 25  # of buffers from one run to the next: fresh pages cost a tenth of a small run
 SHARE = 3  # a piece of a segment is 1 / (SHARE * threads) of what is left
-LEVELS_KEPT = 16  # biases differ by level; a codec uses one or a few
 
 
 def isa() -> str:
@@ -95,70 +94,6 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def _aligned(count: int) -> np.ndarray:
-    """Uninitialized bytes at a multiple of the vector size."""
-    raw = np.empty(count + VECTOR, dtype=np.uint8)
-    begin = -raw.ctypes.data % VECTOR
-    return raw[begin : begin + count]
-
-
-class _Packed:
-    """A segment with its constants at fixed addresses."""
-
-    def __init__(self, segment: NativeSegment) -> None:
-        self.segment = segment
-        self.numbers = {name: index for index, name in enumerate(segment.slots)}
-        self.keep: list[np.ndarray] = []
-        self.template = (OpStruct * len(segment.steps))()
-        for struct, step in zip(self.template, segment.steps, strict=True):
-            fill(
-                struct,
-                kind=step.kind,
-                source=self.numbers[step.source],
-                target=self.numbers[step.target],
-                addend=-1 if step.addend is None else self.numbers[step.addend],
-                **step.numbers,
-            )
-            for name, array in step.arrays.items():
-                setattr(struct, name, self._pinned(array))
-            if step.bias is not None:
-                struct.bias = self._pinned(_bias(step, 0))
-        self.leveled = [
-            index for index, step in enumerate(segment.steps)
-            if step.slope is not None and step.slope.any()
-        ]  # fmt: skip
-        self.levels: dict[int, tuple[ctypes.Array[OpStruct], list[np.ndarray]]] = {}
-
-    def _pinned(self, array: np.ndarray) -> int:
-        copy = _aligned(array.nbytes + SLACK)
-        copy[: array.nbytes] = np.ascontiguousarray(array).view(np.uint8).ravel()
-        copy[array.nbytes :] = 0
-        self.keep.append(copy)
-        return copy.ctypes.data
-
-    def structs(self, level: int) -> tuple[ctypes.Array[OpStruct], list[np.ndarray]]:
-        """The operations at a level, and the arrays that must outlive their use."""
-        if level == 0 or not self.leveled:
-            return self.template, self.keep
-        made = self.levels.get(level)
-        if made is None:
-            structs = type(self.template).from_buffer_copy(self.template)
-            biases = [_bias(self.segment.steps[index], level) for index in self.leveled]
-            for index, bias in zip(self.leveled, biases, strict=True):
-                structs[index].bias = bias.ctypes.data
-            made = structs, biases
-            if len(self.levels) < LEVELS_KEPT:
-                self.levels[level] = made
-        return made
-
-
-def _bias(step: Step, level: int) -> np.ndarray:
-    """int32, modulo 2**32: with the zero point's correction it may leave the range."""
-    assert step.bias is not None
-    assert step.slope is not None
-    return (step.bias + step.slope * level).astype(np.uint32).view(np.int32)
-
-
 class NativeRunner:
     """A packed program; see `intact.intnet.backends.Runner`. Threads may share it.
 
@@ -172,8 +107,8 @@ class NativeRunner:
         self.isa = ISA_NAMES[isa]
         self._isa = isa
         self._library = library
-        self._parts = tuple(_Packed(segment) for segment in lower_program(program, isa))
-        self._zeros = _aligned(2 * ZEROS)
+        self._parts = tuple(Packed(segment) for segment in lower_program(program, isa))
+        self._zeros = aligned(2 * ZEROS)
         self._zeros[:ZEROS], self._zeros[ZEROS:] = 0, 128
         self._slots = {
             name: part.segment.slots[name] for part in self._parts for name in part.segment.stores
@@ -220,9 +155,9 @@ class NativeRunner:
         with self._spare_lock:
             self._spare = spare
 
-    def call(self, structs: object, slots: object, part: _Packed, span: tuple[int, ...]) -> None:
+    def call(self, structs: object, slots: object, part: Packed, span: tuple[int, ...]) -> None:
         """Run a segment on ``span``: width of the grid, first pixel, end."""
-        scratch = _aligned(part.segment.scratch_bytes)
+        scratch = aligned(part.segment.scratch_bytes)
         status = self._library.intact_intnet_run(
             structs, len(part.template), slots, *span, part.segment.chunk, scratch.ctypes.data,
             self._zeros.ctypes.data, self._isa,
@@ -269,9 +204,9 @@ class _Run:
             self.outer[name] = np.empty(shape, dtype=self.runner.dtype(name))
             return
         spare = self.spare.get(self.size(name))
-        self.values[name] = spare.pop() if spare else _aligned(self.size(name) + SLACK)
+        self.values[name] = spare.pop() if spare else aligned(self.size(name) + SLACK)
 
-    def segment(self, part: _Packed, helpers: Helpers, threads: int) -> None:
+    def segment(self, part: Packed, helpers: Helpers, threads: int) -> None:
         """Run one segment, in pieces that threads take turns at."""
         segment = part.segment
         for name in segment.stores:
