@@ -57,7 +57,7 @@ def test_the_encoder_still_writes_them(name):
     assert generator().encoded(name) == files(name)[1]
 
 
-@pytest.mark.parametrize("name", set(INDEX) - set(EXACT))
+@pytest.mark.parametrize("name", sorted(set(INDEX) - set(EXACT)))
 def test_the_others_decode_only_where_that_is_allowed(name):
     model, data = files(name)
     with pytest.raises(InexactError, match=f"profile {name}"):

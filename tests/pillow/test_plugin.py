@@ -133,3 +133,13 @@ def test_registering_twice_does_no_harm(path):
     intact.pillow.register()
     with Image.open(path) as image:
         assert image.format == "INTACT"
+
+
+def test_gray_that_is_stored_as_rgb_stays_gray_and_rgb(tiny, tmp_path):
+    gray = Image.fromarray(picture(40, 60, 1)[:, :, 0]).convert("RGB")
+    gray.save(tmp_path / "gray.intact", model=tiny)
+    with Image.open(tmp_path / "gray.intact") as image:
+        assert image.mode == "RGB"
+        red, green, blue = (np.asarray(band) for band in image.split())
+    np.testing.assert_array_equal(green, red)
+    np.testing.assert_array_equal(blue, red)
