@@ -1,20 +1,23 @@
-"""Which kinds of codec there are, by the format that a model file names."""
+"""Kinds of codec by the format that a model file names; each is loaded when it is asked for."""
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from intact.bottleneck.checkerboard import Checkerboard
-from intact.bottleneck.fourstep import FourStep
-from intact.bottleneck.hyperprior import Hyperprior
-from intact.bottleneck.kind import Bottleneck
 from intact.errors import ModelError, UnsupportedError
+
+if TYPE_CHECKING:
+    from intact.bottleneck.kind import Bottleneck
 
 RESERVED = ("vector",)
 """Formats that the pages name and this version may not have."""
-KINDS: dict[str, type[Bottleneck[Any]]] = {
-    kind.FORMAT: kind for kind in (Checkerboard, FourStep, Hyperprior)
+KINDS = {
+    "image codec 1": ("checkerboard", "Checkerboard"),
+    "image codec 2": ("fourstep", "FourStep"),
+    "hyperprior": ("hyperprior", "Hyperprior"),
 }
+"""By format, the module beside this one and the class."""
 
 
 def kind_of(name: object) -> type[Bottleneck[Any]]:
@@ -31,4 +34,5 @@ def kind_of(name: object) -> type[Bottleneck[Any]]:
         )
     if not isinstance(name, str) or name not in KINDS:
         raise ModelError(f"model: format {name!r:.80}, this package reads {sorted(KINDS)}")
-    return KINDS[name]
+    module, kind = KINDS[name]
+    return getattr(importlib.import_module(f"intact.bottleneck.{module}"), kind)

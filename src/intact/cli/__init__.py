@@ -6,11 +6,17 @@ What takes long to import (NumPy, Pillow, torch) is imported inside the verbs, s
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
 
 from intact.cli import streams
+
+# Looking for garbage among all that is imported and loaded takes a tenth of a short command, while
+# it runs and once more when it ends.
+GARBAGE = 300_000
+atexit.register(gc.freeze)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,8 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     # The NumPy backend shares work out itself; a BLAS with threads of its own then spins against
     # them, measured at nine times slower on a busy machine. Read once, when NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Looking for garbage among all that is imported and loaded takes a tenth of a short command.
-    gc.set_threshold(100_000)
+    gc.set_threshold(GARBAGE)
     streams.settle()
     try:
         # `intact.__main__` and the console script come here; the parser is loaded by the first use.
