@@ -20,6 +20,7 @@ from intact.bits import rans
 from intact.bits.rans import LOWER
 from intact.bits.tables import COST_BITS, TOTAL, TableBank
 from intact.errors import CorruptDataError
+from intact.locks import Lock
 
 if TYPE_CHECKING:
     from jaxtyping import Int, Int32, UInt16
@@ -31,6 +32,7 @@ Backend = Literal["native", "python"]
 MAX_SYMBOL_BYTES = 7
 
 _LOG = logging.getLogger(__name__)
+_LOCK = Lock()
 _refused = ""
 """Why the native coder is not used in this process."""
 
@@ -204,10 +206,12 @@ def _proven() -> ctypes.CDLL | None:
     if _refused:
         return None
     functions = _functions()
-    if functions is None or _is_right(functions):
-        return functions
-    refuse("it codes a known message wrong")
-    return None
+    if functions is None:
+        return None
+    with _LOCK:  # of threads that come together one tries it
+        if not _is_right(functions):
+            refuse("it codes a known message wrong")
+    return None if _refused else functions
 
 
 @cache

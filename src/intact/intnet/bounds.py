@@ -129,7 +129,7 @@ def _conv_bounds(op: Conv, source: Info) -> ConvBounds:
         clip = (op.table_low, op.table_low + op.table.size - 1)
     quotient = quotient_bound(low, high, op.divisor, *clip)
     input_bits = 8 if fits_8_bits(source.low, source.high) else 16
-    max_weight = max(int(weight.max()), -int(weight.min()))
+    max_weight = op.max_weight
     # A backend may shift a signed input by 128, so the shifted sum must fit too.
     shifted = 255 * (above + below) + np.abs(op.bias) + swing
     u8s8 = input_bits == 8 and max_weight <= 127 and int(shifted.max()) < INT32_LIMIT

@@ -246,7 +246,7 @@ def _check_conv(op: Conv, info: Info, what: str) -> None:
         )
     if not 1 <= outputs <= MAX_CHANNELS:
         raise ModelError(f"{what}: {outputs} channels, legal: 1..{MAX_CHANNELS}")
-    if op.weight.size and max(int(op.weight.max()), -int(op.weight.min())) > MAX_WEIGHT:
+    if op.max_weight > MAX_WEIGHT:
         raise ModelError(f"{what}: a weight beyond {MAX_WEIGHT}")
     _check_vector(op.bias, outputs, -MAX_BIAS, MAX_BIAS, f"{what}: bias")
     _check_vector(op.slope, outputs, -MAX_BIAS, MAX_BIAS, f"{what}: slope")

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import TypeVar, cast
 
 import numpy as np
@@ -122,6 +123,11 @@ class Conv:
             freeze(self, key, _integers(getattr(self, key), np.int64, f"{what}: {key}"))
         if self.table is not None:
             freeze(self, "table", _integers(self.table, np.int16, f"{what}: table"))
+
+    @cached_property
+    def max_weight(self) -> int:
+        """Largest magnitude of a weight."""
+        return max(int(self.weight.max()), -int(self.weight.min())) if self.weight.size else 0
 
 
 @dataclass(frozen=True, eq=False)
