@@ -5,23 +5,22 @@
         depth: Annotated[int, Option("-d", "--depth", minimum=0, help="How deep.")] = 3,
     ) -> int:
 
-`call` parses the arguments and calls the function; ``-h`` prints what the annotations say. Written
-for us because a parser from a package took longer to load than a picture to decode.
+`call` hands the arguments to argparse and calls the function; ``-h`` prints what the annotations
+say. Not typer, which takes longer to load than a picture to decode (docs/decisions/0014).
 """
 
 from __future__ import annotations
 
+import argparse
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from intact.cli.errors import UsageError
 from intact.errors import quoted
 
-WIDEST = 30
-"""Columns for names in the help; longer ones stand above their text."""
 Verb = Callable[..., int]
 
 
@@ -108,23 +107,23 @@ class Parameter:
         """Read a value.
 
         Raises:
-            UsageError: it is not of the kind, or out of range.
+            argparse.ArgumentTypeError: it is not of the kind, or out of range.
         """
-        what = f"invalid value for {self.label}: {quoted(text)}"
+        what = f"invalid value {quoted(text)}:"
         if issubclass(self.kind, enum.Enum):
             legal = [item.value for item in self.kind]
             if text not in legal:
-                raise UsageError(f"{what} is not one of {', '.join(legal)} (see --help)")
+                raise argparse.ArgumentTypeError(f"{what} not one of {', '.join(legal)}")
             return self.kind(text)
         try:
             value = self.kind(text)
         except ValueError:
             kind = {int: "an integer", float: "a number"}[self.kind]
-            raise UsageError(f"{what} is not {kind} (see --help)") from None
+            raise argparse.ArgumentTypeError(f"{what} not {kind}") from None
         if isinstance(self.declared, Option) and self.kind is not str:
             low, high = self.declared.minimum, self.declared.maximum
             if (low is not None and not value >= low) or (high is not None and not value <= high):
-                raise UsageError(f"{what} is not in {_range(self.declared)} (see --help)")
+                raise argparse.ArgumentTypeError(f"{what} not in {_range(self.declared)}")
         return value
 
 
@@ -162,6 +161,54 @@ def call(verb: Verb, arguments: list[str]) -> int:
     return verb(**parse(parameters(verb), arguments))
 
 
+class _Parser(argparse.ArgumentParser):
+    """Whose errors are ours."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see --help)")
+
+
+class _Help(argparse.Action):
+    def __call__(self, *_: Any) -> NoReturn:
+        raise HelpAsked
+
+
+def _parser(known: list[Parameter], **texts: Any) -> argparse.ArgumentParser:
+    """An argparse parser of the options; what is no option goes into ``words``."""
+    made = _Parser(add_help=False, allow_abbrev=False, **texts)
+    places = [item for item in known if isinstance(item.declared, Argument)]
+    label = " ".join(f"{item.label}{'...' if item.many else ''}" for item in places)
+    about = "; ".join(item.declared.help for item in places if item.declared.help)
+    if places:
+        made.add_argument("words", metavar=label, nargs="*", help=about)
+    for item in known:
+        if not isinstance(item.declared, Option):
+            continue
+        settings: dict[str, Any] = {"action": "store_true"}
+        if item.kind is not bool:
+            action = "append" if item.many else "store"
+            settings = {"action": action, "type": item.value, "metavar": item.metavar}
+        settings |= {"dest": item.name, "default": argparse.SUPPRESS, "required": item.required}
+        made.add_argument(*item.names, help=_described(item), **settings)
+    none = {"dest": argparse.SUPPRESS, "default": argparse.SUPPRESS, "nargs": 0}
+    made.add_argument("-h", "--help", action=_Help, help="Show this page.", **none)
+    return made
+
+
+def _described(item: Parameter) -> str:
+    """An option's help with its range and default; argparse would take a % for its own."""
+    declared, notes = item.declared, []
+    if isinstance(declared, Option) and declared.minimum is not None:
+        notes.append(_range(declared))
+    if item.required:
+        notes.append("required")
+    elif item.default is not None and item.kind is not bool and "[" not in declared.help:
+        default = item.default.value if isinstance(item.default, enum.Enum) else item.default
+        notes.append(f"default {default}")
+    note = f"[{', '.join(notes)}]" if notes else ""
+    return f"{declared.help} {note}".strip().replace("%", "%%")
+
+
 def parse(known: list[Parameter], arguments: list[str]) -> dict[str, Any]:
     """The values of all parameters.
 
@@ -172,65 +219,19 @@ def parse(known: list[Parameter], arguments: list[str]) -> dict[str, Any]:
         HelpAsked: ``-h`` or ``--help`` is among them.
         UsageError: they are not what the parameters declare.
     """
-    spelled = {
-        name: item for item in known if isinstance(item.declared, Option) for name in item.names
-    }
-    given: dict[str, list[Any]] = {}
-    places: list[str] = []
-    for name, value in _options(arguments, spelled):
-        if name is None:
-            places.append(value)
-        else:
-            item = spelled[name]
-            value = True if item.kind is bool else item.value(value)
-            given.setdefault(item.name, []).append(value)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    given = vars(_parser(known).parse_intermixed_args(arguments[:end]))
+    words = [*given.pop("words", []), *arguments[end + 1 :]]
     for item in known:
-        if isinstance(item.declared, Argument) and places:
-            taken, places = (places, []) if item.many else (places[:1], places[1:])
-            given[item.name] = [item.value(text) for text in taken]
-    if places:
-        raise UsageError(f"unexpected argument {quoted(places[0])} (see --help)")
-    values = {}
-    for item in known:
-        if item.name in given:
-            values[item.name] = given[item.name] if item.many else given[item.name][-1]
-        elif item.required:
-            kind = "argument" if isinstance(item.declared, Argument) else "option"
-            raise UsageError(f"missing {kind} {item.label} (see --help)")
-        else:
-            values[item.name] = item.default
-    return values
-
-
-def _options(
-    arguments: list[str], spelled: dict[str, Parameter]
-) -> Iterator[tuple[str | None, str]]:
-    """Pairs of an option's name and its value; of None and a word for what is no option."""
-    words = iter(arguments)
-    for word in words:
-        if word == "--":
-            yield from ((None, rest) for rest in words)
-            return
-        if not word.startswith("-") or word == "-":
-            yield None, word
-            continue
-        if word.startswith("--"):
-            name, is_joined, value = word.partition("=")
-        else:
-            name, is_joined, value = word[:2], word[2:], word[2:]
-        if name in ("-h", "--help"):
-            raise HelpAsked
-        if name not in spelled:
-            raise UsageError(f"no such option: {quoted(name)} (see --help)")
-        if spelled[name].kind is bool:
-            if is_joined:
-                raise UsageError(f"{name} takes no value (see --help)")
-        elif not is_joined:
-            try:
-                value = next(words)
-            except StopIteration:
-                raise UsageError(f"{name} needs a value (see --help)") from None
-        yield name, value
+        if isinstance(item.declared, Argument) and words:
+            taken, words = (words, []) if item.many else (words[:1], words[1:])
+            values = [item.value(text) for text in taken]
+            given[item.name] = values if item.many else values[0]
+        elif isinstance(item.declared, Argument) and item.required:
+            raise UsageError(f"missing argument {item.label} (see --help)")
+    if words:
+        raise UsageError(f"unexpected argument {quoted(words[0])} (see --help)")
+    return {item.name: item.default for item in known} | given
 
 
 def help_of(verb: Verb, name: str, epilog: str, columns: int) -> str:
@@ -238,47 +239,23 @@ def help_of(verb: Verb, name: str, epilog: str, columns: int) -> str:
     import textwrap
 
     known = parameters(verb)
+    head, _, body = (verb.__doc__ or "").partition("\n")
+    paragraphs = [" ".join(text.split()) for text in textwrap.dedent(body).split("\n\n")]
+    about = [textwrap.fill(text, columns) for text in (head, *paragraphs) if text.strip()]
     places = [item for item in known if isinstance(item.declared, Argument)]
-    usage = [f"{item.metavar}{'...' if item.many else ''}" for item in places]
+    usage = [f"{item.label}{'...' if item.many else ''}" for item in places]
     usage = [
         text if item.required else f"[{text}]" for item, text in zip(places, usage, strict=True)
     ]
-    rows = [(item.metavar, item.declared.help) for item in places], _option_rows(known)
-    width = max(len(left) for part in rows for left, _ in part if len(left) <= WIDEST)
-    head, _, body = (verb.__doc__ or "").partition("\n")
-    pieces = [f"Usage: intact {name} [OPTIONS] {' '.join(usage)}".rstrip(), head]
-    pieces += [" ".join(text.split()) for text in textwrap.dedent(body).split("\n\n")]
-    wrapped = [textwrap.fill(text, columns) for text in pieces if text.strip()]
-    for title, part in zip(("Arguments:", "Options:"), rows, strict=True):
-        if part:
-            lines = [_row(left, right, width, columns) for left, right in part]
-            wrapped.append("\n".join([title, *lines]))
-    return "\n\n".join([*wrapped, textwrap.fill(epilog, columns)]) + "\n"
 
+    def formatter(prog: str) -> argparse.HelpFormatter:
+        return argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=columns)
 
-def _option_rows(known: list[Parameter]) -> list[tuple[str, str]]:
-    rows = []
-    for item in known:
-        if not isinstance(item.declared, Option):
-            continue
-        notes = [] if item.declared.minimum is None else [_range(item.declared)]
-        if item.required:
-            notes.append("required")
-        elif item.default is not None and item.kind is not bool and "[" not in item.declared.help:
-            default = item.default.value if isinstance(item.default, enum.Enum) else item.default
-            notes.append(f"default {default}")
-        note = f"[{', '.join(notes)}]" if notes else ""
-        left = " ".join([", ".join(item.names), item.metavar]).rstrip()
-        rows.append((left, f"{item.declared.help} {note}".strip()))
-    return [*rows, ("-h, --help", "Show this page.")]
-
-
-def _row(left: str, right: str, width: int, columns: int) -> str:
-    """One line of the help: what is wider than its column stands above the text."""
-    import textwrap
-
-    indent = " " * (width + 4)
-    text = textwrap.fill(right, columns, initial_indent=indent, subsequent_indent=indent)
-    if len(left) > width:
-        return f"  {left}\n{text}".rstrip()
-    return f"  {left:{width}}  {text.lstrip()}".rstrip()
+    return _parser(
+        known,
+        prog=f"intact {name}",
+        usage=f"intact {name} [OPTIONS] {' '.join(usage)}".rstrip(),
+        description="\n\n".join(about),
+        epilog=textwrap.fill(epilog, columns),
+        formatter_class=formatter,
+    ).format_help()

@@ -41,7 +41,7 @@ def _first(shape: tuple[int, int], start: tuple[int, int]) -> list[Averages]:
         spacing = SPACING >> (number + 1) // 2
         around = DIAGONAL if number % 2 else CROSS
         offsets = tuple((a * spacing, b * spacing) for a, b in around)
-        positions = np.argwhere(even & (numbers == number))
+        positions = np.argwhere(np.logical_and(even, numbers == number))
         if len(positions):  # a small crop lacks some
             chosen = _averages(shape, positions, offsets)
             found.append(chosen if number else (*chosen[:2], torch.zeros_like(chosen[2])))
