@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import cast
 
 from intact import __version__
@@ -24,6 +25,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _command(arguments: list[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:
+        from intact.cli.completion import offer
+
+        offer({name: _verb(name) for name in VERBS})
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if name == "--version":
         print(f"intact {__version__}")

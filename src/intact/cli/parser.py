@@ -173,7 +173,7 @@ class _Help(argparse.Action):
         raise HelpAsked
 
 
-def _parser(known: list[Parameter], **texts: Any) -> argparse.ArgumentParser:
+def options_of(known: list[Parameter], **texts: Any) -> argparse.ArgumentParser:
     """An argparse parser of the options; what is no option goes into ``words``."""
     made = _Parser(add_help=False, allow_abbrev=False, **texts)
     places = [item for item in known if isinstance(item.declared, Argument)]
@@ -220,7 +220,7 @@ def parse(known: list[Parameter], arguments: list[str]) -> dict[str, Any]:
         UsageError: they are not what the parameters declare.
     """
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    given = vars(_parser(known).parse_intermixed_args(arguments[:end]))
+    given = vars(options_of(known).parse_intermixed_args(arguments[:end]))
     words = [*given.pop("words", []), *arguments[end + 1 :]]
     for item in known:
         if isinstance(item.declared, Argument) and words:
@@ -251,7 +251,7 @@ def help_of(verb: Verb, name: str, epilog: str, columns: int) -> str:
     def formatter(prog: str) -> argparse.HelpFormatter:
         return argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=columns)
 
-    return _parser(
+    return options_of(
         known,
         prog=f"intact {name}",
         usage=f"intact {name} [OPTIONS] {' '.join(usage)}".rstrip(),
