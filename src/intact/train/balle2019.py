@@ -100,7 +100,7 @@ class Balle2019:
     def register(
         self, network: IntegerNetwork, node: Conv, generator: torch.Generator | None
     ) -> None:
-        """h', b' and c', so that outputs begin with the size of the inputs."""
+        """h', b' and c', so that outputs begin with a size that suits them (`_wanted`)."""
         i = 1 if node.depthwise else node.c_in
         fan_in = i * node.kernel**2 / (4 if node.transposed else 1)
         h = torch.randn((node.c_out, i, node.kernel, node.kernel), generator=generator)
@@ -108,10 +108,15 @@ class Balle2019:
         # After Eq. 5 filters have a known size.
         norm = integer_kernel(h, self.bits).square().sum((1, 2, 3)).sqrt()
         norm = norm / 2 if node.transposed else norm
+        size = network.typical[node.source]
+        wanted = _wanted(node, network, size)
+        divisor = (norm * (size / wanted) / 2**self.bits).clamp(min=1.01)
+        gain = float((norm / divisor).mean()) / 2**self.bits
+        network.typical[node.target] = size * gain
         start = {
             "kernel": self.kernel.start(h),
             "bias": torch.zeros(node.c_out),
-            "divisor": (norm / 2**self.bits).clamp(min=1.01).sqrt(),
+            "divisor": divisor.sqrt(),
         }
         for name, value in start.items():
             network.register_parameter(network.key(node.target, name), nn.Parameter(value))
@@ -129,6 +134,21 @@ class Balle2019:
         if node.coded:
             center = torch.round(network.get(node.target, "offset") * divisor.detach())
         return Parameters(weight, bias, None, divisor, center)
+
+
+CODED_SIZE = 4.0
+"""Of representations that nobody has trained yet."""
+
+
+def _wanted(node: Conv, network: IntegerNetwork, size: float) -> float:
+    """The size that a layer's v shall begin with, where that of its inputs is ``size``.
+
+    Too small, and all of a layer's outputs are 0, from which nothing behind it learns; too large,
+    and they are saturated.
+    """
+    if node.activation == "tanh":
+        return size  # its domain suits its range: two or three v to a w
+    return CODED_SIZE if node.coded else network.graph.largest(node.target) / 4
 
 
 @torch.no_grad()

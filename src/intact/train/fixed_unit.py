@@ -51,6 +51,7 @@ class FixedUnit:
         self, network: IntegerNetwork, node: Conv, generator: torch.Generator | None
     ) -> None:
         """Filters, biases and slopes, all zero, to be filled; and caps of divisors."""
+        network.typical[node.target] = network.graph.largest(node.target) / 2
         i = 1 if node.depthwise else node.c_in
         shape = (node.c_out, i, node.kernel, node.kernel)
         for name, size in (("weight", shape), ("bias", node.c_out), ("slope", node.c_out)):

@@ -52,13 +52,19 @@ def tanh_width(bits: int) -> float:
 
 @dataclass(frozen=True)
 class Input:
-    """A value that comes from outside: ``unit`` is the real number one integer step stands for."""
+    """A value that comes from outside.
+
+    Attributes:
+        unit: the real number one integer step stands for.
+        typical: the size of its integers, for initial weights; half of the largest if not given.
+    """
 
     target: str
     channels: int
     low: int
     high: int
     unit: float
+    typical: float
 
 
 @dataclass(frozen=True)
@@ -172,9 +178,19 @@ class Graph:
     ranges: dict[str, Range] = field(default_factory=dict)
     edge: bool = False
 
-    def input(self, target: str, channels: int, low: int, high: int, unit: float) -> str:
+    def input(
+        self,
+        target: str,
+        channels: int,
+        low: int,
+        high: int,
+        unit: float,
+        *,
+        typical: float | None = None,
+    ) -> str:
         """Declare an input."""
-        self.inputs.append(Input(target, channels, low, high, unit))
+        size = high / 2 if typical is None else typical
+        self.inputs.append(Input(target, channels, low, high, unit, size))
         self.channels[target], self.ranges[target] = channels, (low, high)
         return target
 

@@ -83,6 +83,9 @@ class IntegerNetwork(nn.Module):
         graph: the transform.
         parametrization: of its convolutions.
         generator: for the initial weights, where the parametrization draws any.
+
+    Attributes:
+        typical: the size of each value's integers with the initial weights, as far as it is known.
     """
 
     key = staticmethod(Network.key)
@@ -95,10 +98,14 @@ class IntegerNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.graph, self.parametrization = graph, parametrization
+        self.typical = {i.target: i.typical for i in graph.inputs}
         for node in graph.nodes:
             if isinstance(node, Conv):
                 parametrization.register(self, node, generator)
-            elif isinstance(node, Requantize):
+                continue
+            source = node.left if isinstance(node, Add) else node.source
+            self.typical[node.target] = self.typical[source]
+            if isinstance(node, Requantize):
                 ones = torch.ones(graph.channels[node.source])
                 self.register_buffer(self.key(node.target, "divisor"), ones)
         # Always exact: the attribute exists so that a codec can treat both kinds alike.

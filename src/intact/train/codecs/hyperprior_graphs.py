@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from intact.train.balle2019 import CODED_SIZE
 from intact.train.graph import Graph
 
 Profile = Literal["exact", "prior", "float"]
@@ -87,7 +88,7 @@ def analysis(config: HyperpriorTransform) -> Graph:
 def synthesis(config: HyperpriorTransform) -> Graph:
     """Latents to pixels."""
     g = Graph("synthesis", {})
-    x = g.input("y", config.latents, -32768, 32767, 1.0)
+    x = g.input("y", config.latents, -32768, 32767, 1.0, typical=CODED_SIZE)
     if config.profile == "exact":
         # Sums of 16-bit inputs could overflow; no picture has latents beyond these.
         x = g.requantize(x, "clipped", bits=LATENT_BITS)
@@ -101,7 +102,7 @@ def synthesis(config: HyperpriorTransform) -> Graph:
 def hyper_analysis(config: HyperpriorTransform) -> Graph:
     """Magnitudes of latents to hyper-latents."""
     g = Graph("hyper_analysis", {})
-    x = g.abs(g.input("y", config.latents, -32768, 32767, 1.0), "magnitude")
+    x = g.abs(g.input("y", config.latents, -32768, 32767, 1.0, typical=CODED_SIZE), "magnitude")
     x = g.conv(x, "h0", config.filters, "relu", kernel=3)
     x = g.conv(x, "h1", config.filters, "relu", kernel=5, stride=2)
     x = g.conv(x, "z", config.filters, "symbol", kernel=5, stride=2, coded=True)
@@ -112,7 +113,7 @@ def hyper_analysis(config: HyperpriorTransform) -> Graph:
 def hyper_synthesis(config: HyperpriorTransform) -> Graph:
     """Hyper-latents to indexes of scales."""
     g = Graph("hyper_synthesis", {})
-    x = g.input("z", config.filters, -128, 127, 1.0)
+    x = g.input("z", config.filters, -128, 127, 1.0, typical=1.0)
     x = g.conv(x, "h0", config.filters, "relu", kernel=5, stride=2, transposed=True)
     x = g.conv(x, "h1", config.filters, "relu", kernel=5, stride=2, transposed=True)
     bits = (config.scales - 1).bit_length()
