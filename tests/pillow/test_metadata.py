@@ -169,7 +169,7 @@ def image_of(data):
 
 
 def test_an_unknown_option_is_refused_by_name(photo):
-    with pytest.raises(TypeError, match="no option qualty, optimize; it has quality, model, exif"):
+    with pytest.raises(TypeError, match="no option qualty, optimize; it has quality, target"):
         written(photo, qualty=90, optimize=True)
     written(photo, quality=90, exif=b"", icc_profile=None, xmp=None, cicp=None)
 
