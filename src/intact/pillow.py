@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
+from intact.codec.arguments import flag
 from intact.container import chunks
 from intact.container.image_file import MAGIC, peek, unpack_image
 from intact.errors import IntactError
@@ -180,7 +181,7 @@ def register(*, embedded_models: bool = True) -> None:
         embedded_models: whether a model may be taken from the file that names it. False for files
             from strangers whose models are all installed here.
     """
-    IntactImageFile.embedded_models = embedded_models
+    IntactImageFile.embedded_models = flag("embedded_models", embedded_models)
     Image.register_open(FORMAT, IntactImageFile, _accept)
     Image.register_save(FORMAT, _save)
     Image.register_save_all(FORMAT, _save_all)

@@ -240,6 +240,8 @@ def test_the_plugin_takes_no_model_from_a_file_where_that_is_off():
     finally:
         intact.pillow.register()
     assert image_of(data).getpixel((0, 0))
+    with pytest.raises(TypeError, match="embedded_models is 3, must be True or False"):
+        intact.pillow.register(embedded_models=3)  # type: ignore[arg-type]
 
 
 def test_pillows_limit_on_pixels_counts_whole_squares(data, monkeypatch):
