@@ -23,10 +23,9 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from intact.codec.arguments import flag
 from intact.container import chunks
 from intact.container.image_file import MAGIC, peek, unpack_image
-from intact.errors import IntactError
+from intact.errors import IntactError, quoted
 
 METADATA = ("exif", "icc_profile", "xmp", "cicp")
 TARGETS = ("target_bpp", "target_size", "target_psnr")
@@ -181,7 +180,9 @@ def register(*, embedded_models: bool = True) -> None:
         embedded_models: whether a model may be taken from the file that names it. False for files
             from strangers whose models are all installed here.
     """
-    IntactImageFile.embedded_models = flag("embedded_models", embedded_models)
+    if not isinstance(embedded_models, bool):
+        raise TypeError(f"embedded_models is {quoted(embedded_models)}, must be True or False")
+    IntactImageFile.embedded_models = embedded_models
     Image.register_open(FORMAT, IntactImageFile, _accept)
     Image.register_save(FORMAT, _save)
     Image.register_save_all(FORMAT, _save_all)
