@@ -40,6 +40,10 @@ def test_what_is_wrong_with_a_name_is_said(tiny, tmp_path, png):
     for call in (intact.encode, intact.decode, intact.peek):
         with pytest.raises(FileNotFoundError):
             call(tmp_path / "none")
+        with pytest.raises(ArgumentError, match=r"is 'a\\x00b', which is no path"):
+            call("a\0b")
+        with pytest.raises(FileNotFoundError):
+            call("")
     with pytest.raises(CorruptDataError, match="not an Intact image file"):
         intact.decode(png, model=tiny)
     (tmp_path / "a.txt").write_text("no image")

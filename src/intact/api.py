@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from intact.codec import arguments, image as codec
@@ -13,6 +12,7 @@ from intact.codec.model import Model
 from intact.codec.target import Target
 from intact.container.header import HEADER_BYTES, ImageHeader, peek as peek_header
 from intact.container.limits import MAX_PIXELS
+from intact.errors import ArgumentError, quoted
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -89,7 +89,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     if isinstance(image, str | os.PathLike):
         from intact.images import read_image  # loads Pillow
 
-        image = read_image(Path(image).read_bytes())
+        image = read_image(_read("image", image))
     return codec.encode(
         image, quality=quality, target=target, model=model, metadata=metadata,
         embed_model=embed_model, check=check, allow_inexact=allow_inexact, backend=backend,
@@ -136,7 +136,7 @@ def decode(  # noqa: PLR0913 - keywords with defaults
         ArgumentError: (a `ValueError`) the region leaves the image, or another argument its range.
         OSError: the file at a path cannot be read.
     """
-    content = Path(data).read_bytes() if isinstance(data, str | os.PathLike) else data
+    content = _read("data", data) if isinstance(data, str | os.PathLike) else data
     return codec.decode(
         content, region=region, model=model, allow_inexact=allow_inexact, backend=backend,
         threads=threads, max_pixels=max_pixels, embedded_models=embedded_models, progress=progress,
@@ -167,6 +167,19 @@ def peek(data: bytes | bytearray | memoryview | PathLike) -> ImageHeader:
         (7, 5, 'RGB')
     """
     if isinstance(data, str | os.PathLike):
-        with open(data, "rb") as file:
-            return peek_header(file.read(HEADER_BYTES))
+        return peek_header(_read("data", data, HEADER_BYTES))
     return peek_header(arguments.content(data)[:HEADER_BYTES])
+
+
+def _read(name: str, path: PathLike, count: int = -1) -> bytes:
+    """The bytes of a file, or its first ``count``; ``name`` is the argument's.
+
+    Raises:
+        ArgumentError: no file can have such a name.
+        OSError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(count)
+    except ValueError:  # a NUL in it
+        raise ArgumentError(f"{name} is {quoted(path)}, which is no path") from None

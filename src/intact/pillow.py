@@ -25,7 +25,7 @@ from PIL import Image, ImageFile
 
 from intact.container import chunks
 from intact.container.image_file import MAGIC, peek, unpack_image
-from intact.errors import IntactError
+from intact.errors import IntactError, quoted
 
 METADATA = ("exif", "icc_profile", "xmp", "cicp")
 TARGETS = ("target_bpp", "target_size", "target_psnr")
@@ -180,6 +180,8 @@ def register(*, embedded_models: bool = True) -> None:
         embedded_models: whether a model may be taken from the file that names it. False for files
             from strangers whose models are all installed here.
     """
+    if not isinstance(embedded_models, bool):
+        raise TypeError(f"embedded_models is {quoted(embedded_models)}, must be True or False")
     IntactImageFile.embedded_models = embedded_models
     Image.register_open(FORMAT, IntactImageFile, _accept)
     Image.register_save(FORMAT, _save)

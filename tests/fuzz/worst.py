@@ -171,6 +171,8 @@ KINDS: dict[str, Callable[[str, str, int], Op]] = {
     "add": lambda a, b, c: Add(a, "x", b),
 }
 """Operations by what a decoder may find slow in them."""
+SHAPES = ((1, 256), (16, 256), (16, 1000), (64, 1000), (1024, 1000))
+"""Channels, and the side of the image."""
 
 
 def image_of(model: Model, height: int, width: int, *, wrong: bool = False) -> bytes:
@@ -259,16 +261,15 @@ def cases() -> Iterator[tuple[str, Callable[[], bytes]]]:
     yield "shipped model, 524288x1", lambda: flat(1, 524288)
     for latents in (320, 640, 1024):
         model = model_of(latents, "latents")
-        yield f"{latents} latents", lambda m=model: image_of(m, 720, 720)
-        yield f"{latents} latents, 1000x1000", lambda m=model: image_of(m, 1000, 1000)
-        yield f"{latents} latents, wrong", lambda m=model: image_of(m, 720, 720, wrong=True)
-    for kind, channels, side in itertools.product(KINDS, (1, 16, 64, 1024), (256, 592, 1000)):
+        for side in (720, 1000):
+            name = f"{latents} latents, {side}x{side}, wrong checksum"
+            yield name, lambda m=model, s=side: image_of(m, s, s, wrong=True)
+    for kind, (channels, side) in itertools.product(KINDS, SHAPES):
         model = longest(kind, channels, side)
         if model is not None:
             count = len(model.programs["synthesis"].ops) - 4
-            name = f"{count} {kind} of {channels}, {side}x{side}"
-            yield name, lambda m=model, s=side: image_of(m, s, s)
-            yield f"{name}, wrong", lambda m=model, s=side: image_of(m, s, s, wrong=True)
+            name = f"{count} {kind} of {channels}, {side}x{side}, wrong checksum"
+            yield name, lambda m=model, s=side: image_of(m, s, s, wrong=True)
     model = deep("depthwise", 505, 1)
     yield "505 depthwise of 1, 256x256", lambda: image_of(model, 256, 256)
     for name, change in BOMBS.items():

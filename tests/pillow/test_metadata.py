@@ -169,7 +169,7 @@ def image_of(data):
 
 
 def test_an_unknown_option_is_refused_by_name(photo):
-    with pytest.raises(TypeError, match="no option qualty, optimize; it has quality, model, exif"):
+    with pytest.raises(TypeError, match="no option qualty, optimize; it has quality, target"):
         written(photo, qualty=90, optimize=True)
     written(photo, quality=90, exif=b"", icc_profile=None, xmp=None, cicp=None)
 
@@ -240,6 +240,8 @@ def test_the_plugin_takes_no_model_from_a_file_where_that_is_off():
     finally:
         intact.pillow.register()
     assert image_of(data).getpixel((0, 0))
+    with pytest.raises(TypeError, match="embedded_models is 3, must be True or False"):
+        intact.pillow.register(embedded_models=3)  # type: ignore[arg-type]
 
 
 def test_pillows_limit_on_pixels_counts_whole_squares(data, monkeypatch):
