@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from intact.errors import ModelError
 from intact.intnet import ops
-from intact.intnet.backends import Prepare, choose
+from intact.intnet.backends import Prepare, Runner, choose
 from intact.intnet.backends.plan import gathers, plan
 from intact.intnet.infer import infer, sizes_of
 from intact.intnet.program import Conv, Program, Shuffle, Value, sources
@@ -26,7 +26,20 @@ Inputs = Callable[[Program, int, int, int], dict[str, np.ndarray]]
 
 @pytest.fixture(params=BACKENDS)
 def prepare(request: pytest.FixtureRequest) -> Prepare:
-    return choose.backend(request.param)
+    def prepare(program: Program) -> Runner:
+        if not may_be_held_to_ops(request.param, program):
+            pytest.skip("this machine's oneDNN is not exact, and torch says so")
+        return choose.backend(request.param)(program)
+
+    return prepare
+
+
+def may_be_held_to_ops(name: choose.Name, program: Program) -> bool:
+    """Not torch where its library sums wrong (old or emulated instructions): its proof must say so.
+
+    That torch does prove itself otherwise is held by the tests of `choose`.
+    """
+    return name != "torch" or choose.prove(name, program).ok
 
 
 def unit(program: Program) -> int:
@@ -56,6 +69,7 @@ def test_random_programs_equal_ops(
         height, width = height * unit(program), width * unit(program)
     inputs = random_inputs(program, seed, height, width)
     expected = ops.run(program, inputs, level)
+    assume(may_be_held_to_ops(name, program))
     found = choose.backend(name)(program)(inputs, level=level)
     assert found.keys() == expected.keys()
     for key, array in expected.items():

@@ -52,9 +52,10 @@ def mse(reference: npt.ArrayLike, image: npt.ArrayLike) -> float:
         9.0
     """
     a, b = checked_pair(reference, image)
-    difference = a.astype(np.int64) - b
+    difference = np.subtract(a, b, dtype=np.int16)
     # Summed in integers: exact, so the figure does not depend on the order of summation.
-    return int((difference * difference).sum()) / a.size
+    squares = np.multiply(difference, difference, dtype=np.int32)
+    return int(squares.sum(dtype=np.int64)) / a.size
 
 
 def psnr(reference: npt.ArrayLike, image: npt.ArrayLike) -> float:
