@@ -71,7 +71,7 @@ def seam(pixels: np.ndarray, period: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="What codecs for photographs do to plain areas.")
     parser.add_argument("--model", default="auto")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()

@@ -53,7 +53,8 @@ def neighbor_mean(values: np.ndarray, offsets: tuple[tuple[int, int], ...]) -> n
     exists[1:-1, 1:-1] = 1
 
     def total(array: np.ndarray) -> np.ndarray:
-        return sum(array[1 + a : 1 + a + h, 1 + b : 1 + b + w] for a, b in offsets)
+        parts = [array[1 + a : 1 + a + h, 1 + b : 1 + b + w] for a, b in offsets]
+        return np.sum(parts, axis=0)
 
     count = total(exists)
     return (2 * total(padded) + count) // np.maximum(2 * count, 1)
@@ -72,7 +73,8 @@ def stages(start: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
         spacing, number = spacing // 2, number + 2
         rows, columns = (_lattice(n, s, spacing) for n, s in zip(shape, start, strict=True))
         odd = _odd(start, shape, spacing)
-        numbers[rows, columns] = np.choose(odd, (numbers[rows, columns], number, number - 1))
+        places = numbers[rows, columns]
+        places[odd == 1], places[odd == 2] = number, number - 1
     return numbers
 
 

@@ -29,12 +29,12 @@ def _conv(node: Conv, network: Network) -> list[FloatLayer]:
 
 def scaled(factor: float) -> list[FloatLayer]:
     """A change of unit; nothing where it is none."""
-    return [FloatLayer("scale", {"factor": np.float32([factor])})] if factor != 1 else []
+    return [FloatLayer("scale", {"factor": np.array([factor], np.float32)})] if factor != 1 else []
 
 
 def moved(value: np.ndarray) -> list[FloatLayer]:
     """A constant added to each channel; nothing where all are 0."""
-    return [FloatLayer("offset", {"value": np.float32(value)})] if value.any() else []
+    return [FloatLayer("offset", {"value": value.astype(np.float32)})] if value.any() else []
 
 
 def to_layers(
