@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -183,7 +184,8 @@ def _save(r: Random, image: Image.Image) -> None:
     exif[0x0112] = r.randrange(10)
     if r.random() < 0.3:
         exif = Image.Exif()
-        exif.load(mutate.any_bytes(r, r.choice(structures())))
+        with contextlib.suppress(*PLUGIN_ERRORS, struct.error):  # Pillow's own reader
+            exif.load(mutate.any_bytes(r, r.choice(structures())))
     stream = io.BytesIO()
     options: dict[str, Any] = {"exif": exif} if r.random() < 0.5 else {}
     if r.random() < 0.3:
