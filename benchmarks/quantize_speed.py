@@ -74,7 +74,7 @@ def memory(name: str, method: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(description="intact.quantize against the formulas")
     parser.add_argument("--memory", nargs=2, metavar=("CASE", "METHOD"))
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()

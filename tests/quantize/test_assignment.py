@@ -1,6 +1,7 @@
 """Soft and hard assignment: the formulas, their gradients, and every fast way held to them."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -210,7 +211,8 @@ def test_wrong_methods_and_symbols_are_named():
     z, c = torch.zeros(1, 3, 2), torch.zeros(1, 2, 2)
     with pytest.raises(ArgumentError, match="for k = 1"):
         soft_quantize(z, c, 1.0, method="grid")
+    wrong: Any = "fast"
     with pytest.raises(ArgumentError, match="legal are 'auto'"):
-        soft_quantize(z, c, 1.0, method="fast")
+        soft_quantize(z, c, 1.0, method=wrong)
     with pytest.raises(ArgumentError, match=r"legal is 0\.\.1"):
         look_up(torch.tensor([[2]]), c)

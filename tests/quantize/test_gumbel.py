@@ -74,6 +74,7 @@ def test_gradients_reach_logits_and_embedding(stage):
     found = quantizer(logits)
     found.values.square().sum().backward()
     assert logits.grad.abs().sum() > 0
+    assert quantizer.centers.grad is not None
     assert quantizer.centers.grad.abs().sum() > 0
     if stage is Stage.HARD_SOFT_GRADIENT:
         assert torch.allclose(found.values, quantizer.decode(found.symbols), atol=1e-6)

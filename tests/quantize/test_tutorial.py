@@ -29,6 +29,8 @@ def test_the_tutorial_shows_the_script():
 
 def test_the_features_of_somebody_elses_autoencoder_are_quantized():
     spec = importlib.util.spec_from_file_location("tutorial", DOCS / "quantize_features.py")
+    assert spec is not None
+    assert spec.loader is not None
     tutorial = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tutorial)
     with torch.random.fork_rng():

@@ -89,7 +89,9 @@ def fit_centers(  # noqa: PLR0913 - SGD has these settings
         ArgumentError: an argument is out of its range, or points are too few.
         DivergedError: a point is not finite.
     """
-    whole(steps, "steps"), whole(batch, "batch"), positive(rate, "rate")
+    whole(steps, "steps")
+    whole(batch, "batch")
+    positive(rate, "rate")
     start = sample_centers(points, size, shared=shared, generator=generator)
     points = points.detach()
     middle, spread = points.mean((0, 1)), points.std((0, 1), correction=0).mean()
@@ -129,7 +131,8 @@ def grid_centers(size: int, spacing: float = 1.0) -> Tensor:
     Raises:
         ArgumentError: size is below 2 or spacing not above 0.
     """
-    whole(size, "size", 2), positive(spacing, "spacing")
+    whole(size, "size", 2)
+    positive(spacing, "spacing")
     return (torch.arange(size) - (size - 1) / 2)[None, :, None] * spacing
 
 

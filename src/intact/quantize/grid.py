@@ -109,7 +109,9 @@ class _Grid(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @without_autocast
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - of the decorator
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, None]:
         c, sigma = (t.double() for t in ctx.saved_tensors)
         flat, grad_q = grads[0].flatten(), grads[1].double() / ctx.shape[1]
         t: _Tables = ctx.tables

@@ -205,7 +205,9 @@ class _Clip(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - of the decorator
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Tensor, None]:
         (grad,) = grads
         length = torch.linalg.vector_norm(grad, dim=-1, keepdim=True)
         most = ctx.limit * length.mean()

@@ -162,7 +162,9 @@ class _Exact(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @without_autocast
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - of the decorator
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         grad_values, grad_q, _ = grads
         z, c, sigma = ctx.saved_tensors
         scores = Scores(z, c, 2 * float(sigma))
