@@ -1,0 +1,152 @@
+"""Putting `QuantizedWeights` into a network, and taking it out again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from intact.errors import ArgumentError
+from intact.quantize import Blocks, Exponential, Quantizer, grid_centers
+from intact.weights.quantized import (
+    Piece,
+    QuantizedWeights,
+    Scale,
+    check_stage,
+    root_mean_square,
+)
+
+
+class _Part(nn.Module):
+    """The parametrization of one tensor: what the whole says it is now."""
+
+    def __init__(self, whole: QuantizedWeights, index: int) -> None:
+        super().__init__()
+        # The first part has the whole as a submodule, so that it is in the network's state once.
+        # No child of the network has it: a Sequential would call it.
+        if index == 0:
+            self.whole = whole
+        object.__setattr__(self, "_whole", whole)
+        self.index = index
+        self.ready = False
+
+    def forward(self, original: Tensor) -> Tensor:
+        if not self.ready:  # while it is being registered
+            return original
+        whole: QuantizedWeights = object.__getattribute__(self, "_whole")
+        return whole.tensor(self.index)
+
+
+def quantize_weights(
+    model: nn.Module,
+    include: Sequence[str] | None = None,
+    *,
+    exclude: Sequence[str] = (),
+    quantizer: Quantizer | None = None,
+    scale: Scale = Scale.FORWARD,
+) -> QuantizedWeights:
+    """Quantize parameters of a network from now on: soft while it trains, hard in evaluation.
+
+    Make the optimizer afterwards: the centers are new parameters. Call ``annealing.step()`` of
+    the result's quantizer after each step, and add ``beta * bits()`` or ``beta * entropy()`` to
+    the loss. Several calls with different parameters make groups with a codebook each; let them
+    share one annealing. Training or evaluation is what the module of the first tensor is in.
+
+    Args:
+        model: any network.
+        include: patterns of parameter names (as in ``named_parameters``; * is anything); None
+            takes those with 2 or more dimensions: convolutions, linear layers, embeddings.
+        exclude: patterns of names that are left as they are.
+        quantizer: None takes paper A's 75 centers on a grid with spacing 1, sigma 0.4 growing by
+            1.001 a step. With k > 1 its layout must be `Blocks(k)`.
+        scale: what a tensor is divided by.
+
+    Returns:
+        The whole; `weights_of` finds it again.
+
+    Raises:
+        ArgumentError: a pattern fits no parameter; one is tied, not floating point, empty or
+            quantized already; the quantizer does not fit.
+    """
+    found = _choose(model, include, exclude)
+    if quantizer is None:
+        quantizer = Quantizer(grid_centers(75), Blocks(1), Exponential(0.4, 1.001))
+    check_stage(quantizer)
+    if quantizer.layout != Blocks(quantizer.centers.shape[2]):
+        raise ArgumentError(f"the quantizer's layout is {quantizer.layout}; weights want Blocks(k)")
+    first = next(iter(found.values()))[0].get_parameter(next(iter(found.values()))[1])
+    quantizer.to(first.device)
+    pieces = [
+        Piece(full, owner, key, owner.get_parameter(key).shape)
+        for full, (owner, key) in found.items()
+    ]
+    scales = [root_mean_square(p.owner.get_parameter(p.key).detach().float()) for p in pieces]
+    whole = QuantizedWeights(pieces, quantizer, scale)
+    if scale is not Scale.NONE:
+        whole.scales.copy_(torch.stack(scales))
+    parts = [_Part(whole, index) for index in range(len(pieces))]
+    for piece, part in zip(pieces, parts, strict=True):
+        # unsafe: its check would call a whole that is not yet complete.
+        parametrize.register_parametrization(piece.owner, piece.key, part, unsafe=True)
+    for part in parts:
+        part.ready = True
+    whole.train(model.training)
+    return whole
+
+
+def weights_of(model: nn.Module) -> list[QuantizedWeights]:
+    """What `quantize_weights` put into a network, or into the one it was copied from."""
+    return [module for module in model.modules() if isinstance(module, QuantizedWeights)]
+
+
+def _choose(
+    model: nn.Module, include: Sequence[str] | None, exclude: Sequence[str]
+) -> dict[str, tuple[nn.Module, str]]:
+    """Name -> (module, key) of the parameters that are meant, each checked."""
+    owners: dict[int, list[str]] = {}
+    places: dict[str, tuple[nn.Module, str]] = {}
+    ours = {id(module) for whole in weights_of(model) for module in whole.modules()}
+    for prefix, module in model.named_modules():
+        if id(module) in ours:
+            continue
+        for key, parameter in module.named_parameters(recurse=False):
+            full = f"{prefix}.{key}" if prefix else key
+            owners.setdefault(id(parameter), []).append(full)
+            places[full] = (module, key)
+    for pattern in [*(include or []), *exclude]:
+        if not any(fnmatchcase(full, pattern) for full in places):
+            raise ArgumentError(f"no parameter is called {pattern!r}; there are {list(places)}")
+    chosen: dict[str, tuple[nn.Module, str]] = {}
+    for full, (module, key) in places.items():
+        parameter = module.get_parameter(key)
+        if include is None:
+            wanted = parameter.dim() >= 2 and parameter.is_floating_point()
+        else:
+            wanted = any(fnmatchcase(full, pattern) for pattern in include)
+        if not wanted or any(fnmatchcase(full, pattern) for pattern in exclude):
+            continue
+        if isinstance(module, parametrize.ParametrizationList):
+            if include is None:
+                continue
+            raise ArgumentError(f"{full} is parametrized already")
+        if not parameter.is_floating_point() or not parameter.numel():
+            raise ArgumentError(f"{full} is {parameter.dtype} {list(parameter.shape)}: exclude it")
+        if len(names := owners[id(parameter)]) > 1:
+            raise ArgumentError(f"{' and '.join(names)} are one tied parameter: exclude them")
+        chosen[full] = (module, key)
+    if not chosen:
+        raise ArgumentError("no parameter is left to quantize")
+    return chosen
+
+
+def remove(whole: QuantizedWeights) -> None:
+    """Take quantization out of a network; its parameters are then the hard values."""
+    whole.eval()
+    values = [whole.tensor(i).detach().clone() for i in range(len(whole.pieces))]
+    for piece, value in zip(whole.pieces, values, strict=True):
+        parametrize.remove_parametrizations(piece.owner, piece.key, leave_parametrized=False)
+        with torch.no_grad():
+            piece.owner.get_parameter(piece.key).copy_(value)

@@ -1,0 +1,244 @@
+"""`QuantizedWeights`: all chosen parameters of a network as one vector W, quantized at once.
+
+The parameters that the optimizer moves stay where they are (`torch.nn.utils.parametrize` calls
+them originals). In a forward pass they are divided by their scales, put in a row, quantized, and
+given back in pieces: one pass of the quantizer a step, whatever the number of tensors, and all
+symbols at hand for H(p, q), which is no mean over parts.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
+
+from intact.errors import ArgumentError, DivergedError
+from intact.quantize import (
+    Quantized,
+    Quantizer,
+    Stage,
+    entropy,
+    entropy_of_p_by_q,
+    look_up,
+)
+
+
+class Scale(enum.Enum):
+    """What a tensor is divided by before it is quantized: sigma is measured in its square.
+
+    The root mean square is the standard deviation around 0, on which centers are placed.
+    """
+
+    NONE = "none"
+    """Nothing: the paper's text taken literally. Trained weights are small, and a sigma of 0.4
+    then makes one blob of them."""
+    START = "start"
+    """The tensor's root mean square when quantization began. Under normalization layers weights
+    shrink at no cost, and sigma is no longer hard: a control."""
+    FORWARD = "forward"
+    """Its root mean square in each forward pass, through which gradients flow."""
+
+
+class Piece(NamedTuple):
+    """One tensor and its place.
+
+    Attributes:
+        name: as in ``named_parameters`` before quantization.
+        owner: the module that has it, and under which ``key``.
+        shape: of the tensor.
+    """
+
+    name: str
+    owner: nn.Module
+    key: str
+    shape: torch.Size
+
+    @property
+    def original(self) -> Tensor:
+        """What the optimizer moves."""
+        lists = self.owner.parametrizations
+        assert isinstance(lists, nn.ModuleDict)
+        found = lists[self.key]
+        assert isinstance(found, ParametrizationList)
+        assert isinstance(found.original, Tensor)
+        return found.original
+
+
+class _Step(NamedTuple):
+    key: tuple[object, ...]
+    tensors: list[Tensor]
+    found: Quantized
+
+
+class QuantizedWeights(nn.Module):
+    """The quantized parameters of a network; made by `quantize_weights`.
+
+    Its centers are parameters of the network; sigma, the stage, frozen symbols and scales are
+    buffers, so that the network's ``state_dict`` resumes a training bit for bit.
+
+    Attributes:
+        quantizer: with the centers and the annealing.
+        pieces: the tensors, in their order in W.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], quantizer: Quantizer, scale: Scale) -> None:
+        super().__init__()
+        self.pieces, self.scale, self.quantizer = tuple(pieces), scale, quantizer
+        self._step: _Step | None = None
+        self._soft_evaluation = False
+        self.scales: Tensor
+        self.frozen: Tensor
+        self.symbols: Tensor
+        size, k = self.size, quantizer.centers.shape[2]
+        device = quantizer.centers.device
+        self.register_buffer("scales", torch.ones(len(pieces), device=device))
+        self.register_buffer("frozen", torch.zeros((), dtype=torch.bool, device=device))
+        symbols = torch.zeros(math.ceil(size / k), dtype=torch.int32, device=device)
+        self.register_buffer("symbols", symbols)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tensors inside a graph cannot be copied, and a copy makes its own.
+        return {**self.__dict__, "_step": None}
+
+    @property
+    def size(self) -> int:
+        """Numbers in W."""
+        return sum(piece.shape.numel() for piece in self.pieces)
+
+    def tensor(self, index: int) -> Tensor:
+        """The quantized tensor of a piece, as the network uses it now."""
+        return self._now().tensors[index]
+
+    def forget(self) -> None:
+        """Quantize again when a tensor is next asked for."""
+        self._step = None
+
+    def entropy(self) -> Tensor:
+        """H(p, q), bits per symbol, of what the last forward pass used; in evaluation H(p).
+
+        Differentiable: ``loss + beta * bits()`` is eq. 6 with m, ``loss + beta * entropy()``
+        without. To be asked for between the forward and the backward pass.
+        """
+        found = self._now().found
+        return entropy_of_p_by_q(found.p, found.q).sum()
+
+    def bits(self) -> Tensor:
+        """Bits of all symbols, m H(p, q)."""
+        return self._now().found.m * self.entropy()
+
+    @torch.no_grad()
+    def hard_entropy(self) -> float:
+        """H(p) of the hard symbols, bits per symbol: what an entropy coder gets down to."""
+        found = self._now().found
+        return float(entropy(found.p).sum())
+
+    @torch.no_grad()
+    def ratio(self) -> float:
+        """32 bits for each number over 32 for each center and scale + m H(p), for W alone."""
+        centers = self.quantizer.centers.numel()
+        scales = 0 if self.scale is Scale.NONE else len(self.pieces)
+        coded = self._now().found.m * self.hard_entropy()
+        return 32 * self.size / (32 * (centers + scales) + coded)
+
+    @torch.no_grad()
+    def harden(self) -> None:
+        """The switch of §5: symbols and scales stay as they are; centers and all else learn on.
+
+        Originals keep their values and get no gradient any more.
+
+        Raises:
+            DivergedError: a weight is not finite.
+        """
+        row, scales = self._row()
+        self.scales.copy_(scales)
+        self.symbols.copy_(self.quantizer.encode(row[None]).flatten())
+        self.frozen.fill_(1)
+        self.forget()
+
+    @contextmanager
+    def soft_evaluation(self) -> Iterator[None]:
+        """Within it evaluation is soft, too: for the soft accuracy beside the hard one."""
+        self.forget()
+        self._soft_evaluation = True
+        try:
+            yield
+        finally:
+            self._soft_evaluation = False
+            self.forget()
+
+    def _now(self) -> _Step:
+        """This step's tensors: computed once for a set of originals, centers and settings."""
+        soft = self.training or self._soft_evaluation
+        watched = [piece.original for piece in self.pieces] + [self.quantizer.centers]
+        state = [self.quantizer.sigma, self.scales, self.symbols, self.frozen]
+        versions = tuple((id(t), t._version) for t in watched + state)
+        key = (soft, self.quantizer.stage, torch.is_grad_enabled(), versions)
+        if self._step is None or self._step.key != key:
+            self._step = self._quantize(key, soft=soft)
+        return self._step
+
+    def _quantize(self, key: tuple[object, ...], *, soft: bool) -> _Step:
+        if bool(self.frozen):
+            symbols = self.symbols.long()
+            row = look_up(symbols[None], self.quantizer.centers).flatten()
+            found = Quantized(row, symbols[None, None], _histogram(symbols, self), len(symbols))
+            scales = self.scales
+        else:
+            row, scales = self._row()
+            found = self.quantizer.train(soft)(row[None])
+            row = found.values[0]
+            if row.requires_grad:
+                # The graph is used up by the backward pass; gradients may be accumulated after it.
+                row.register_hook(lambda _: self.forget())
+        sizes = [piece.shape.numel() for piece in self.pieces]
+        parts = row[: self.size].split(sizes)
+        tensors = [
+            (part * scale).reshape(piece.shape).to(piece.original.dtype)
+            for part, scale, piece in zip(parts, scales, self.pieces, strict=True)
+        ]
+        return _Step(key, tensors, found)
+
+    def _row(self) -> tuple[Tensor, Tensor]:
+        """W [m k] with zeros at its end, and the scales [pieces] that it was divided by."""
+        flat = [piece.original.flatten().float() for piece in self.pieces]
+        for part, piece in zip(flat, self.pieces, strict=True):
+            if not bool(torch.isfinite(part.detach()).all()):
+                raise DivergedError(f"the weights of {piece.name} are not all finite")
+        if self.scale is Scale.FORWARD:
+            scales = torch.stack([root_mean_square(part) for part in flat])
+        else:
+            scales = self.scales
+        row = torch.cat([part / scale for part, scale in zip(flat, scales, strict=True)])
+        k = self.quantizer.centers.shape[2]
+        return nn.functional.pad(row, (0, -len(row) % k)), scales
+
+
+def root_mean_square(part: Tensor) -> Tensor:
+    """Of a tensor; 1 for one that is all zeros, which has no scale."""
+    square = part.square().mean()
+    return torch.where(square > 0, square, torch.ones_like(square)).sqrt()
+
+
+def _histogram(symbols: Tensor, weights: QuantizedWeights) -> Tensor:
+    counts = torch.bincount(symbols, minlength=weights.quantizer.centers.shape[1])
+    return counts[None] / len(symbols)
+
+
+def check_stage(quantizer: Quantizer) -> None:
+    """All weights are one group with one codebook.
+
+    Raises:
+        ArgumentError: the quantizer has several codebooks.
+    """
+    if len(quantizer.centers) != 1:
+        raise ArgumentError(
+            f"the quantizer has {len(quantizer.centers)} codebooks; one set of weights takes 1"
+        )
+    if quantizer.stage is Stage.OFF:
+        raise ArgumentError("the quantizer's stage is OFF: it would quantize nothing")
