@@ -21,7 +21,7 @@ from intact.train.integer import IntegerNetwork  # noqa: E402
 from intact.train.task import Share  # noqa: E402
 from tiny_model import picture  # noqa: E402
 
-SIZES = ["codec.kind=hyperprior", "transform.filters=6", "transform.latents=8",
+SIZES = ["codec.kind=hyperprior", "transform.filters=24", "transform.latents=8",
          "optimizer.method=adam", "optimizer.learning_rate=1e-3", "optimizer.warmup=0"]  # fmt: skip
 FORMS = {
     "exact": ["transform.profile=exact"],
