@@ -1,16 +1,16 @@
 """Predict the leading latents from their neighbors over the whole image. Normative.
 
 Image codec 2's rule for its mean colors. Positions whose row and column are multiples of `SPACING`,
-the *anchors*, stand alone. Then for spacings s = SPACING / 2, ..., 2
+the *anchors*, stand alone. Then for spacings s = SPACING / 2, ..., 1
 
     diagonal   rows and columns that are odd multiples of s, from the up to 4 neighbors (+-s, +-s)
     cross      one even, one odd multiple of s, from the up to 4 neighbors (+-s, 0), (0, +-s)
 
-correct the means of pass 0 by what the means of neighbors have been wrong by; the later passes add
-the mean of their neighbors' latents. Image codec 1 does the same in blocks of 16x16, at whose edges
-a neighbor is missing and gradients broke (faults 7 of trials). Here no position but those at the
-image's edge lacks one, at the price of a margin: what a position depends on lies within `REACH`.
-docs/spec/image2.md, section 5.
+correct the means of pass A by what the means of neighbors have been wrong by; the last cross stage
+is pass B, to whose means the mean of the neighbors' latents is added. Image codec 1 does the same
+in blocks of 16x16, at whose edges a neighbor is missing and gradients broke. Here no position but
+those at the image's edge lacks one, at the price of a margin: what a position depends on lies
+within `REACH`. docs/spec/image2.md, section 5.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from collections.abc import Callable
 import numpy as np
 
 SPACING = 16
-REACH = 2 * (SPACING // 2 + SPACING // 4 + SPACING // 8)
+REACH = 2 * (SPACING // 2 + SPACING // 4 + SPACING // 8) + 1
 """Positions: each of the stages but the anchors' looks s further."""
-NUM_STAGES = 7
-"""Anchors, then two each of spacings 8, 4 and 2."""
+NUM_STAGES = 8
+"""Anchors, then two each of spacings 8, 4 and 2, and the last diagonal one."""
 MAX_PREDICTED = 16
 """Channels predicted from their neighbors. Format."""
 
@@ -61,7 +61,7 @@ def neighbor_mean(values: np.ndarray, offsets: tuple[tuple[int, int], ...]) -> n
 
 
 def stages(start: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
-    """uint8 [h, w]: the stage of each position of pass 0, and 0 elsewhere.
+    """uint8 [h, w]: the stage of each position of pass A, and 0 elsewhere.
 
     Args:
         start: row and column of the first position in the image.
@@ -69,12 +69,14 @@ def stages(start: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
     """
     numbers = np.zeros(shape, np.uint8)
     spacing, number = SPACING, 0
-    while spacing > 2:
+    while spacing > 1:
         spacing, number = spacing // 2, number + 2
         rows, columns = (_lattice(n, s, spacing) for n, s in zip(shape, start, strict=True))
         odd = _odd(start, shape, spacing)
         places = numbers[rows, columns]
-        places[odd == 1], places[odd == 2] = number, number - 1
+        places[odd == 2] = number - 1
+        if spacing > 1:
+            places[odd == 1] = number
     return numbers
 
 
@@ -88,16 +90,16 @@ def _odd(start: tuple[int, int], shape: tuple[int, int], spacing: int) -> np.nda
 
 
 def correct_first(mean: np.ndarray, start: tuple[int, int], reconstruct: Reconstruct) -> np.ndarray:
-    """Correct the means of pass 0 stage by stage, each by the latents of the stages before.
+    """Correct the means of pass A stage by stage, each by the latents of the stages before.
 
     Args:
-        mean: int16 [h, w, k], from prior_0.
+        mean: int16 [h, w, k], from prior_a.
         start: row and column of the first position in the image.
         reconstruct: gives the latents of a stage: those that a decoder has read, or those that an
             encoder chooses.
 
     Returns:
-        int16 [h, w, k]: the means, corrected at pass 0. Within `REACH` of an edge of the window
+        int16 [h, w, k]: the means, corrected at pass A. Within `REACH` of an edge of the window
         that is none of the image they mean nothing.
     """
     shape = (mean.shape[0], mean.shape[1])
@@ -106,11 +108,11 @@ def correct_first(mean: np.ndarray, start: tuple[int, int], reconstruct: Reconst
     anchors = mean[rows, columns]
     wrong[rows, columns] = reconstruct(anchors, rows, columns).astype(np.int64) - anchors
     spacing = SPACING // 2
-    while spacing > 1:
+    while spacing:
         rows, columns = (_lattice(n, s, spacing) for n, s in zip(shape, start, strict=True))
         odd = _odd(start, shape, spacing)
         here = mean[rows, columns].astype(np.int64)
-        for count, offsets in ((2, DIAGONAL), (1, CROSS)):
+        for count, offsets in ((2, DIAGONAL), (1, CROSS))[: 2 if spacing > 1 else 1]:
             means = np.clip(here + neighbor_mean(wrong[rows, columns], offsets), -32768, 32767)
             means = means.astype(np.int16)
             found = reconstruct(means, rows, columns)
@@ -121,16 +123,15 @@ def correct_first(mean: np.ndarray, start: tuple[int, int], reconstruct: Reconst
     return corrected
 
 
-def correct_later(mean: np.ndarray, latents: np.ndarray, *, diagonal: bool) -> np.ndarray:
-    """Add to the means of a later pass what four neighbors' latents are on average.
+def correct_second(mean: np.ndarray, latents: np.ndarray) -> np.ndarray:
+    """Add to the means of pass B what the neighbors in pass A are on average.
 
     Args:
-        mean: int16 [h, w, k], from the pass's prior.
-        latents: int16 [h, w, k] of the passes before.
-        diagonal: the neighbors of pass 1; those of passes 2 and 3 are the other four.
+        mean: int16 [h, w, k], from prior_b.
+        latents: int16 [h, w, k] of pass A.
 
     Returns:
-        int16 [h, w, k].
+        int16 [h, w, k]; only those of pass B mean something.
     """
-    around = neighbor_mean(latents, DIAGONAL if diagonal else CROSS)
+    around = neighbor_mean(latents, CROSS)
     return np.clip(mean + around, -32768, 32767).astype(np.int16)

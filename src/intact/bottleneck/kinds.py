@@ -14,7 +14,7 @@ RESERVED = ("vector",)
 """Formats that the pages name and this version may not have."""
 KINDS = {
     "image codec 1": ("checkerboard", "Checkerboard"),
-    "image codec 2": ("fourstep", "FourStep"),
+    "image codec 2": ("channelwise", "Channelwise"),
     "hyperprior": ("hyperprior", "Hyperprior"),
 }
 """By format, the module beside this one and the class."""

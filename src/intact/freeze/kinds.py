@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from intact.codec.model import Model
-from intact.freeze import checkerboard, fourstep, hyperprior
+from intact.freeze import channelwise, checkerboard, hyperprior
+from intact.train.codecs.channelwise import ChannelwiseNet
 from intact.train.codecs.checkerboard import CodecNet
-from intact.train.codecs.fourstep import FourStepNet
 from intact.train.codecs.hyperprior import HyperpriorNet
 
 
@@ -46,6 +46,6 @@ class Freeze(Protocol):
 
 KINDS: dict[str, Freeze] = {
     CodecNet.KIND: checkerboard.freeze,
-    FourStepNet.KIND: fourstep.freeze,
+    ChannelwiseNet.KIND: channelwise.freeze,
     HyperpriorNet.KIND: hyperprior.freeze,
 }

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from intact.errors import ArgumentError
 from intact.train.codecs import (
+    channelwise,
+    channelwise_graphs,
+    channelwise_start,
     checkerboard,
-    fourstep,
-    fourstep_graphs,
-    fourstep_start,
     grow,
     hyperprior,
     thaw,
@@ -32,18 +32,18 @@ CHECKERBOARD = Kind(
     thaw=thaw.thaw_codec,
     grow=grow.grow_codec,
 )
-FOURSTEP = Kind(
-    name=fourstep.FourStepNet.KIND,
-    config=fourstep.FourStepSections,
+CHANNELWISE = Kind(
+    name=channelwise.ChannelwiseNet.KIND,
+    config=channelwise.ChannelwiseSections,
     sizes="transform",
     multiple=64,
-    build=fourstep.build,
-    begin=fourstep.begin,
-    check=fourstep.check,
-    positive=(*RATES, *fourstep_graphs.POSITIVE),
-    not_negative=fourstep_graphs.NOT_NEGATIVE,
-    thaw=fourstep_start.thaw_codec,
-    grow=fourstep_start.grow_codec,
+    build=channelwise.build,
+    begin=channelwise.begin,
+    check=channelwise.check,
+    positive=(*RATES, *channelwise_graphs.POSITIVE),
+    not_negative=channelwise_graphs.NOT_NEGATIVE,
+    thaw=channelwise_start.thaw_codec,
+    grow=channelwise_start.grow_codec,
     grows_from=(CHECKERBOARD.name,),
 )
 HYPERPRIOR = Kind(
@@ -56,7 +56,7 @@ HYPERPRIOR = Kind(
     check=hyperprior.check,
     positive=hyperprior.POSITIVE,
 )
-KINDS = {kind.name: kind for kind in (CHECKERBOARD, FOURSTEP, HYPERPRIOR)}
+KINDS = {kind.name: kind for kind in (CHECKERBOARD, CHANNELWISE, HYPERPRIOR)}
 DEFAULT = CHECKERBOARD.name
 """Of configurations, checkpoints and float weights that name no kind."""
 

@@ -1,4 +1,4 @@
-"""Image codec 2 as one trainable module: all scales at once, means in four passes.
+"""Image codec 2 as one trainable module.
 
 Quantization while training is that of image codec 1 (`intact.train.codecs.checkerboard`): the rate
 sees noise, the transforms that follow see rounded latents. New: steps differ by channel and level,
@@ -8,7 +8,7 @@ integral over a step), and the colors are predicted over the whole image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from intact.bottleneck.anchors import MAX_PREDICTED, NUM_STAGES, SPACING, stages
-from intact.bottleneck.fourstep import FourStep
+from intact.bottleneck.channelwise import Channelwise
 from intact.bottleneck.grid import Window
-from intact.bottleneck.passes import NUM_PASSES, pass_numbers
+from intact.bottleneck.order import pass_a_mask
 from intact.errors import ArgumentError
 from intact.train.codecs import checkerboard
+from intact.train.codecs.channelwise_colors import correct_first, correct_second
+from intact.train.codecs.channelwise_graphs import ChannelwiseConfig, build_graphs
 from intact.train.codecs.codec import Codec, Result, float_networks, result_of
-from intact.train.codecs.fourstep_colors import correct_first, correct_later
-from intact.train.codecs.fourstep_graphs import FourStepConfig, build_graphs
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.transforms import PIXEL_UNIT, THETA_MAX
 from intact.train.data import ImageFolder
@@ -35,14 +35,19 @@ from intact.train.noise import Noise
 
 
 @dataclass(frozen=True)
-class FourStepSections:
+class ChannelwiseSections:
     """The sections of the configuration that are this kind's own."""
 
-    transform: FourStepConfig = field(default_factory=FourStepConfig)
+    transform: ChannelwiseConfig = field(default_factory=ChannelwiseConfig)
     rate: RateConfig = field(default_factory=lambda: RateConfig(step_min=0.15))
 
 
-class FourStepNet(Codec):
+def _leading(x: Tensor, k: int, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Change the first k channels of x [..., c]."""
+    return torch.cat([change(x[..., :k]), x[..., k:]], -1) if k else x
+
+
+class ChannelwiseNet(Codec):
     """The codec of kind "image codec 2", in float or in integers.
 
     Args:
@@ -54,17 +59,16 @@ class FourStepNet(Codec):
         step_offset, step_slope: [M], log2 of what a channel's step differs by from the level's: at
             t = 0, and per unit of t.
         hyper_offset, hyper_slope: [N], log2 of the steps of the hyper-latents, likewise.
-        pass_theta: [2, M], what the scales of passes 1 and 3 differ by from those of the pass
-            before, in octaves: the later a pass, the more it knows.
-        stage_theta: [7, predicted], the same for the stages of the colors in pass 0
-            (`intact.bottleneck.anchors`): the first positions are guessed worst.
+        stage_theta: [8, predicted], by how many octaves the scales of the colors in pass A are
+            above those that prior_a gives, by stage (`intact.bottleneck.anchors`): the first
+            positions are guessed worst.
     """
 
-    KIND: ClassVar[str] = FourStep.FORMAT
+    KIND: ClassVar[str] = Channelwise.FORMAT
 
-    def __init__(self, config: FourStepConfig, rates: RateConfig, seed: int = 0) -> None:
+    def __init__(self, config: ChannelwiseConfig, rates: RateConfig, seed: int = 0) -> None:
         graphs = build_graphs(config)
-        super().__init__(FourStepSections(config, rates), float_networks(graphs, seed))
+        super().__init__(ChannelwiseSections(config, rates), float_networks(graphs, seed))
         self.prior_z = FactorizedPrior(config.hyper_latents)
 
         def zeros(*shape: int) -> nn.Parameter:
@@ -73,11 +77,10 @@ class FourStepNet(Codec):
         m, n = config.latents, config.hyper_latents
         self.step_offset, self.step_slope = zeros(m), zeros(m)
         self.hyper_offset, self.hyper_slope = zeros(n), zeros(n)
-        self.pass_theta = zeros(2, m)
         self.stage_theta = zeros(NUM_STAGES, config.predicted)
 
     @property
-    def config(self) -> FourStepConfig:
+    def config(self) -> ChannelwiseConfig:
         """Sizes of the networks."""
         return self.own.transform
 
@@ -129,23 +132,19 @@ class FourStepNet(Codec):
 
         window = self._window(y, None if hard else noise)
         k, step = self.config.predicted, self.steps(t)
-        numbers = torch.from_numpy(pass_numbers(window, y.shape[3], k)).to(y.device)
-        known, mean, theta = (torch.zeros_like(y) for _ in range(3))
-        for number in range(NUM_PASSES):
-            inputs = {"f": f, "y": known} if number else {"f": f}
-            found = run(f"prior_{number}", **inputs)
-            means = found["mean"]
-            if "theta" in found:
-                theta = torch.where(numbers // 2 == number // 2, found["theta"], theta)
-            if k:
-                means = torch.cat([self._colors(number, means, y, known, step, window),
-                                   means[..., k:]], 3)  # fmt: skip
-            here = numbers == number
-            known = torch.where(here, means + step * round_through((y - means) / step), known)
-            mean = torch.where(here, means, mean)
+        mask = torch.from_numpy(pass_a_mask(window, y.shape[3], k)).to(y.device)
+        a = run("prior_a", f=f)
+        mean_a = _leading(a["mean"], k, lambda m: self._first(m, y, step, window))
+        y_a = (mean_a + step * round_through((y - mean_a) / step)) * mask
+        b = run("prior_b", f=f, y=y_a)
+        mean_b = _leading(b["mean"], k, lambda m: correct_second(m, y_a[..., :k]))
+        mean = torch.where(mask, mean_a, mean_b)
+        number = torch.from_numpy(stages((window.top, window.left), window.shape)).long()
+        raised = self.stage_theta[number.to(y.device)]
+        theta_a = _leading(a["theta"], k, lambda theta: theta + raised)
+        theta = torch.where(mask, theta_a, b["theta"])
 
         # A plain clamp would have no gradient below 0, and a channel could never come back.
-        theta = theta + self._narrowing(numbers, window)
         sigma = SCALE_MIN * torch.exp2(lower_bound(theta, 0.0).clamp(max=THETA_MAX))
         residual = (y - mean) / step
         rounded = round_through(residual)
@@ -171,29 +170,10 @@ class FourStepNet(Codec):
             top, left = 2 * int(drawn[0]), 2 * int(drawn[1])
         return Window(top, left, top + y.shape[1], left + y.shape[2])
 
-    def _narrowing(self, numbers: Tensor, window: Window) -> Tensor:
-        """[h, w, M]: what is added to theta, by pass, channel and stage."""
-        k = self.config.predicted
-        none = torch.zeros_like(self.pass_theta[:1])
-        by_pass = torch.cat([none, self.pass_theta[:1], none, self.pass_theta[1:]])
-        channels = torch.arange(numbers.shape[2], device=numbers.device)
-        added = by_pass[numbers.long(), channels]
-        if not k:
-            return added
-        number = torch.from_numpy(stages((window.top, window.left), window.shape)).long()
-        raised = self.stage_theta[number.to(numbers.device)]
-        colors = torch.where(numbers[..., :k] == 0, raised, added[..., :k])
-        return torch.cat([colors, added[..., k:]], 2)
-
-    def _colors(
-        self, number: int, mean: Tensor, y: Tensor, known: Tensor, step: Tensor, window: Window
-    ) -> Tensor:
-        """[b, h, w, predicted]: the corrected means of the leading latents in a pass."""
-        k = self.config.predicted
-        if number:
-            return correct_later(mean[..., :k], known[..., :k], diagonal=number == 1)
-        start = (window.top, window.left)
-        return correct_first(mean[..., :k], y[..., :k], step[..., :k], start)
+    def _first(self, mean: Tensor, y: Tensor, step: Tensor, window: Window) -> Tensor:
+        """[b, h, w, predicted]: the corrected means of the colors in pass A."""
+        k, start = self.config.predicted, (window.top, window.left)
+        return correct_first(mean, y[..., :k], step[..., :k], start)
 
     def loss(
         self, result: Result, t: Tensor, distortion: Tensor, weight: Tensor | None = None
@@ -212,21 +192,21 @@ class FourStepNet(Codec):
         return found
 
 
-def build(own: FourStepSections, seed: int) -> FourStepNet:
+def build(own: ChannelwiseSections, seed: int) -> ChannelwiseNet:
     """A codec with random weights."""
-    return FourStepNet(own.transform, own.rate, seed)
+    return ChannelwiseNet(own.transform, own.rate, seed)
 
 
-def begin(net: FourStepNet, data: ImageFolder, crop: int, seed: int) -> None:
+def begin(net: ChannelwiseNet, data: ImageFolder, crop: int, seed: int) -> None:
     """Start a new run as a transform code of its images (docs/decisions/0002)."""
-    from intact.train.codecs.fourstep_start import from_checkerboard, old_sizes
+    from intact.train.codecs.channelwise_start import from_checkerboard, old_sizes
 
     old = checkerboard.CodecNet(old_sizes(net.config), net.rates, seed)
     checkerboard.begin(old, data, crop, seed)
     net.load_state_dict(from_checkerboard(old, net.config, net.rates, [], seed).state_dict())
 
 
-def check(own: FourStepSections) -> None:
+def check(own: ChannelwiseSections) -> None:
     """Refuse sizes and rates that contradict each other.
 
     Raises:

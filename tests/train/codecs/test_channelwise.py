@@ -11,17 +11,17 @@ from intact.bottleneck.grid import Layout
 from intact.codec.networks import Networks
 from intact.codec.pixels import to_network
 from intact.errors import ArgumentError
-from intact.freeze.fourstep import freeze, make_levels
+from intact.freeze.channelwise import freeze, make_levels
+from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
+from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
+from intact.train.codecs.channelwise_start import from_checkerboard, grow_codec, old_sizes
 from intact.train.codecs.checkerboard import CodecNet
-from intact.train.codecs.fourstep import FourStepNet, FourStepSections
-from intact.train.codecs.fourstep_graphs import FourStepConfig
-from intact.train.codecs.fourstep_start import from_checkerboard, grow_codec, old_sizes
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.thaw import balance
 from intact.train.convert import convert_codec
 from intact.train.noise import Noise
 
-SIZES = FourStepConfig(
+SIZES = ChannelwiseConfig(
     blocks_analysis=1, blocks_synthesis=1, latents=16, hyper_latents=8, features=16,
     blocks_context=1,
 )  # fmt: skip
@@ -46,7 +46,7 @@ def old_codec() -> CodecNet:
     return net
 
 
-def fourstep() -> FourStepNet:
+def channelwise() -> ChannelwiseNet:
     return from_checkerboard(old_codec(), SIZES, RATES, [pictures()])
 
 
@@ -74,20 +74,20 @@ def test_steps_that_reach_further_mean_to_the_networks_what_they_did():
             for r in (RATES, wider)
         )  # fmt: skip
         torch.testing.assert_close(
-            new.networks["prior_0"]({"f": f}, t_new), old.networks["prior_a"]({"f": f}, t_old),
+            new.networks["prior_a"]({"f": f}, t_new), old.networks["prior_a"]({"f": f}, t_old),
             rtol=1e-4, atol=1e-4,
         )  # fmt: skip
 
 
 def test_more_blocks_change_nothing_at_first():
-    net, image, t = fourstep(), pictures(), torch.tensor([-0.5, 0.5])
+    net, image, t = channelwise(), pictures(), torch.tensor([-0.5, 0.5])
     larger = dataclasses.replace(SIZES, blocks_renderer=1, blocks_synthesis=2, blocks_context=2)
-    grown = grow_codec(net, FourStepSections(larger, RATES), [])
+    grown = grow_codec(net, ChannelwiseSections(larger, RATES), [])
     before, after = (n(image, t, None, hard=True) for n in (net, grown))
     torch.testing.assert_close(after.bpp_y, before.bpp_y, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(after.mse, before.mse, rtol=1e-2, atol=1e-2)
     with pytest.raises(ArgumentError, match="only the blocks grow"):
-        grow_codec(net, FourStepSections(dataclasses.replace(SIZES, latents=20), RATES), [])
+        grow_codec(net, ChannelwiseSections(dataclasses.replace(SIZES, latents=20), RATES), [])
 
 
 def test_balancing_a_network_changes_its_layers_and_not_its_function():
@@ -104,7 +104,7 @@ def test_balancing_a_network_changes_its_layers_and_not_its_function():
 
 
 def test_everything_is_trained():
-    net = fourstep()
+    net = channelwise()
     net.train()
     t = torch.tensor([-0.3, 0.8])
     result = net(pictures(), t, Noise(0, 0, range(2)))
@@ -115,7 +115,7 @@ def test_everything_is_trained():
 
 
 def test_levels_follow_the_steps_of_each_channel():
-    net = fourstep()
+    net = channelwise()
     net.step_slope.data[3], net.hyper_offset.data[2] = 0.5, 1.0
     levels = make_levels(net)
     assert levels.steps.shape == (64, 16)
@@ -127,7 +127,7 @@ def test_levels_follow_the_steps_of_each_channel():
 
 
 def test_a_frozen_codec_codes_what_the_trained_one_did():
-    net, image = fourstep(), pictures(4)
+    net, image = channelwise(), pictures(4)
     batches = [(image, torch.linspace(-1, 1, 4))]
     model = freeze(convert_codec(net, batches), "small", list(image.numpy()))
     assert model.bottleneck.FORMAT == net.KIND

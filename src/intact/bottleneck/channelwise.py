@@ -1,12 +1,13 @@
-"""Image codec 2: scales in two steps, means in four. Normative.
+"""Image codec 2: a checkerboard whose steps differ by channel and level. Normative.
 
     pixels --analysis--> y --hyper_analysis--> z
-    z --hyper_synthesis--> f; f and latents --prior_0 .. prior_3--> means, theta
+    z --hyper_synthesis--> f --prior_a--> mean, theta of pass A
+    f, pass A --prior_b--> mean, theta of pass B
     y --synthesis--> pixels
 
-A tile's message holds its z (`intact.bottleneck.hyper`) and the two halves of a checkerboard, each
-in two passes (`intact.bottleneck.passes`). The table of a symbol follows from theta, its pass, and
-its channel's step at the level. docs/spec/image2.md.
+A tile's message holds its z (`intact.bottleneck.hyper`), its pass A, and its pass B
+(`intact.bottleneck.passes`). The table of a symbol follows from theta and its channel's step at the
+level. docs/spec/image2.md.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from intact.bottleneck.grid import Layout, Window
 from intact.bottleneck.hyper import HYPER_RATIO, MAX_HYPER_CHANNELS
 from intact.bottleneck.kind import Count, Networks
 from intact.bottleneck.leveled import ChannelLevels
-from intact.bottleneck.passes import Passes, Windows, pass_numbers
+from intact.bottleneck.order import pass_a_mask
+from intact.bottleneck.passes import Passes, Windows
 from intact.bottleneck.roles import Role, Signal
 from intact.bottleneck.scalar import NUM_SCALES, dequantize, quantize
 from intact.bottleneck.tiles import Tiles, sent_places
@@ -45,10 +47,8 @@ ROLES = (
     Role("analysis", (_PIXELS,), (_Y,), decoding=False),
     Role("hyper_analysis", (_Y,), (_Z,), decoding=False),
     Role("hyper_synthesis", (_Z,), (_F,)),
-    Role("prior_0", (_F,), (_MEAN, _THETA)),
-    Role("prior_1", (_F, _Y), (_MEAN,)),
-    Role("prior_2", (_F, _Y), (_MEAN, _THETA)),
-    Role("prior_3", (_F, _Y), (_MEAN,)),
+    Role("prior_a", (_F,), (_MEAN, _THETA)),
+    Role("prior_b", (_F, _Y), (_MEAN, _THETA)),
     Role("synthesis", (_Y,), (_PIXELS,)),
 )
 
@@ -85,7 +85,7 @@ class Chosen:
         self.found, self.index = np.zeros(y.shape, np.int32), np.zeros(y.shape, np.uint8)
         self.wanted = np.zeros(y.shape, bool)
 
-    def begin(self, half: int, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
+    def begin(self, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
         """Keep the tables for the plan."""
         self.wanted = wanted
         np.copyto(self.index, index, where=wanted)
@@ -97,7 +97,7 @@ class Chosen:
         steps = self.steps[:k]
         symbols = quantize(y.astype(np.int32) - means, steps, steps // 2)
         symbols *= index >= self.skip
-        # Later stages and passes overwrite what was chosen by means that were not theirs.
+        # Later stages overwrite what was chosen by means that were not theirs.
         wanted = self.wanted[rows, columns, :k]
         np.copyto(self.found[rows, columns, :k], symbols, where=wanted)
         return symbols
@@ -110,8 +110,8 @@ class Read:
         self.tiles, self.bank, self.skip = tiles, bank, skip
         self.found = np.zeros((0, 0, 0), np.int32)
 
-    def begin(self, half: int, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
-        """Read the half: its tables are all known."""
+    def begin(self, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
+        """Read the pass: its tables are all known."""
         self.found = self.tiles.symbols(window, index, wanted, self.bank, self.skip)
 
     def symbols(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
@@ -120,15 +120,14 @@ class Read:
 
 
 @dataclass(frozen=True, eq=False)
-class FourStep:
+class Channelwise:
     """The bottleneck of image codec 2; see `intact.bottleneck.kind.Bottleneck`.
 
     Attributes:
         tables_y: `NUM_SCALES` tables by scale index.
         tables_z: of the hyper-latents: N tables for each band of levels.
         levels: the qualities.
-        narrowing: int32 [2, M], what the theta of passes 1 and 3 is lowered by, -255..255.
-        stages: int32 [7, predicted], what is added to the theta of pass 0 by the stage of the
+        stages: int32 [8, predicted], what is added to the theta of pass A by the stage of the
             position (`intact.bottleneck.anchors`), -255..255.
         skip: latents whose table index is below it are not sent, 0..63; their symbol is 0. The
             colors are always sent: what a mean of theirs is off by would stand in plain areas.
@@ -140,14 +139,13 @@ class FourStep:
 
     FORMAT: ClassVar[str] = "image codec 2"
     KEYS: ClassVar[tuple[str, ...]] = (
-        "tables_y", "tables_z", "levels", "narrowing", "stages", "skip", "predicted",
+        "tables_y", "tables_z", "levels", "stages", "skip", "predicted",
     )  # fmt: skip
     LATENT_PX: ClassVar[int] = LATENT_PX
 
     tables_y: TableBank
     tables_z: TableBank
     levels: ChannelLevels
-    narrowing: np.ndarray
     stages: np.ndarray
     skip: int = 0
     predicted: int = 0
@@ -161,19 +159,14 @@ class FourStep:
         most = min(channels, MAX_PREDICTED)
         if not 0 <= self.predicted <= most:
             raise ModelError(f"model: predicted is {self.predicted}, must be in 0..{most}")
-        shapes = {
-            "narrowing": (2, channels),
-            "stages": (NUM_STAGES, self.predicted),
-        }
-        for name, shape in shapes.items():
-            array = np.array(getattr(self, name))
-            if array.dtype.kind not in "iu" or array.shape != shape:
-                raise ModelError(f"model: {name} is no array of integers of shape {shape}")
-            if array.size and np.abs(array.astype(np.int64)).max() > 255:
-                raise ModelError(f"model: {name} has values beyond -255..255")
-            array = array.astype(np.int32)
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
+        array, shape = np.array(self.stages), (NUM_STAGES, self.predicted)
+        if array.dtype.kind not in "iu" or array.shape != shape:
+            raise ModelError(f"model: stages is no array of integers of shape {shape}")
+        if array.size and np.abs(array.astype(np.int64)).max() > 255:
+            raise ModelError("model: stages has values beyond -255..255")
+        array = array.astype(np.int32)
+        array.flags.writeable = False
+        object.__setattr__(self, "stages", array)
 
     @property
     def profile(self) -> str:
@@ -182,7 +175,7 @@ class FourStep:
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """Eight programs."""
+        """Six programs."""
         return ROLES
 
     @property
@@ -226,8 +219,8 @@ class FourStep:
             cells = tile.shrink(HYPER_RATIO)
             parts = hyper.parts(plan.z[cells.slices], self.tables_z, self._first(plan.level))
             symbols, index = plan.symbols[tile.slices], plan.index[tile.slices]
-            second = pass_numbers(tile, index.shape[2], self.predicted) >> 1 == 1
-            for wanted in (~second, second):
+            mask = pass_a_mask(tile, index.shape[2], self.predicted)
+            for wanted in (mask, ~mask):
                 sent = sent_places(index, wanted, self.skip)
                 parts.append((symbols.take(sent), index.take(sent), self.tables_y))
             payloads.append(encode(parts))
@@ -252,13 +245,13 @@ class FourStep:
         f = self._features(networks, z, level, outer)[windows.fed.within(outer)]
         source = Read(tiles, self.tables_y, self.skip)
         latents = self._passes(networks, level).walk(f, windows, source)
-        tiles.finish(windows.third)
-        return np.ascontiguousarray(latents), window
+        tiles.finish(windows.inner)
+        return np.ascontiguousarray(latents), windows.inner
 
     def _passes(self, networks: Networks, level: int) -> Passes:
         levels = self.levels
         steps, shifts = levels.steps[level], levels.shifts[level]
-        return Passes(networks, level, steps, shifts, self.narrowing, self.stages, self.skip)
+        return Passes(networks, level, steps, shifts, self.stages, self.skip)
 
     def _features(
         self, networks: Networks, z: np.ndarray, level: int, window: Window
@@ -287,14 +280,13 @@ class FourStep:
             "tables_y": bank_to_tree(self.tables_y),
             "tables_z": bank_to_tree(self.tables_z),
             "levels": self.levels.to_tree(),
-            "narrowing": self.narrowing,
             "stages": self.stages,
             "skip": self.skip,
             "predicted": self.predicted,
         }
 
     @classmethod
-    def from_tree(cls, tree: Mapping[str, object]) -> FourStep:
+    def from_tree(cls, tree: Mapping[str, object]) -> Channelwise:
         """Build and check from values of unknown origin; inverse of `to_tree`.
 
         Raises:
@@ -304,7 +296,6 @@ class FourStep:
             tables_y=bank_from_tree(tree["tables_y"], "tables_y"),
             tables_z=bank_from_tree(tree["tables_z"], "tables_z"),
             levels=ChannelLevels.from_tree(tree["levels"]),
-            narrowing=np.asarray(tree["narrowing"]),
             stages=np.asarray(tree["stages"]),
             skip=integer(tree["skip"], "model: skip"),
             predicted=integer(tree["predicted"], "model: predicted"),

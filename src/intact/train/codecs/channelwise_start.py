@@ -16,10 +16,10 @@ from torch import Tensor
 from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec.model import Model
 from intact.errors import ArgumentError
+from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
+from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
 from intact.train.codecs.checkerboard import CodecNet
 from intact.train.codecs.codec import Codec
-from intact.train.codecs.fourstep import FourStepNet, FourStepSections
-from intact.train.codecs.fourstep_graphs import FourStepConfig
 from intact.train.codecs.grow import grow
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.thaw import thaw
@@ -31,11 +31,8 @@ from intact.train.codecs.transforms import (
 from intact.train.graph import Conv
 from intact.train.network import Network
 
-SOURCES = {"prior_0": "prior_a", "prior_1": "prior_a", "prior_2": "prior_b", "prior_3": "prior_b"}
-"""Which prior of kind 1 a pass's starts as. That of pass 1 had no latents to look at."""
 
-
-def old_sizes(config: FourStepConfig) -> TransformConfig:
+def old_sizes(config: ChannelwiseConfig) -> TransformConfig:
     """The sizes of a codec of kind 1 with everything that both kinds have."""
     shared = {f.name for f in dataclasses.fields(TransformConfig)}
     return TransformConfig(**{k: v for k, v in vars(config).items() if k in shared})
@@ -90,7 +87,7 @@ def _silence(network: Network, blocks: set[str]) -> None:
             network.get(node.target, "weight").zero_()
 
 
-def _new_blocks(net: FourStepNet, old: TransformConfig | FourStepConfig) -> None:
+def _new_blocks(net: ChannelwiseNet, old: TransformConfig | ChannelwiseConfig) -> None:
     """Silence the blocks that a smaller codec had not."""
     sizes = net.config
     before = getattr(old, "blocks_renderer", 0)
@@ -114,8 +111,12 @@ def _take(result: Network, source: Network) -> None:
 
 @torch.no_grad()
 def from_checkerboard(
-    net: CodecNet, config: FourStepConfig, rates: RateConfig, crops: Iterable[Tensor], seed: int = 0
-) -> FourStepNet:
+    net: CodecNet,
+    config: ChannelwiseConfig,
+    rates: RateConfig,
+    crops: Iterable[Tensor],
+    seed: int = 0,
+) -> ChannelwiseNet:
     """A codec of kind 2 that starts as one of kind 1.
 
     Args:
@@ -130,44 +131,38 @@ def from_checkerboard(
     """
     old = net.config
     net = grow(net, old_sizes(config), crops)
-    result = FourStepNet(config, rates, seed)
+    result = ChannelwiseNet(config, rates, seed)
     result.prior_z.load_state_dict(net.prior_z.state_dict())
     for name in result.networks:
         network = result.network(name)
-        _take(network, net.network(SOURCES.get(name, name)))
+        _take(network, net.network(name))
         _read_levels_anew(network, net.rates, rates)
     _new_blocks(result, old)
-    first = result.network("prior_1")
-    first.get("ya", "gain").copy_(net.network("prior_b").get("ya", "gain"))
-    for what in ("weight", "bias", "slope"):
-        # The mean of the neighbors' latents is added there.
-        first.get("mean", what)[: config.predicted] = 0
     return result
 
 
 @torch.no_grad()
-def _larger(net: FourStepNet, own: FourStepSections) -> FourStepNet:
+def _larger(net: ChannelwiseNet, own: ChannelwiseSections) -> ChannelwiseNet:
     """The same codec with more blocks."""
     old, new = net.config, own.transform
-    for field in dataclasses.fields(FourStepConfig):
+    for field in dataclasses.fields(ChannelwiseConfig):
         before, after = getattr(old, field.name), getattr(new, field.name)
         if after < before or (after > before and not field.name.startswith("blocks_")):
             raise ArgumentError(
                 f"transform.{field.name} = {after}: the codec to start from has {before}, and of "
                 "image codec 2 only the blocks grow"
             )
-    result = FourStepNet(new, own.rate)
+    result = ChannelwiseNet(new, own.rate)
     state = result.state_dict()
     fits = {k: v for k, v in net.state_dict().items() if state[k].shape == v.shape}
     result.load_state_dict(state | fits)
     _new_blocks(result, old)
-    for number in range(1, 4):
-        blocks = {f"b{i}" for i in range(old.blocks_context, new.blocks_context)}
-        _silence(result.network(f"prior_{number}"), blocks)
+    blocks = {f"b{i}" for i in range(old.blocks_context, new.blocks_context)}
+    _silence(result.network("prior_b"), blocks)
     return result
 
 
-def thaw_codec(model: Model, own: FourStepSections) -> Codec:
+def thaw_codec(model: Model, own: ChannelwiseSections) -> Codec:
     """A frozen model of kind 1 as a start; `grow_codec` makes one of kind 2 of it.
 
     Raises:
@@ -183,7 +178,7 @@ def thaw_codec(model: Model, own: FourStepSections) -> Codec:
     return thaw(model, rates)
 
 
-def grow_codec(net: Codec, own: FourStepSections, crops: Iterable[Tensor]) -> FourStepNet:
+def grow_codec(net: Codec, own: ChannelwiseSections, crops: Iterable[Tensor]) -> ChannelwiseNet:
     """A codec of kind 2 of the sizes of a configuration.
 
     Raises:
@@ -191,5 +186,5 @@ def grow_codec(net: Codec, own: FourStepSections, crops: Iterable[Tensor]) -> Fo
     """
     if isinstance(net, CodecNet):
         return from_checkerboard(net, own.transform, own.rate, crops)
-    assert isinstance(net, FourStepNet)
+    assert isinstance(net, ChannelwiseNet)
     return _larger(net, own)

@@ -5,8 +5,8 @@ import torch
 
 from intact.bottleneck import anchors
 from intact.bottleneck.grid import Window
-from intact.bottleneck.passes import pass_numbers
-from intact.train.codecs.fourstep_colors import correct_first, correct_later
+from intact.bottleneck.order import pass_a_mask
+from intact.train.codecs.channelwise_colors import correct_first, correct_second
 
 
 def test_corrections_are_those_of_the_codec_but_for_rounding():
@@ -22,11 +22,8 @@ def test_corrections_are_those_of_the_codec_but_for_rounding():
     steps = torch.full((1, 1, 1, 3), 1e-4, dtype=torch.float64)
     found = correct_first(torch.tensor(mean), torch.tensor(y), steps, start)[0].numpy()
     whole = anchors.correct_first(np.rint(mean[0]).astype(np.int16), start, exact)
-    places = pass_numbers(Window(*start, start[0] + 20, start[1] + 36), 3, 3) == 0
-    assert np.abs(found - whole)[places].max() < 3
-    for diagonal in (True, False):
-        later = correct_later(torch.tensor(mean), torch.tensor(y), diagonal=diagonal)[0].numpy()
-        wanted = anchors.correct_later(
-            np.rint(mean[0]).astype(np.int16), np.rint(y[0]).astype(np.int16), diagonal=diagonal
-        )
-        assert np.abs(later - wanted).max() < 3
+    mask = pass_a_mask(Window(*start, start[0] + 20, start[1] + 36), 3, 3)
+    assert np.abs(found - whole)[mask].max() < 3
+    later = correct_second(torch.tensor(mean), torch.tensor(y))[0].numpy()
+    wanted = anchors.correct_second(np.rint(mean[0]).astype(np.int16), rounded)
+    assert np.abs(later - wanted).max() < 3

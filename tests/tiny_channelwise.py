@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from intact.bottleneck.fourstep import FourStep
+from intact.bottleneck.channelwise import Channelwise
 from intact.bottleneck.leveled import ChannelLevels
 from intact.bottleneck.scalar import NUM_SCALES
 from intact.codec.model import Model
@@ -17,8 +17,8 @@ from tiny_model import INT16, NUM_LEVELS, RATIO, SCALE_MIN, M, N, bell_tables, t
 BANDS = 2
 
 
-def tiny_fourstep_programs(seed: int = 1) -> dict[str, Program]:
-    """The programs of image codec 1's tiny model, with hyper-latents of 16 bits and four priors."""
+def tiny_channelwise_programs(seed: int = 1) -> dict[str, Program]:
+    """The programs of image codec 1's tiny model, with hyper-latents of 16 bits."""
     programs = tiny_programs(seed)
     hyper_analysis = programs["hyper_analysis"]
     *first, last = hyper_analysis.ops
@@ -27,13 +27,6 @@ def tiny_fourstep_programs(seed: int = 1) -> dict[str, Program]:
     synthesis = programs["hyper_synthesis"]
     conv, *rest = synthesis.ops
     reduced = Requantize("z", "za", np.full(N, 31))
-    priors = {}
-    for number in range(1, 4):
-        of_pass = tiny_programs(seed + number)["prior_b"]
-        outputs = of_pass.outputs if number == 2 else ("mean",)
-        ops = tuple(op for op in of_pass.ops if op.target != "theta" or number == 2)
-        priors[f"prior_{number}"] = Program(f"prior_{number}", of_pass.inputs, ops, outputs)
-    prior_0 = programs["prior_a"]
     return {
         "analysis": programs["analysis"],
         "hyper_analysis": Program("hyper_analysis", hyper_analysis.inputs, (*first, wide), ("z",)),
@@ -43,8 +36,8 @@ def tiny_fourstep_programs(seed: int = 1) -> dict[str, Program]:
             (reduced, dataclasses.replace(conv, source="za"), *rest),
             ("f",),
         ),
-        "prior_0": Program("prior_0", prior_0.inputs, prior_0.ops, prior_0.outputs),
-        **priors,
+        "prior_a": programs["prior_a"],
+        "prior_b": programs["prior_b"],
         "synthesis": programs["synthesis"],
     }
 
@@ -61,24 +54,23 @@ def tiny_channel_levels() -> ChannelLevels:
     )
 
 
-def tiny_fourstep(predicted: int = 3) -> FourStep:
+def tiny_channelwise(predicted: int = 3) -> Channelwise:
     tables_z = bell_tables([20.0, 12.0] * (BANDS * N // 2))
-    return FourStep(
+    return Channelwise(
         tables_y=bell_tables([SCALE_MIN * RATIO**i for i in range(NUM_SCALES)]),
         tables_z=tables_z,
         levels=tiny_channel_levels(),
-        narrowing=np.arange(2 * M).reshape(2, M) % 11,
-        stages=np.arange(7 * predicted).reshape(7, predicted) % 13 - 3,
+        stages=np.arange(8 * predicted).reshape(8, predicted) % 13 - 3,
         skip=1,
         predicted=predicted,
     )
 
 
-def tiny_fourstep_model(seed: int = 1, name: str = "tiny2", predicted: int = 3) -> Model:
+def tiny_channelwise_model(seed: int = 1, name: str = "tiny2", predicted: int = 3) -> Model:
     """Build the model; another seed gives another model id."""
     return Model(
         name=name,
-        programs=tiny_fourstep_programs(seed),
-        bottleneck=tiny_fourstep(predicted),
+        programs=tiny_channelwise_programs(seed),
+        bottleneck=tiny_channelwise(predicted),
         info={"trained": "not at all"},
     )

@@ -33,10 +33,10 @@ def _averages(shape: tuple[int, int], positions: np.ndarray, offsets: Offsets) -
 
 @lru_cache(maxsize=256)
 def _first(shape: tuple[int, int], start: tuple[int, int]) -> list[Averages]:
-    """The stages of pass 0 in order; anchors are neighbors of themselves, with no weight."""
+    """The stages of pass A in order; anchors are neighbors of themselves, with no weight."""
     numbers = stages(start, shape)
     rows, columns = np.indices(shape)
-    even = ((rows + start[0]) % 2 == 0) & ((columns + start[1]) % 2 == 0)
+    even = (rows + columns) % 2 == sum(start) % 2
     found = []
     for number in range(NUM_STAGES):
         spacing = SPACING >> (number + 1) // 2
@@ -50,8 +50,8 @@ def _first(shape: tuple[int, int], start: tuple[int, int]) -> list[Averages]:
 
 
 @lru_cache(maxsize=64)
-def _around(shape: tuple[int, int], *, diagonal: bool) -> Averages:
-    return _averages(shape, np.indices(shape).reshape(2, -1).T, DIAGONAL if diagonal else CROSS)
+def _around(shape: tuple[int, int]) -> Averages:
+    return _averages(shape, np.indices(shape).reshape(2, -1).T, CROSS)
 
 
 def _average(values: Tensor, neighbors: Tensor, weights: Tensor) -> Tensor:
@@ -61,10 +61,10 @@ def _average(values: Tensor, neighbors: Tensor, weights: Tensor) -> Tensor:
 
 
 def correct_first(mean: Tensor, y: Tensor, step: Tensor, start: tuple[int, int]) -> Tensor:
-    """Means of pass 0, corrected by what those of neighbors have been wrong by.
+    """Means of pass A, corrected by what those of neighbors have been wrong by.
 
     Args:
-        mean: [b, h, w, k], from prior_0.
+        mean: [b, h, w, k], from prior_a.
         y: [b, h, w, k], the latents before quantization.
         step: [b, 1, 1, k], of quantization.
         start: row and column of the first position in the image, both even.
@@ -82,8 +82,8 @@ def correct_first(mean: Tensor, y: Tensor, step: Tensor, start: tuple[int, int])
     return corrected.reshape(mean.shape)
 
 
-def correct_later(mean: Tensor, latents: Tensor, *, diagonal: bool) -> Tensor:
-    """Means of a later pass [b, h, w, k], with the mean of four neighbors' latents added."""
+def correct_second(mean: Tensor, latents: Tensor) -> Tensor:
+    """Means of pass B [b, h, w, k], with the mean of four neighbors' latents added."""
     b, h, w, k = mean.shape
-    _, neighbors, weights = _around((h, w), diagonal=diagonal)
+    _, neighbors, weights = _around((h, w))
     return mean + _average(latents.reshape(b, -1, k), neighbors, weights).reshape(mean.shape)

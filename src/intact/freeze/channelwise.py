@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import torch
 
-from intact.bottleneck.fourstep import FourStep
+from intact.bottleneck.channelwise import Channelwise
 from intact.bottleneck.leveled import ChannelLevels
 from intact.codec.model import Model
 from intact.errors import ArgumentError
@@ -16,7 +16,7 @@ from intact.freeze.checkerboard import NUM_LEVELS, SIGMAS, SKIP
 from intact.freeze.count import RADIUS, count_symbols
 from intact.freeze.program import to_program
 from intact.freeze.tables import hyper_tables, scale_tables
-from intact.train.codecs.fourstep import FourStepNet
+from intact.train.codecs.channelwise import ChannelwiseNet
 from intact.train.codecs.transforms import LATENT_UNIT, THETAS_PER_OCTAVE
 from intact.train.integer import LEVEL_SCALE, IntegerNetwork
 
@@ -24,7 +24,7 @@ NUM_BANDS = 8
 """Of levels that share the tables of the hyper-latents."""
 
 
-def make_levels(net: FourStepNet) -> ChannelLevels:
+def make_levels(net: ChannelwiseNet) -> ChannelLevels:
     """The quality levels of a trained codec, coarsest first."""
     t = torch.linspace(1, -1, NUM_LEVELS)
     with torch.no_grad():
@@ -43,7 +43,7 @@ def _steps(exact: torch.Tensor) -> np.ndarray:
 
 
 def freeze(
-    net: FourStepNet,
+    net: ChannelwiseNet,
     name: str,
     images: list[np.ndarray],
     info: dict[str, str] | None = None,
@@ -80,11 +80,10 @@ def freeze(
         return np.rint(exact).astype(np.int64).clip(-255, 255)
 
     def build(counts_y: np.ndarray | None, counts_z: np.ndarray | None) -> Model:
-        bottleneck = FourStep(
+        bottleneck = Channelwise(
             tables_y=scale_tables(SIGMAS, counts_y),
             tables_z=hyper_tables(net.prior_z, counts_z, widths),
             levels=levels,
-            narrowing=-thetas(net.pass_theta),
             stages=thetas(net.stage_theta),
             skip=SKIP,
             predicted=config.predicted,

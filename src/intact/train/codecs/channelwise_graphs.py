@@ -1,12 +1,12 @@
 """The transforms of image codec 2, each as a `Graph`.
 
 As in image codec 1 most work happens at 1/8 of the resolution, and the stream there *is* the scaled
-pixels. New: four passes instead of two, a renderer at 1/4 behind the synthesis, and convolutions
-that repeat the edge of their input.
+pixels. New: convolutions repeat the edge of their input, hyper-latents have 16 bits, and a renderer
+at 1/4 may follow the synthesis.
 
     pixels --analysis--> y (1/16) --hyper_analysis--> z (1/64)
-    z --hyper_synthesis--> features f --prior_0--> theta of passes 0 and 1, mean of pass 0
-                f, y of the passes before --prior_p--> mean of pass p, of 2 theta of 2 and 3
+    z --hyper_synthesis--> features f --prior_a--> (mean, theta) of pass A
+                               f, y of pass A --prior_b--> (mean, theta) of pass B
     y --synthesis--> pixels
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from intact.bottleneck.passes import NUM_PASSES
 from intact.train.codecs.transforms import (
     FEATURE_STREAM,
     FEATURE_UNIT,
@@ -29,7 +28,7 @@ from intact.train.graph import Graph
 
 
 @dataclass(frozen=True)
-class FourStepConfig:
+class ChannelwiseConfig:
     """Sizes of the networks.
 
     Attributes:
@@ -39,12 +38,12 @@ class FourStepConfig:
         latents: channels M of y.
         hyper_latents: channels N of z.
         features: channels of the prior networks.
-        blocks_context: residual blocks of the priors that see latents.
+        blocks_context: residual blocks of the second pass's prior.
         predicted: leading latents, the mean colors, that are predicted from their neighbors.
     """
 
-    blocks_analysis: int = 6
-    blocks_synthesis: int = 6
+    blocks_analysis: int = 4
+    blocks_synthesis: int = 4
     blocks_renderer: int = 0
     latents: int = 448
     hyper_latents: int = 128
@@ -61,7 +60,7 @@ NOT_NEGATIVE = (
 """Settings above 0, and settings from 0 on."""
 
 
-def analysis(config: FourStepConfig) -> Graph:
+def analysis(config: ChannelwiseConfig) -> Graph:
     """Pixels to latents: unshuffle(8), a residual 1x1, blocks, 3x3 stride 2."""
     g = Graph("analysis", PIXEL_STREAM, edge=True)
     p = g.input("pixels", 3, -128, 127, PIXEL_UNIT)
@@ -76,7 +75,7 @@ def analysis(config: FourStepConfig) -> Graph:
     return g
 
 
-def synthesis(config: FourStepConfig) -> Graph:
+def synthesis(config: ChannelwiseConfig) -> Graph:
     """Latents to pixels: the mirror of `analysis`, then the renderer."""
     g = Graph("synthesis", PIXEL_STREAM, edge=True)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
@@ -94,7 +93,7 @@ def synthesis(config: FourStepConfig) -> Graph:
     return g
 
 
-def hyper_analysis(config: FourStepConfig) -> Graph:
+def hyper_analysis(config: ChannelwiseConfig) -> Graph:
     """Latents to hyper-latents: two 3x3 with stride 2."""
     g = Graph("hyper_analysis", FEATURE_STREAM, edge=True)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
@@ -104,7 +103,7 @@ def hyper_analysis(config: FourStepConfig) -> Graph:
     return g
 
 
-def hyper_synthesis(config: FourStepConfig) -> Graph:
+def hyper_synthesis(config: ChannelwiseConfig) -> Graph:
     """Hyper-latents to features at the resolution of the latents."""
     c = config.features
     g = Graph("hyper_synthesis", FEATURE_STREAM, edge=True)
@@ -116,24 +115,31 @@ def hyper_synthesis(config: FourStepConfig) -> Graph:
     return g
 
 
-def prior(config: FourStepConfig, number: int) -> Graph:
-    """Features and the latents of earlier passes to a pass's means; of 0 and 2 to scales, too."""
-    g = Graph(f"prior_{number}", FEATURE_STREAM, edge=True)
-    f = g.input("f", config.features, -32768, 32767, FEATURE_UNIT)
-    if number:
-        y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
-        f = g.add(f, g.conv(g.requantize(y, "ya"), "yb", config.features, "stream"), "s0")
-        for i in range(config.blocks_context):
-            f = g.block(f, f"b{i}")
-    h = g.conv(g.requantize(f, "a"), "h", 2 * config.features, "relu")
+def _heads(g: Graph, features: str, config: ChannelwiseConfig) -> Graph:
+    h = g.conv(g.requantize(features, "a"), "h", 2 * config.features, "relu")
     g.output(g.conv(h, "mean", config.latents, "latent"), LATENT_UNIT)
-    if number % 2 == 0:
-        g.output(g.conv(h, "theta", config.latents, "index"), THETA_UNIT)
+    g.output(g.conv(h, "theta", config.latents, "index"), THETA_UNIT)
     return g
 
 
-def build_graphs(config: FourStepConfig) -> dict[str, Graph]:
+def prior_a(config: ChannelwiseConfig) -> Graph:
+    """Features to the means and scale indices of pass A."""
+    g = Graph("prior_a", FEATURE_STREAM, edge=True)
+    return _heads(g, g.input("f", config.features, -32768, 32767, FEATURE_UNIT), config)
+
+
+def prior_b(config: ChannelwiseConfig) -> Graph:
+    """Features and the latents of pass A to the means and scale indices of pass B."""
+    g = Graph("prior_b", FEATURE_STREAM, edge=True)
+    f = g.input("f", config.features, -32768, 32767, FEATURE_UNIT)
+    y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
+    f = g.add(f, g.conv(g.requantize(y, "ya"), "yb", config.features, "stream"), "s0")
+    for i in range(config.blocks_context):
+        f = g.block(f, f"b{i}")
+    return _heads(g, f, config)
+
+
+def build_graphs(config: ChannelwiseConfig) -> dict[str, Graph]:
     """All transforms by role."""
-    graphs = [analysis(config), hyper_analysis(config), hyper_synthesis(config)]
-    graphs += [prior(config, number) for number in range(NUM_PASSES)]
-    return {graph.name: graph for graph in [*graphs, synthesis(config)]}
+    builders = (analysis, hyper_analysis, hyper_synthesis, prior_a, prior_b, synthesis)
+    return {graph.name: graph for graph in (build(config) for build in builders)}
