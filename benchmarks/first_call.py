@@ -7,8 +7,8 @@ In turns, so that a busy machine slows all alike:
 - base: a process that imports NumPy and Pillow and decodes a PNG (Kodak's first picture);
 - decode: ``intact decode`` of that picture to PPM, encode: ``intact encode`` of it, each a process;
 - eight threads that start together in a fresh process, each with a decode, against one: how long
-  until all are done, less what eight such decodes take when all is ready, and peak memory against
-  a process in which one thread came first;
+  until all are done, less what eight such decodes take that begin when one thread has made all
+  ready, and peak memory against that process;
 - decode and encode with the model loaded, one thread and two.
 
 ``--old`` is a checkout of an earlier version with its native library built, to compare with (goals:
@@ -53,10 +53,10 @@ def together(count):
     return time.perf_counter() - begin
 
 cold = together(count)
-again = min(together(count) for _ in range(3))
-if warm: together(warm)
+again = together(count) if warm else 0.0
+later = together(warm) if warm else 0.0
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps([cold, again, peak / 1024]))
+print(json.dumps([cold, again, later, peak / 1024]))
 """
 LOADED = """
 import json, sys, time
@@ -159,12 +159,13 @@ def threads_together(file: Path, rounds: int) -> list[Row]:
         name: [sorted(column)[rounds // 2] for column in zip(*runs, strict=True)]
         for name, runs in found.items()
     }
-    one, eight = (middle[name][0] - middle[name][1] for name in ("one", "eight"))
-    memory = middle["eight"][2] / middle["one"][2]
+    one = middle["one"][0] - middle["one"][1]
+    eight = middle["eight"][0] - middle["one"][2]
+    memory = middle["eight"][3] / middle["one"][3]
     return [
         row("threads: one, cold, less its decode", one, "s", 1.0, "one", None),
         row("threads: eight, cold, less their decodes", eight, "s", eight / one, "one", 1.3),
-        row("threads: eight, peak memory", middle["eight"][2], "MB", memory, "one first", 1.3),
+        row("threads: eight, peak memory", middle["eight"][3], "MB", memory, "one first", 1.3),
     ]
 
 
