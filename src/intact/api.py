@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from intact.codec import arguments, image as codec
 from intact.codec.image import Decoded
@@ -89,9 +89,11 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     if isinstance(image, str | os.PathLike):
         from intact.images import read_image  # loads Pillow
 
-        image = read_image(_read("image", image))
+        source: Any = read_image(_read("image", image))
+    else:
+        source = image
     return codec.encode(
-        image, quality=quality, target=target, model=model, metadata=metadata,
+        source, quality=quality, target=target, model=model, metadata=metadata,
         embed_model=embed_model, check=check, allow_inexact=allow_inexact, backend=backend,
         threads=threads, progress=progress,
     )  # fmt: skip

@@ -133,11 +133,12 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     options = im.encoderinfo
     if unknown := [key for key in options if key not in OPTIONS]:
         raise TypeError(f"{FORMAT} has no option {', '.join(unknown)}; it has {', '.join(OPTIONS)}")
+    targets: dict[str, Any] = {key: options.get(key) for key in TARGETS}
     try:
         data = encode(
             im,
             quality=options.get("quality", DEFAULT_QUALITY),
-            **{key: options.get(key) for key in TARGETS},
+            **targets,
             model=options.get("model"),
             metadata=_metadata(options),
         )

@@ -123,6 +123,7 @@ def test_no_process_outlives_the_command(folder, tiny_path, tmp_path, name):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "intact", "encode", folder, "-o", out, "--threads", "2"]
     command += ["--model", tiny_path]
+    children: list[int] = []
     with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=by_default) as process:
         while process.poll() is None and not (children := children_of(process.pid)):
             time.sleep(0.005)
@@ -163,8 +164,8 @@ def is_alive(pid):
 def test_the_document_of_an_interrupted_folder_is_json(folder, tiny_path, tmp_path):
     command = [sys.executable, "-m", "intact", "encode", folder, "-o", tmp_path / "out"]
     command += ["--threads", "2", "--model", tiny_path, "--json"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes, preexec_fn=by_default) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, preexec_fn=by_default) as process:
         while process.poll() is None and not children_of(process.pid):
             time.sleep(0.001)
         process.send_signal(signal.SIGTERM)

@@ -86,7 +86,8 @@ def test_too_many_operations_are_refused(random_program: Callable[[int], Program
 
 
 def test_the_key_of_a_repeated_edge_stands_only_where_it_says_something(block: Any) -> None:
-    plain, edged = program_to_tree(block(8)), program_to_tree(block(8, edge=True))
+    trees: Any = program_to_tree(block(8)), program_to_tree(block(8, edge=True))
+    plain, edged = trees
     assert not any("edge" in op for op in plain["ops"])
     assert [op["edge"] for op in edged["ops"] if "edge" in op] == [1]
     convs = [op for op in program_from_tree(edged).ops if getattr(op, "edge", False)]

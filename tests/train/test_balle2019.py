@@ -282,6 +282,7 @@ def test_reparametrizations_chain():
     for network in (plain, chained):
         network.run({"u": x}, torch.zeros(1))["w0"].square().sum().backward()
     basis = real_dft(3)
+    assert h.grad is not None
     wanted = 0.25 * (basis @ h.grad @ basis.t())
     assert torch.allclose(p.grad, wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max()))
     got, expected = both(chained, inputs(chained, 6, 6))

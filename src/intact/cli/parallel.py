@@ -95,9 +95,7 @@ class _Worker:
             yield self.told.pop(0), json.loads(line)
 
 
-def _work(
-    tasks: int, results: int, do: Callable[[int], Outcome], mask: set[signal.Signals]
-) -> None:
+def _work(tasks: int, results: int, do: Callable[[int], Outcome], mask: set[Any]) -> None:
     """The life of a process; it never returns to the code of its parent."""
     code = 1
     try:

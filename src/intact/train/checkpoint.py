@@ -136,5 +136,5 @@ def _hash(tensors: dict[str, Tensor], text: str) -> str:
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(dtype=torch.uint8).numpy())
+        digest.update(tensor.flatten().view(dtype=torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -64,9 +64,9 @@ def test_it_trains_resumes_freezes_encodes_and_decodes(settings, tmp_path):
     model = freeze_run(tmp_path / "run", "ours", images=1)
     model = Model.from_bytes(model.to_bytes())
     image = picture(70, 90)
-    inexact = {} if model.is_exact else {"allow_inexact": True}
-    data = encode(image, model=model, **inexact)
-    assert decode(data, model=model, **inexact).pixels.shape == image.shape
+    inexact = not model.is_exact
+    data = encode(image, model=model, allow_inexact=inexact)
+    assert decode(data, model=model, allow_inexact=inexact).pixels.shape == image.shape
     assert model.is_exact == ("exact" in model.bottleneck_of(Hyperprior).profile)
 
 

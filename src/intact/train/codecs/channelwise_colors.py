@@ -24,7 +24,7 @@ def _averages(shape: tuple[int, int], positions: np.ndarray, offsets: Offsets) -
     flat = torch.from_numpy(positions[:, 0] * shape[1] + positions[:, 1])
     places = positions + np.array(offsets)[:, None]  # [4, n, 2]
     inside: np.ndarray = (places >= 0) & (places < shape)
-    exists = inside.all(axis=2)
+    exists = np.asarray(inside.all(axis=2))
     places = np.where(exists[:, :, None], places, 0)
     weights = torch.from_numpy(exists / exists.sum(axis=0).clip(min=1)).float()
     neighbors = places[..., 0] * shape[1] + places[..., 1]
