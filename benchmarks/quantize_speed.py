@@ -12,12 +12,12 @@ process grows by at its peak (`--memory CASE METHOD` is one measurement).
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from common import RESULTS, Row, machine, write
@@ -67,6 +67,12 @@ def step(run: Run, z: torch.Tensor, c: torch.Tensor, sigma: float) -> list[torch
     return [values.detach(), z.grad, c.grad]
 
 
+def status(key: str) -> int:
+    """A line of this process's status, in kB; Linux."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
+
+
 def memory(name: str, method: str) -> float:
     """MB that the process grows by, measured in a process of its own."""
     command = [sys.executable, __file__, "--memory", name, method]
@@ -83,9 +89,11 @@ def main() -> None:
         name, method = options.memory
         z, c = case(name)
         step(RUNS[method], z[:, :100], c, 1.0)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # Not ru_maxrss: a process inherits its parent's.
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        before = status("VmRSS")
         step(RUNS[method], z, c, 4.0)
-        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        print((status("VmHWM") - before) / 1024)
         return
     rows: list[Row] = []
     for name, methods, sigmas in (

@@ -91,6 +91,9 @@ def test_the_rate_is_that_of_all_weights_in_one_histogram():
     assert weights.entropy() > weights.hard_entropy()
     expected = 32 * 468 / (32 * (9 + 2) + 468 * weights.hard_entropy())
     assert weights.ratio() == pytest.approx(expected)
+    assert weights.bits_for(weights.ratio()) == pytest.approx(weights.hard_entropy())
+    with pytest.raises(ArgumentError, match=r"legal is less than 42\.5"):
+        weights.bits_for(50.0)
 
 
 def train(net, weights, steps, beta, rate=0.05):

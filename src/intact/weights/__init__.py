@@ -14,5 +14,14 @@ In evaluation the weights are hard; within `weights.soft_evaluation()` they are 
 
 from intact.weights.attach import quantize_weights, remove, weights_of
 from intact.weights.quantized import QuantizedWeights, Scale
+from intact.weights.search import Trial, search_beta
 
-__all__ = ["quantize_weights", "weights_of", "remove", "QuantizedWeights", "Scale"]
+__all__ = [
+    "quantize_weights",
+    "weights_of",
+    "remove",
+    "QuantizedWeights",
+    "Scale",
+    "search_beta",
+    "Trial",
+]

@@ -27,6 +27,7 @@ from intact.quantize import (
     entropy_of_p_by_q,
     look_up,
 )
+from intact.quantize.checks import positive
 
 
 class Scale(enum.Enum):
@@ -141,10 +142,25 @@ class QuantizedWeights(nn.Module):
     @torch.no_grad()
     def ratio(self) -> float:
         """32 bits for each number over 32 for each center and scale + m H(p), for W alone."""
-        centers = self.quantizer.centers.numel()
+        return 32 * self.size / (self._side_bits() + len(self.symbols) * self.hard_entropy())
+
+    def bits_for(self, ratio: float) -> float:
+        """The hard entropy in bits per symbol at which `ratio` is the given one.
+
+        Raises:
+            ArgumentError: the ratio is not above 0, or centers and scales alone take more.
+        """
+        left = 32 * self.size / positive(ratio, "ratio") - self._side_bits()
+        if left <= 0:
+            raise ArgumentError(
+                f"ratio is {ratio}; with {self._side_bits()} bits of centers and scales for "
+                f"{self.size} weights, legal is less than {32 * self.size / self._side_bits():.4g}"
+            )
+        return left / len(self.symbols)
+
+    def _side_bits(self) -> int:
         scales = 0 if self.scale is Scale.NONE else len(self.pieces)
-        coded = self._now().found.m * self.hard_entropy()
-        return 32 * self.size / (32 * (centers + scales) + coded)
+        return 32 * (self.quantizer.centers.numel() + scales)
 
     @torch.no_grad()
     def harden(self) -> None:
