@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from intact.bits import fast, rans, varint
-from intact.container import arrays, limits
-from intact.container.arrays import (
-    DELTA_BANK,
-    DELTA_WEIGHTS,
-    MAX_CODE,
-    code_weight,
-    inflate,
-    pack_array,
-    unpack_array,
-)
+from intact.container import arrays, histograms, limits
+from intact.container.arrays import inflate, pack_array, unpack_array
+from intact.container.histograms import DELTA_BANK, DELTA_WEIGHTS, MAX_CODE, code_weight
 from intact.container.tree import DTYPES, little_endian
 from intact.errors import CorruptDataError, IntactError, UnsupportedError
 
@@ -223,7 +216,7 @@ def forged(num_tables, tables, rows, deltas):
         head += varint.encode(minimum) + varint.encode(size)
     parts = []
     if num_tables > 1:
-        bank = arrays._row_bank(num_tables)
+        bank = histograms.row_bank(num_tables)
         parts.append((np.array(rows, np.int32), np.zeros(len(rows), np.uint8), bank))
     parts.append((np.array(deltas, np.int32), np.zeros(len(deltas), np.uint8), DELTA_BANK))
     return head + fast.encode(parts)

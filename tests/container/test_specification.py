@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from intact.container.arrays import DELTA_BANK, unpack_array
+from intact.container.arrays import unpack_array
+from intact.container.histograms import DELTA_BANK
 from intact.container.image_file import ImageFile, pack_image, unpack_image
 from intact.container.model_file import unpack_model
 from intact.container.tree import canonical, model_id

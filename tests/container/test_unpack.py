@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from intact.bits import fast, varint
-from intact.container import arrays, unpack
+from intact.container import arrays, histograms, unpack
 from intact.container.arrays import pack_array, unpack_array
 from intact.errors import CorruptDataError
 
@@ -26,11 +26,11 @@ def blob_of(array, tables, lanes):
     for minimum, codes, _ in tables:
         head += varint.encode(varint.zigzag(minimum)) + varint.encode(len(codes))
     codes = [np.asarray(codes) for _, codes, _ in tables]
-    deltas = arrays._deltas(codes)
-    bank = arrays._build_bank([minimum for minimum, _, _ in tables], codes)
-    parts = [(deltas, arrays._zeros(deltas.size), arrays.DELTA_BANK)]
+    deltas = histograms.code_deltas(codes)
+    bank = histograms.build_bank([minimum for minimum, _, _ in tables], codes)
+    parts = [(deltas, arrays._zeros(deltas.size), histograms.DELTA_BANK)]
     if len(tables) > 1:
-        parts.insert(0, (rows, arrays._zeros(rows.size), arrays._row_bank(len(tables))))
+        parts.insert(0, (rows, arrays._zeros(rows.size), histograms.row_bank(len(tables))))
     spread = np.repeat(rows, array.shape[1]).astype(np.uint8)
     parts.append((array.ravel().astype(np.int32), spread, bank))
     return head + fast.encode(parts, lanes, backend="python")
@@ -38,7 +38,7 @@ def blob_of(array, tables, lanes):
 
 def table_of(values, which):
     low = int(values.min())
-    return low, arrays._table_codes(np.bincount(values.ravel() - low)), which
+    return low, histograms.table_codes(np.bincount(values.ravel() - low)), which
 
 
 def test_the_probe_is_what_it_says():

@@ -28,7 +28,7 @@ from intact.bottleneck.hyper import HYPER_RATIO, MAX_HYPER_CHANNELS
 from intact.bottleneck.kind import Count, Networks
 from intact.bottleneck.leveled import ChannelLevels
 from intact.bottleneck.order import pass_a_mask
-from intact.bottleneck.passes import Passes, Windows
+from intact.bottleneck.passes import Chosen, Passes, Read, Windows
 from intact.bottleneck.roles import Role, Signal
 from intact.bottleneck.scalar import NUM_SCALES, dequantize, quantize
 from intact.bottleneck.tiles import Tiles, sent_places
@@ -70,53 +70,6 @@ class Plan:
     index: np.ndarray
     latents: np.ndarray
     level: int
-
-
-class Chosen:
-    """An encoder's source: symbols are quantized latents.
-
-    Attributes:
-        found: int32 [h, w, m], the symbols so far.
-        index: uint8 [h, w, m], their tables.
-    """
-
-    def __init__(self, y: np.ndarray, steps: np.ndarray, skip: int) -> None:
-        self.y, self.steps, self.skip = y, steps, skip
-        self.found, self.index = np.zeros(y.shape, np.int32), np.zeros(y.shape, np.uint8)
-        self.wanted = np.zeros(y.shape, bool)
-
-    def begin(self, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
-        """Keep the tables for the plan."""
-        self.wanted = wanted
-        np.copyto(self.index, index, where=wanted)
-
-    def symbols(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """What is nearest, and 0 where nothing is sent."""
-        k = means.shape[2]
-        y, index = self.y[rows, columns, :k], self.index[rows, columns, :k]
-        steps = self.steps[:k]
-        symbols = quantize(y.astype(np.int32) - means, steps, steps // 2)
-        symbols *= index >= self.skip
-        # Later stages overwrite what was chosen by means that were not theirs.
-        wanted = self.wanted[rows, columns, :k]
-        np.copyto(self.found[rows, columns, :k], symbols, where=wanted)
-        return symbols
-
-
-class Read:
-    """A decoder's source: symbols stand in payloads."""
-
-    def __init__(self, tiles: Tiles, bank: TableBank, skip: int) -> None:
-        self.tiles, self.bank, self.skip = tiles, bank, skip
-        self.found = np.zeros((0, 0, 0), np.int32)
-
-    def begin(self, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
-        """Read the pass: its tables are all known."""
-        self.found = self.tiles.symbols(window, index, wanted, self.bank, self.skip)
-
-    def symbols(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """As they were read."""
-        return self.found[rows, columns, : means.shape[2]]
 
 
 @dataclass(frozen=True, eq=False)

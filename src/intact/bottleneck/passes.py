@@ -17,11 +17,13 @@ from typing import Protocol
 
 import numpy as np
 
+from intact.bits.tables import TableBank
 from intact.bottleneck.anchors import REACH, correct_first, correct_second, stages
 from intact.bottleneck.grid import Shape, Window
 from intact.bottleneck.kind import Networks
 from intact.bottleneck.order import pass_a_mask
-from intact.bottleneck.scalar import dequantize, table_indexes
+from intact.bottleneck.scalar import dequantize, quantize, table_indexes
+from intact.bottleneck.tiles import Tiles
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,53 @@ class Source(Protocol):
             columns: of the window.
         """
         ...
+
+
+class Chosen:
+    """An encoder's source: symbols are quantized latents.
+
+    Attributes:
+        found: int32 [h, w, m], the symbols so far.
+        index: uint8 [h, w, m], their tables.
+    """
+
+    def __init__(self, y: np.ndarray, steps: np.ndarray, skip: int) -> None:
+        self.y, self.steps, self.skip = y, steps, skip
+        self.found, self.index = np.zeros(y.shape, np.int32), np.zeros(y.shape, np.uint8)
+        self.wanted = np.zeros(y.shape, bool)
+
+    def begin(self, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
+        """Keep the tables for the plan."""
+        self.wanted = wanted
+        np.copyto(self.index, index, where=wanted)
+
+    def symbols(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """What is nearest, and 0 where nothing is sent."""
+        k = means.shape[2]
+        y, index = self.y[rows, columns, :k], self.index[rows, columns, :k]
+        steps = self.steps[:k]
+        symbols = quantize(y.astype(np.int32) - means, steps, steps // 2)
+        symbols *= index >= self.skip
+        # Later stages overwrite what was chosen by means that were not theirs.
+        wanted = self.wanted[rows, columns, :k]
+        np.copyto(self.found[rows, columns, :k], symbols, where=wanted)
+        return symbols
+
+
+class Read:
+    """A decoder's source: symbols stand in payloads."""
+
+    def __init__(self, tiles: Tiles, bank: TableBank, skip: int) -> None:
+        self.tiles, self.bank, self.skip = tiles, bank, skip
+        self.found = np.zeros((0, 0, 0), np.int32)
+
+    def begin(self, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
+        """Read the pass: its tables are all known."""
+        self.found = self.tiles.symbols(window, index, wanted, self.bank, self.skip)
+
+    def symbols(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """As they were read."""
+        return self.found[rows, columns, : means.shape[2]]
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intact.bits import fast, varint
-from intact.bits.apportion import apportion
-from intact.bits.tables import COST_BITS, TableBank
 from intact.container import unpack
 from intact.container.cursor import Cursor
+from intact.container.histograms import (
+    DELTA_BANK,
+    MAX_CODE,
+    MAX_HISTOGRAM,
+    build_bank,
+    code_deltas,
+    group_rows,
+    row_bank,
+)
 from intact.container.limits import (
     MAX_PART_VALUES,
     MAX_RANS_EXPANSION,
@@ -34,28 +41,8 @@ from intact.errors import CorruptDataError, ModelError, UnsupportedError
 
 CODEBOOK: Final = 4
 """A method that the page specifies and nobody writes yet."""
-MAX_CODE: Final = 111
-"""Largest table code: its weight is 23 * 2**27."""
-MANTISSAS: Final = (16, 19, 23, 27)
-"""16 * 2**(i/4), rounded: steps of a quarter octave cost 0.002 bits per symbol."""
 SYMBOL_LIMIT: Final = 1 << 29
 """Values of a method-3 array lie below this in magnitude."""
-MAX_HISTOGRAM: Final = 1 << 22
-"""Entries of the encoder's histograms; beyond, all rows share a table."""
-DELTA_WEIGHTS: Final = [1 << (16 - abs(delta) * 3 // 4) for delta in range(-16, 17)] + [16]
-"""The fixed table of table codes' differences: -16 .. 16 and the escape, falling by 2**(3/4)."""
-DELTA_BANK: Final = TableBank.build([-16], [apportion(DELTA_WEIGHTS)])
-
-
-def code_weight(code: int) -> int:
-    """The weight that a table code stands for, 0 .. 23 * 2**27: ``16 * 2**((code - 1) / 4)``."""
-    if code == 0:
-        return 0
-    octave, quarter = divmod(code - 1, 4)
-    return MANTISSAS[quarter] << octave
-
-
-WEIGHTS: Final = np.array([code_weight(code) for code in range(MAX_CODE + 1)], np.int64)
 
 
 def _deflate(data: bytes) -> bytes:
@@ -110,78 +97,6 @@ def _from_varints(data: bytes, count: int, what: str) -> NDArray[np.int64]:
     return (codes >> np.uint64(1)).view(np.int64) ^ -(codes & np.uint64(1)).view(np.int64)
 
 
-def _table_codes(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The nearest code of each count, relative to 16: codes of counts 0, 1, 2 are 0, 1, 5."""
-    middles = (WEIGHTS[1:-1] + WEIGHTS[2:]) // 2  # arithmetic, close to the geometric one
-    return np.where(histogram > 0, 1 + np.searchsorted(middles, histogram * 16, "right"), 0)
-
-
-def _build_bank(minimums: list[int], codes: list[NDArray[np.int64]]) -> TableBank:
-    """The tables that stored minimums and codes stand for; the escape's weight is 0."""
-    freqs = [apportion([*WEIGHTS[table].tolist(), 0]) for table in codes]
-    return TableBank.build(minimums, freqs)
-
-
-def _row_bank(num_tables: int) -> TableBank:
-    """The fixed table of the rows' table numbers: equal shares, escape next to nothing."""
-    return TableBank.build([0], [apportion([1] * num_tables + [0])])
-
-
-def _deltas(codes: list[NDArray[np.int64]]) -> NDArray[np.int32]:
-    """Differences from the code before, the first from 0, in each table."""
-    return np.concatenate([np.diff(table, prepend=0) for table in codes]).astype(np.int32)
-
-
-class _Grouping:
-    """One way to give tables to rows, with the tables and the estimated cost."""
-
-    def __init__(self, histograms: NDArray[np.int64], low: int, rows: NDArray[np.int64]) -> None:
-        used, self.rows = np.unique(rows, return_inverse=True)
-        self.minimums: list[int] = []
-        self.codes: list[NDArray[np.int64]] = []
-        sums = [histograms[self.rows == group].sum(axis=0) for group in range(used.size)]
-        for total in sums:
-            present = np.flatnonzero(total)
-            first, behind = int(present[0]), int(present[-1]) + 1
-            self.minimums.append(low + first)
-            self.codes.append(_table_codes(total[first:behind]))
-        self.bank = _build_bank(self.minimums, self.codes)
-        # Costs of every symbol of the span under every table, in 2**-20 bit; 30 bits for a symbol
-        # outside a table keeps the reassignment of rows away from escapes.
-        self.costs = np.full((used.size, histograms.shape[1]), 30 << COST_BITS, np.int64)
-        for group, table in enumerate(self.codes):
-            start = int(self.bank.starts[group])
-            first = self.minimums[group] - low
-            self.costs[group, first : first + table.size] = self.bank.costs[
-                start : start + table.size
-            ]
-        values = sum(int(total @ cost) for total, cost in zip(sums, self.costs, strict=True))
-        away = np.minimum(np.abs(_deltas(self.codes)), 17)
-        tables = int(DELTA_BANK.costs[16 + away].sum()) + (24 * used.size << COST_BITS)
-        assignment = self.rows.size * (used.size - 1).bit_length() << COST_BITS
-        self.cost = values + tables + assignment
-
-
-def _group_rows(histograms: NDArray[np.int64], low: int) -> _Grouping:
-    """Search for a good assignment: rows sorted by spread, cut evenly, then improved twice."""
-    num_rows, span = histograms.shape
-    best = _Grouping(histograms, low, np.zeros(num_rows, np.int64))
-    center = int((histograms.sum(axis=0) @ np.arange(span)) // max(int(histograms.sum()), 1))
-    spread = histograms @ np.abs(np.arange(span) - center)
-    rank = np.empty(num_rows, np.int64)
-    rank[np.argsort(spread, kind="stable")] = np.arange(num_rows)
-    num_tables = 2
-    while num_tables <= min(MAX_TABLES, num_rows):
-        grouping = _Grouping(histograms, low, rank * num_tables // num_rows)
-        for _ in range(2):
-            nearest = np.argmin(histograms @ grouping.costs.T, axis=1)
-            grouping = _Grouping(histograms, low, nearest)
-        if grouping.cost < best.cost:
-            best = grouping
-        num_tables *= 2
-    return best
-
-
 def _maybe_pack_rans(array: IntArray) -> bytes | None:
     """Method 3, or None where it cannot apply; inverse of `_unpack_rans`."""
     if array.size == 0:
@@ -196,16 +111,16 @@ def _maybe_pack_rans(array: IntArray) -> bytes | None:
     flat = array.astype(np.int64).reshape(num_rows, -1)
     offsets = (flat - low + span * np.arange(num_rows)[:, None]).astype(np.intp)  # bincount's type
     histograms = np.bincount(offsets.ravel(), minlength=num_rows * span).reshape(num_rows, span)
-    grouping = _group_rows(histograms.astype(np.int64), low)
+    grouping = group_rows(histograms.astype(np.int64), low)
     num_tables = len(grouping.codes)
     head = varint.encode(num_tables)
     for minimum, table in zip(grouping.minimums, grouping.codes, strict=True):
         head += varint.encode(varint.zigzag(minimum)) + varint.encode(table.size)
     rows = grouping.rows.astype(np.int32)
-    deltas = _deltas(grouping.codes)
-    parts = [(deltas, _zeros(deltas.size), DELTA_BANK)]
+    differences = code_deltas(grouping.codes)
+    parts = [(differences, _zeros(differences.size), DELTA_BANK)]
     if num_tables > 1:
-        parts.insert(0, (rows, _zeros(rows.size), _row_bank(num_tables)))
+        parts.insert(0, (rows, _zeros(rows.size), row_bank(num_tables)))
     values = flat.ravel().astype(np.int32)
     for part in _parts(array.size):
         parts.append((values[part], _spread(rows, array.size, part), grouping.bank))
@@ -231,7 +146,7 @@ def _unpack_rans(blob: bytes, dtype: str, shape: tuple[int, ...], what: str) -> 
     decoder = fast.Decoder(cursor.take(cursor.remaining, "payload"))
     rows = np.zeros(1, np.int32)
     if num_tables > 1:
-        rows = decoder.decode(_zeros(*shape[:1]), _row_bank(num_tables))
+        rows = decoder.decode(_zeros(*shape[:1]), row_bank(num_tables))
         if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < num_tables:
             raise cursor.corrupt(f"a row uses a table outside 0 .. {num_tables - 1}")
     deltas = decoder.decode(_zeros(sum(sizes)), DELTA_BANK).astype(np.int64)
@@ -239,7 +154,7 @@ def _unpack_rans(blob: bytes, dtype: str, shape: tuple[int, ...], what: str) -> 
     for table in codes:
         if int(table.min()) < 0 or not 0 < int(table.max()) <= MAX_CODE:
             raise cursor.corrupt(f"a table's codes are not all 0 .. {MAX_CODE}, or all are 0")
-    bank = _build_bank(minimums, codes)
+    bank = build_bank(minimums, codes)
     values = np.empty(count, dtype)
     for part in _parts(count):
         values[part] = _narrow(decoder.decode(_spread(rows, count, part), bank), dtype, what)

@@ -16,6 +16,7 @@ from typing import Final
 from intact.bits import varint
 from intact.container.arrays import inflate, pack_array, unpack_array
 from intact.container.cursor import Cursor
+from intact.container.frame import Frame
 from intact.container.framing import MODEL_ID_BYTES, read_magic
 from intact.container.limits import (
     MAX_CONTENT_BYTES,
@@ -24,7 +25,7 @@ from intact.container.limits import (
     MAX_SKELETON_BYTES,
     MIN_CONTENT_BYTES,
 )
-from intact.container.tree import ITEM_BYTES, Frame, Tree, little_endian, model_id, skeleton
+from intact.container.tree import ITEM_BYTES, Tree, little_endian, model_id, skeleton
 from intact.errors import CorruptDataError
 
 MAGIC: Final = b"\xcdINT\r\n\x1a\n"

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -246,76 +245,13 @@ def read_skeleton(data: bytes, supply: Supply) -> Tree:
     Raises:
         CorruptDataError: the bytes are not the canonical spelling of a tree.
     """
-    return _read(data, supply)[0]
+    return read_parts(data, supply)[0]
 
 
-def _read(data: bytes, supply: Supply) -> tuple[Tree, list[int]]:
+def read_parts(data: bytes, supply: Supply) -> tuple[Tree, list[int]]:
     """A tree, and for each array the byte behind what the skeleton says of it."""
     cursor = Cursor(data, "model skeleton")
     reader = _Reader(cursor, supply)
     tree = reader.node(0)
     cursor.finish()
     return tree, reader.ends
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A skeleton that was read: its arrays are known, but not there yet.
-
-    Attributes:
-        data: the skeleton.
-        specs: type and shape of each array, in file order.
-    """
-
-    data: bytes
-    specs: list[tuple[str, tuple[int, ...]]]
-    _tree: Tree
-    _ends: list[int]
-
-    @classmethod
-    def read(cls, data: bytes) -> Frame:
-        """As `read_skeleton`.
-
-        Raises:
-            CorruptDataError: the bytes are not the canonical spelling of a tree.
-        """
-        specs: list[tuple[str, tuple[int, ...]]] = []
-
-        def note(dtype: str, shape: tuple[int, ...]) -> IntArray:
-            specs.append((dtype, shape))
-            return np.zeros(0, np.int8)
-
-        tree, ends = _read(data, note)
-        return cls(data, specs, tree, ends)
-
-    def fill(self, arrays: list[IntArray]) -> Tree:
-        """The tree with the arrays of ``specs``. Call it once."""
-        assert len(arrays) == len(self.specs)
-        return _filled(self._tree, iter(arrays))
-
-    def id_with(self, arrays: list[IntArray]) -> bytes:
-        """`model_id` of the tree with these arrays: data goes where the skeleton leaves it out."""
-        digest, start = hashlib.sha256(ID_PREFIX), 0
-        for end, array in zip(self._ends, arrays, strict=True):
-            digest.update(self.data[start:end])
-            digest.update(_little_endian_view(array).data)
-            start = end
-        digest.update(self.data[start:])
-        return digest.digest()[:16]
-
-
-def _filled(node: Any, arrays: Iterator[IntArray]) -> Any:
-    """Put arrays in the places of those that are there, in file order."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if isinstance(value, dict | list | np.ndarray):
-                node[key] = _filled(value, arrays)
-        return node
-    if isinstance(node, list):
-        return [_filled(value, arrays) for value in node]
-    return next(arrays) if isinstance(node, np.ndarray) else node
-
-
-def _little_endian_view(array: IntArray) -> IntArray:
-    """What `little_endian` spells, without a copy where the machine has it so in memory."""
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))

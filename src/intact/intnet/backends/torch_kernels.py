@@ -181,24 +181,9 @@ class _Accumulate:
             return self.product(_gathered(grid, op.weight.shape[2], op.stride), bias)
         if self.bytes:
             acc = torch.ops.onednn.qconv2d_pointwise(
-                grid,
-                1.0,
-                self.point,
-                self.weight,
-                self.ones,
-                self.zeros,
-                bias,
-                [op.stride] * 2,
-                [0, 0],
-                [1, 1],
-                op.groups,
-                1.0,
-                0,
-                torch.float32,
-                "none",
-                [],
-                "",
-            )
+                grid, 1.0, self.point, self.weight, self.ones, self.zeros, bias, [op.stride] * 2,
+                [0, 0], [1, 1], op.groups, 1.0, 0, torch.float32, "none", [], "",
+            )  # fmt: skip
         elif op.groups > 1:
             acc = torch.nn.functional.conv2d(grid, self.weight, bias, op.stride, groups=op.groups)
         else:

@@ -1,4 +1,4 @@
-"""Where the values of a segment lie: at full size, or chunk by chunk in scratch memory."""
+"""Where values and channels lie: at full size, or chunk by chunk in scratch memory."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from intact.intnet.backends.native.pack import Step, zero_point
+from intact.intnet.backends.native.pack import Step, channel_order, zero_point
 from intact.intnet.backends.plan import Segment, gathers
 from intact.intnet.infer import Info
-from intact.intnet.program import Program, sources
+from intact.intnet.program import Conv, Program, sources
 
 VECTOR = 64  # bytes of the widest register
 SCRATCH_BYTES = 160 * 1024  # what a chunk's local values may take: a part of the L2 cache
@@ -145,3 +145,12 @@ def find_reuses(lowered: Lowered, segment: Segment, program: Program) -> dict[st
                 pairs[new] = old
                 break
     return pairs
+
+
+def reordered(op: Conv, factor: int) -> Conv:
+    """The same layer with its channels as a Shuffle's rows and columns come."""
+    order = channel_order(op.weight.shape[0] // factor**2, factor)
+    return replace(
+        op, weight=op.weight[order], bias=op.bias[order], slope=op.slope[order],
+        divisor=op.divisor[order],
+    )  # fmt: skip

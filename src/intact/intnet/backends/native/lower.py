@@ -24,6 +24,7 @@ from intact.intnet.backends.native.layout import (
     Slot,
     find_reuses,
     lay_out,
+    reordered,
     stored_slot,
 )
 from intact.intnet.backends.native.pack import (
@@ -240,7 +241,7 @@ class _Lowering:
             source = op.source
         else:
             if op.target in self.planner.permuted:
-                op = _reordered(op, self.planner.permuted[op.target])
+                op = reordered(op, self.planner.permuted[op.target])
             step = gemm_step(op, self.infos[op.source], self.planner.isa, width)
             source = self._columns(op) if gathers(op) else op.source
             wanted = 1 if step.kind == GEMM8 else 2
@@ -260,15 +261,6 @@ class _Lowering:
             Step(IM2COL, "", ""), op.source, name, size=taps, step=op.stride, edge=int(op.edge)
         )
         return name
-
-
-def _reordered(op: Conv, factor: int) -> Conv:
-    """The same layer with its channels as a Shuffle's rows and columns come."""
-    order = channel_order(op.weight.shape[0] // factor**2, factor)
-    return replace(
-        op, weight=op.weight[order], bias=op.bias[order], slope=op.slope[order],
-        divisor=op.divisor[order],
-    )  # fmt: skip
 
 
 def lower_program(program: Program, isa: int) -> Iterator[NativeSegment]:
