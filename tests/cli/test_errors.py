@@ -296,9 +296,12 @@ class Dropped:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 @pytest.mark.parametrize("lost", ["dropped", "another"])
 def test_a_signal_whose_exception_is_lost_ends_the_command_all_the_same(
-    intact, photo, tiny_path, tmp_path, monkeypatch, name, lost
+    intact, photo, tiny_path, tmp_path, monkeypatch, request, name, lost
 ):
     number, true = getattr(signal, name), codec.Encoder.encode
+    if signal.getsignal(number) is signal.SIG_IGN:  # under nohup, which a command respects
+        before = signal.signal(number, signal.SIG_DFL)
+        request.addfinalizer(lambda: signal.signal(number, before))
 
     def encode(self, level):
         if lost == "dropped":
