@@ -13,6 +13,7 @@ from PIL import Image
 
 from intact.cli import options
 from intact.cli.errors import Code
+from intact.cli.parallel import Pool
 from tiny_model import picture
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks")
@@ -173,3 +174,20 @@ def test_the_document_of_an_interrupted_folder_is_json(folder, tiny_path, tmp_pa
     found = json.loads(out)
     if process.returncode:  # it may have been done already
         assert (process.returncode, found["code"]) == (143, 143)
+
+
+def test_descriptors_above_1023_are_heard():
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1500:
+        pytest.skip("this system allows too few descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1500), hard))
+    taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1030)]
+    try:
+        pool = Pool(2, lambda number: {"n": number})
+        assert [one["n"] for one in pool.outcomes(5, lambda _: {"n": -1})] == [0, 1, 2, 3, 4]
+        pool.close()
+    finally:
+        for number in taken:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

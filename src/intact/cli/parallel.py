@@ -171,7 +171,10 @@ class Pool:
     def _collect(self) -> dict[int, Outcome | None]:
         """Wait for results; None for what is left to the caller."""
         found: dict[int, Outcome | None] = {}
-        ready, _, _ = select.select([worker.results for worker in self._workers], [], [])
+        poll = select.poll()  # `select.select` takes no descriptor above 1023
+        for worker in self._workers:
+            poll.register(worker.results, select.POLLIN)
+        ready = {number for number, _ in poll.poll()}
         for worker in [worker for worker in self._workers if worker.results in ready]:
             try:
                 found.update(worker.read())
