@@ -73,11 +73,12 @@ def test_memory_per_pixel() -> None:
         )
 
 
-def test_multiplications_per_pixel() -> None:
+def test_multiplications_per_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_MODEL_MACS_PER_PIXEL", 1 << 16)
     channels = 16  # at the size of the image
     wide = [spread("y", "w", M, LARGEST), Shuffle("w", "p", 16)]
     more = [spread("p", f"m{i}", channels, LARGEST // 64) for i in range(257)]
-    with pytest.raises(ModelError, match=r"multiplications per pixel: \d+, at most 262144"):
+    with pytest.raises(ModelError, match=r"multiplications per pixel: \d+, at most 65536"):
         grown("synthesis", *wide, *more)
 
 

@@ -33,6 +33,15 @@ def test_importing_the_codec_does_not_import_what_computes_in_float():
     assert_not_imported("intact.inexact", code)
 
 
+def test_no_imports_go_in_a_circle():
+    """Not even within a package, or inside a function, where a contract of layers does not look."""
+    graph = pytest.importorskip("grimp").build_graph("intact", include_external_packages=False)
+    left = {name: set(graph.find_modules_directly_imported_by(name)) for name in graph.modules}
+    while free := {name for name, needs in left.items() if not needs & left.keys() - {name}}:
+        left = {name: needs for name, needs in left.items() if name not in free}
+    assert not left, f"a circle, or what needs one: {sorted(left)}"
+
+
 @pytest.mark.parametrize("module", ["torch", "PIL"])
 def test_the_check_itself_can_fail(module):
     with pytest.raises(AssertionError, match=f"loaded {module}"):

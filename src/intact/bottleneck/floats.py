@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from intact.untrusted import integer, mapping, sequence
 
 MAX_LAYERS = 64
 MAX_CHANNELS = 4096
+MAX_MACS_PER_PIXEL, MAX_BYTES_PER_PIXEL = 1 << 19, 1024
+"""Of one network, and of its largest value: it is computed on whole images."""
 KEYS = {
     "conv": ("weight", "bias", "stride"),
     "transposed": ("weight", "bias", "stride"),
@@ -162,6 +165,32 @@ class FloatNetwork:
                 f"model: float {role.name} halves {halved} times and doubles {doubled} times, "
                 f"wanted {smaller} and {larger}"
             )
+        macs, most = self.cost(role, _number(source.channels, known, None))
+        for found, limit, words in (
+            (macs, MAX_MACS_PER_PIXEL, "multiplications"), (most, MAX_BYTES_PER_PIXEL, "bytes"),
+        ):  # fmt: skip
+            if found > limit:
+                what = f"{words} per pixel: {int(found)}, at most {limit}"
+                raise ModelError(f"model: float {role.name}: {what}")
+
+    def cost(self, role: Role, inputs: int) -> tuple[Fraction, Fraction]:
+        """Multiplications and, of its largest value, bytes for each pixel of an image.
+
+        Args:
+            role: that the network plays.
+            inputs: channels that go in.
+        """
+        area, channels = Fraction(1, role.inputs[0].px ** 2), inputs  # positions per pixel
+        macs, most = Fraction(0), 4 * channels * area
+        for layer in self.layers:
+            before, channels = channels, layer.channels(channels)
+            side = layer.arrays["weight"].shape[2] if "weight" in layer.arrays else 1
+            area *= Fraction(1, layer.stride**2) if layer.op == "conv" else 1
+            if layer.op in ("conv", "transposed", "gdn", "igdn"):
+                macs += before * channels * side**2 * area
+            area *= 4 if layer.op == "transposed" else 1
+            most = max(most, 4 * channels * area)
+        return macs, most
 
     def _inputs(self) -> int | None:
         """Channels that go in, if a convolution says so."""

@@ -111,7 +111,7 @@ MAX_PROGRAM_CHANNELS: Final = 1 << 17
 MAX_PROGRAM_BYTES_PER_PIXEL: Final = 256
 """Values of one program alive at a time, two bytes per element, per pixel of the image."""
 
-MAX_MODEL_MACS_PER_PIXEL: Final = 1 << 18
+MAX_MODEL_MACS_PER_PIXEL: Final = 1 << 19
 """Multiplications of all programs per pixel of the image."""
 
 MAX_MODEL_WEIGHTS: Final = 1 << 25

@@ -72,11 +72,6 @@ class ConvBounds:
         return tuple(name for name, holds in exact.items() if holds)
 
 
-def divide_round_exact(acc: int, divisor: int) -> int:
-    """`ops.divide_round` on Python integers."""
-    return (acc + divisor // 2) // divisor
-
-
 def quotient_bound(
     low: np.ndarray, high: np.ndarray, divisor: np.ndarray, clip_low: int, clip_high: int
 ) -> np.ndarray:

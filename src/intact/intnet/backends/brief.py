@@ -20,7 +20,7 @@ from intact.intnet import ops
 from intact.intnet.backends import Prepare, Runner
 from intact.intnet.backends.forms import layers, mixed
 from intact.intnet.backends.parts import boundaries, tall_size, unit_of
-from intact.intnet.program import LEVEL_MAX, Program
+from intact.intnet.program import LEVEL_MAX, Program, Value
 
 ROWS, COLUMNS = 5, 3
 """Smallest sizes of a program in a run whose result is remembered: every tap meets real inputs."""
@@ -69,7 +69,16 @@ def wrong(prepare: Prepare, program: Program) -> str:
         runs = (runner(inputs, level=-LEVEL_MAX, threads=threads) for threads in (1, 2))
         if all(_hash(program, inputs, outputs) == remembered for outputs in runs):
             return ""
-    return _compared(runner, program, inputs, -LEVEL_MAX)
+    extremes = {value.name: _extreme(value, inputs[value.name]) for value in program.inputs}
+    return _compared(runner, program, inputs, -LEVEL_MAX) or _compared(
+        runner, program, extremes, LEVEL_MAX
+    )
+
+
+def _extreme(value: Value, array: np.ndarray) -> np.ndarray:
+    """The least and the largest values where others are below and above the middle."""
+    middle = (value.low + value.high) // 2
+    return np.where(array > middle, value.high, value.low).astype(array.dtype)
 
 
 def _compared(runner: Runner, program: Program, inputs: dict[str, np.ndarray], level: int) -> str:

@@ -20,13 +20,11 @@ from intact.bottleneck.channelwise import Channelwise
 from intact.bottleneck.grid import Window
 from intact.bottleneck.order import pass_a_mask
 from intact.errors import ArgumentError
-from intact.train.codecs import checkerboard
 from intact.train.codecs.channelwise_colors import correct_first, correct_second
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig, build_graphs
 from intact.train.codecs.codec import Codec, Result, float_networks, result_of
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.transforms import PIXEL_UNIT, THETA_MAX
-from intact.train.data import ImageFolder
 from intact.train.entropy import SCALE_MIN, FactorizedPrior, gaussian_bits
 from intact.train.gradients import lower_bound, round_through
 from intact.train.graph import Conv
@@ -195,15 +193,6 @@ class ChannelwiseNet(Codec):
 def build(own: ChannelwiseSections, seed: int) -> ChannelwiseNet:
     """A codec with random weights."""
     return ChannelwiseNet(own.transform, own.rate, seed)
-
-
-def begin(net: ChannelwiseNet, data: ImageFolder, crop: int, seed: int) -> None:
-    """Start a new run as a transform code of its images (docs/decisions/0002)."""
-    from intact.train.codecs.channelwise_start import from_checkerboard, old_sizes
-
-    old = checkerboard.CodecNet(old_sizes(net.config), net.rates, seed)
-    checkerboard.begin(old, data, crop, seed)
-    net.load_state_dict(from_checkerboard(old, net.config, net.rates, [], seed).state_dict())
 
 
 def check(own: ChannelwiseSections) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec.model import Model
 from intact.errors import ArgumentError
+from intact.train.codecs import checkerboard
 from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
 from intact.train.codecs.checkerboard import CodecNet
@@ -28,6 +29,7 @@ from intact.train.codecs.transforms import (
     STREAM_CHANNELS,
     TransformConfig,
 )
+from intact.train.data import ImageFolder
 from intact.train.graph import Conv
 from intact.train.network import Network
 
@@ -160,6 +162,13 @@ def _larger(net: ChannelwiseNet, own: ChannelwiseSections) -> ChannelwiseNet:
     blocks = {f"b{i}" for i in range(old.blocks_context, new.blocks_context)}
     _silence(result.network("prior_b"), blocks)
     return result
+
+
+def begin(net: ChannelwiseNet, data: ImageFolder, crop: int, seed: int) -> None:
+    """Start a new run as a transform code of its images (docs/decisions/0002)."""
+    old = CodecNet(old_sizes(net.config), net.rates, seed)
+    checkerboard.begin(old, data, crop, seed)
+    net.load_state_dict(from_checkerboard(old, net.config, net.rates, [], seed).state_dict())
 
 
 def thaw_codec(model: Model, own: ChannelwiseSections) -> Codec:

@@ -230,7 +230,7 @@ class _Run:
         total = height * width
         spans = deque((width, *span) for span in pieces(total, segment.chunk, threads))
 
-        def work() -> None:
+        def work(held: object = keep) -> None:  # its arrays are read until the last thread is done
             try:
                 while True:
                     try:
@@ -244,7 +244,6 @@ class _Run:
 
         # The caller works, too: until another thread has woken up it has done a piece.
         helpers.share(work, len(spans) - 1)
-        del keep
         for name in segment.frees:
             buffer = self.values.pop(name)
             if name not in segment.reuses.values():
