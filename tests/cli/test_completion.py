@@ -11,7 +11,11 @@ pytest.importorskip("argcomplete")
 
 @pytest.mark.parametrize(
     ("line", "offered"),
-    [("intact en", {"encode"}), ("intact encode --target-", {"--target-bpp", "--target-size"})],
+    [
+        ("intact en", {"encode"}),
+        ("intact encode --target-", {"--target-bpp", "--target-size"}),
+        ("intact encode --backend ", {"auto", "native", "numpy"}),
+    ],
 )
 def test_the_shell_is_offered_what_fits(line, offered, tmp_path):
     found = tmp_path / "found"

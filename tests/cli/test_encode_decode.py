@@ -269,7 +269,7 @@ def test_a_folder_misses_nothing_silently(intact, photo, tiny_path, tmp_path):
     os.mkfifo(pictures / "pipe.png")  # reading it would wait for ever
     done = intact("encode", pictures, "--model", tiny_path, "-o", out)
     assert done.code == Code.SYSTEM
-    assert f"{pictures}: 1 left out, which no suffix says to be an image: 1 .heic" in done.err
+    assert f"{pictures}: 1 left out, by their suffix no images: 1 .heic" in done.err
     assert f"{pictures / 'lost.png'}: No such file" in done.err
     for name in ("link", "pipe.png"):
         assert f"{pictures / name}: a link to a folder, or no file: left out" in done.err
@@ -324,7 +324,7 @@ def test_what_exists_can_be_left_out(intact, file, photo, tiny_path, tmp_path):
     assert (done.code, file.stat().st_ino) == (0, before)
     assert "nothing to do" in done.err
     done = intact("encode", photo, other, "--model", tiny_path)
-    assert f"{file} exists (and 1 other outputs)" in done.err
+    assert f"{file} exists (and 1 more)" in done.err
     assert intact("encode", photo, "--model", tiny_path, "--force").code == 0
     assert file.read_bytes() == made
 

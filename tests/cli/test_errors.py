@@ -16,6 +16,7 @@ import intact as package
 from intact.cli import lines, signals
 from intact.cli.errors import Code
 from intact.cli.lines import LONGEST_LINE, printable
+from intact.cli.options import Tally
 from intact.cli.signals import SIGNALS
 from intact.codec import image as codec
 
@@ -148,6 +149,12 @@ def test_names_in_a_line_are_shortened_on_a_terminal_only(monkeypatch):
     long = "much of it " * 6
     assert lines.pair(source, target, long) == f"in.png  {long}"
     assert len(lines.pair("in" * 99, target, long)) == 80
+
+
+def test_a_summary_of_what_grew_has_no_exponent():
+    tally = Tally()
+    tally.done, tally.read, tally.written = 2, 11_031, 455_000
+    assert "(4,125 %)" in tally.line("decoding")
 
 
 def test_a_summary_follows_several_files(intact, photo, tiny_path, tmp_path):

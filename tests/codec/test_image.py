@@ -140,8 +140,14 @@ def test_tiles_change_nothing_but_the_file(tiny, monkeypatch):
 @pytest.mark.parametrize("region", [(0, 0, 0, 1), (-1, 0, 2, 2), (0, 0, 31, 1), (29, 39, 2, 2)])
 def test_a_region_outside_is_refused(tiny, region):
     data = encode(picture(40, 30), model=tiny)
-    with pytest.raises(ValueError, match="region"):
+    with pytest.raises(ValueError, match=r"region .* (leaves the image|is empty)"):
         decode(data, model=tiny, region=region)
+
+
+def test_a_region_of_no_width_is_called_empty(tiny):
+    data = encode(picture(40, 30), model=tiny)
+    with pytest.raises(ValueError, match=r"region \(1, 2, 0, 5\) is empty"):
+        decode(data, model=tiny, region=(1, 2, 0, 5))
 
 
 @pytest.mark.parametrize("backend", choose.NAMES)

@@ -23,6 +23,10 @@ def test_a_tree_gives_the_same_model_back(tiny):
     assert again.roles == tiny.roles
 
 
+def test_a_model_that_is_printed_is_one_short_line(tiny):
+    assert repr(tiny) == f"<Model 'tiny' {tiny.id.hex()}>"
+
+
 def test_letters_of_the_page_are_numbers_of_channels(tiny):
     assert tiny.channels == {"M": M, "N": N, "C": F}
 

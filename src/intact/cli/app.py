@@ -63,7 +63,7 @@ def _overview() -> str:
     )
     about = "Learned compression that decodes to the same pixels on every machine."
     options = (
-        "  -h, --help  Show this page, or with a verb that verb's.\n  --version   Show and leave."
+        "  -h, --help  Show this page, or with a verb that verb's.\n  --version   Show the version."
     )
     usage = "Usage: intact VERB [OPTIONS] ..."
     parts = [usage, about, f"Verbs:\n{verbs}", f"Options:\n{options}", textwrap.fill(EPILOG, width)]

@@ -176,9 +176,7 @@ def tell_left_out(inputs: list[str]) -> None:
             kinds = ", ".join(
                 f"{count} {suffix or 'without suffix'}" for suffix, count in others.most_common(9)
             )
-            complain(
-                f"{others.total()} left out, which no suffix says to be an image: {kinds}", name
-            )
+            complain(f"{others.total()} left out, by their suffix no images: {kinds}", name)
 
 
 def open_image(data: bytes, name: str, *, quiet: bool = False) -> Source:

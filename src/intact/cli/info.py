@@ -19,7 +19,7 @@ def info(
 
     def one(source: str, _name: str, _task: Task) -> tuple[dict[str, Any], str]:
         facts = describe(read(source), model)
-        lines = [source, *(f"  {k.replace('_', ' '):10}  {_text(v)}" for k, v in facts.items())]
+        lines = [source, *(f"  {k.replace('_', ' '):13}  {_text(v)}" for k, v in facts.items())]
         return {"input": source, **facts}, "\n".join(map(printable, lines))
 
     pairs = [(name, "") for name in files]

@@ -226,7 +226,7 @@ def _refuse_existing(pairs: Sequence[tuple[str, str]], rules: Rules) -> None:
         return
     there = [target for _, target in pairs if os.path.lexists(target)]
     if there:
-        others = f" (and {len(there) - 1} other outputs)" if there[1:] else ""
+        others = f" (and {len(there) - 1} more)" if there[1:] else ""
         raise UsageError(f"{there[0]} exists{others}; give -o, --force or --skip-existing")
 
 

@@ -98,13 +98,15 @@ def describe(model: Model, path: Path) -> dict[str, Any]:
 
 def _text(facts: dict[str, Any]) -> str:
     title = "" if facts["title"] == facts["name"] else f"  ({lines.cut(facts['title'])})"
+    exact, levels = facts["profile"] == "exact", facts["levels"]
+    size = f"{levels} level{'s' * (levels != 1)}, {facts['parameters']:,} parameters"
+    macs = f", decoder {facts['decoder_macs_per_pixel'] / 1000:.1f} kMAC per pixel"
     text = [
         f"{facts['name']}{title}  {facts['id']}",
         f"  {facts['path']}  {facts['bytes']:,} bytes",
-        f"  {facts['levels']} levels, {facts['parameters']:,} parameters, decoder "
-        f"{facts['decoder_macs_per_pixel'] / 1000:.1f} kMAC per pixel",
+        f"  {size}{macs if exact else ' in integers, others in float'}",
         f"  {facts['room_bits']} bits of room in 32-bit sums"
-        if facts["profile"] == "exact"
+        if exact
         else f"  not exact: profile {facts['profile']}, needs --allow-inexact",
         *(f"  {lines.cut(key)}: {lines.cut(value)}" for key, value in facts["info"].items()),
     ]

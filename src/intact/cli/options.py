@@ -205,7 +205,8 @@ class Tally:
         text = f"{total:,} files: {', '.join(counts)}"
         if self.read and self.written:
             share = 100 * self.written / self.read
-            text += f"; {_size(self.read)} -> {_size(self.written)} ({share:.3g} %)"
+            percent = f"{share:.3g}" if share < 999.5 else f"{share:,.0f}"
+            text += f"; {_size(self.read)} -> {_size(self.written)} ({percent} %)"
         return f"{text}  {time.perf_counter() - self._start:.1f} s"
 
     def facts(self) -> dict[str, Any]:

@@ -271,6 +271,8 @@ def _pixel_window(header: ImageHeader, region: tuple[int, int, int, int] | None)
     if region is None:
         return Window(0, 0, header.height, header.width)
     x, y, w, h = region
-    if x < 0 or y < 0 or w < 1 or h < 1 or x + w > header.width or y + h > header.height:
+    if w < 1 or h < 1:
+        raise ArgumentError(f"region {region} is empty: width and height are at least 1")
+    if x < 0 or y < 0 or x + w > header.width or y + h > header.height:
         raise ArgumentError(f"region {region} leaves the image of {header.width}x{header.height}")
     return Window(y, x, y + h, x + w)

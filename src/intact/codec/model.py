@@ -83,6 +83,10 @@ class Model:
         _at_most(macs, limits.MAX_MODEL_MACS_PER_PIXEL, "model: multiplications per pixel")
         _at_most(weights, limits.MAX_MODEL_WEIGHTS, "model: weights")
 
+    def __repr__(self) -> str:
+        """Name and identity: the content is millions of numbers."""
+        return f"<Model {self.name!r:.100} {self.id.hex()}>"
+
     @property
     def roles(self) -> tuple[Role, ...]:
         """What the programs are for."""

@@ -228,8 +228,8 @@ def _notes(
     """What a person should know about the images that were read."""
     notes = []
     if left_out:
-        more = ", ..." if len(left_out) > NOTED else ""
-        named = ", ".join(left_out[:NOTED])
+        more = "; ..." if len(left_out) > NOTED else ""
+        named = "; ".join(left_out[:NOTED])
         notes.append(f"{len(left_out)} of {num_paths} images are left out: {named}{more}")
     if len(chosen) < len(usable):
         notes.append(f"{len(chosen)} of {len(usable)} images are used: see data.memory_gb")
