@@ -13,7 +13,7 @@ from PIL import Image
 from intact.codec.store import DEFAULT
 from intact.errors import ArgumentError, ModelError, UnsupportedError
 from intact.evaluate import crops, curves, metrics, pictures, plot, run, table
-from intact.evaluate.codec import MissingError
+from intact.evaluate.codec import Codec, MissingError
 from intact.evaluate.find import find_codec
 from intact.evaluate.others import OTHERS
 from intact.evaluate.ours import Member, make
@@ -88,7 +88,7 @@ def test_our_model_is_found_by_path_and_may_be_renamed(tiny, tiny_path):
 def test_intact_is_the_default_model():
     codec = find_codec("intact")
     assert codec.name == "intact"
-    assert [member.name for member in codec.members] == [DEFAULT]
+    assert codec.options("50") == f"quality=50 model={DEFAULT}"
 
 
 def test_several_models_are_one_codec(tiny_path, tmp_path):
@@ -317,13 +317,22 @@ def test_crops_come_nearest_to_the_bytes_without_exceeding_them_much(folder, jpe
 
 
 def test_models_of_one_rate_are_all_tried():
-    class Fixed:
+    class Fixed(Codec):
+        def options(self, setting):
+            return setting
+
         def encode(self, pixels, setting):
             return bytes(int(setting))
 
-    grid = ["300", "100", "200"]
-    assert crops.nearest(Fixed(), grid, None, 250)[0] == "200"
-    assert crops.nearest(Fixed(), grid, None, 50)[0] == "100"
+        def decode(self, data):
+            return picture(8, 8)
+
+    grid = ("300", "100", "200")
+    codec = Fixed("fixed", grid, (grid,), "here")
+    assert crops.nearest(codec, grid, picture(8, 8), 250)[0] == "200"
+    assert crops.nearest(codec, grid, picture(8, 8), 50)[0] == "100"
+    assert crops.size_of(codec, picture(80, 80), None) == 200
+    assert crops.size_of(codec, picture(80, 80), 0.4) == 320
 
 
 def test_a_sheet_shows_original_and_codecs_in_a_row(folder, jpeg):

@@ -111,34 +111,26 @@ def _decimal(value: float, digits: int) -> str:
 
 
 def text(comparisons: Sequence[Comparison], metrics: Sequence[Metric]) -> str:
-    """One table a test codec: anchors down, metrics across."""
+    """One table a test codec and metric: what it is compared with, a line each."""
     lines = []
     for test in dict.fromkeys(c.test for c in comparisons):
-        mine = {(c.anchor, c.metric): c for c in comparisons if c.test == test}
-        shown = [m for m in metrics if any(metric == m.key for _, metric in mine)]
-        anchors = list(dict.fromkeys(anchor for anchor, _ in mine))
-        width = max(14, *(len(anchor) + 1 for anchor in anchors))
-        lines += [
-            f"BD-rate of {test} in percent, negative: {test} needs fewer bytes.",
-            "mean of the BD-rates of single pictures (BD-rate of the mean curves) "
-            "worst picture / pictures [qualities in common, share of what either covers]",
-            f"{'against':{width}}" + "".join(f"{m.label:>46}" for m in shown),
-        ]
-        for anchor in anchors:
-            cells = (_cell(mine.get((anchor, m.key))) for m in shown)
-            lines.append(f"{anchor:{width}}" + "".join(f"{cell:>46}" for cell in cells))
+        lines.append(f"BD-rate of {test} in percent, negative: {test} needs fewer bytes.")
+        for metric in metrics:
+            mine = [c for c in comparisons if c.test == test and c.metric == metric.key]
+            if not mine:
+                continue
+            width = max(17, *(len(c.anchor) + 3 for c in mine))
+            head = ("mean of pictures", "of mean curves", "worst picture", "pictures")
+            lines.append(f"{metric.label:{width}}" + "".join(f"{text:>17}" for text in head)
+                         + "   qualities in common, share")  # fmt: skip
+            lines += [f"  {c.anchor:{width - 2}}{_line(c)}" for c in mine]
         lines.append("")
     return "\n".join(lines)
 
 
-def _cell(c: Comparison | None) -> str:
-    if c is None:
-        return "-"
-    if math.isnan(c.of_mean_curves) and not c.pictures:
-        return "no overlap"
-    few = "" if c.pictures == c.all_pictures else f" of {c.all_pictures}"
-    overlap = f" [{c.low:.3g}..{c.high:.3g}, {100 * c.overlap:.0f} %]" if c.overlap else " [none]"
-    if not c.pictures:
-        return f"({c.of_mean_curves:+.1f}){overlap}"
-    singles = f"{c.mean_of_pictures:+.1f} ({c.of_mean_curves:+.1f}) {c.worst:+.0f}"
-    return f"{singles} / {c.pictures}{few}{overlap}"
+def _line(c: Comparison) -> str:
+    rates = (c.mean_of_pictures, c.of_mean_curves, c.worst)
+    cells = ["-" if math.isnan(rate) else f"{rate:+.1f}" for rate in rates]
+    cells.append(f"{c.pictures} of {c.all_pictures}" if c.pictures else "-")
+    common = f"{c.low:.4g} .. {c.high:.4g}, {100 * c.overlap:.0f} %" if c.overlap else "none"
+    return "".join(f"{cell:>17}" for cell in cells) + f"   {common}"
