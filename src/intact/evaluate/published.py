@@ -22,7 +22,7 @@ LABELS = {
     "bpg_444_x265_ycbcr": "BPG 4:4:4",
     "vtm": "VTM intra",
     "cai-bmshj2018-hyperprior_mse@8bit": "hyperprior (MSE)",
-    "cai-bmshj2018-hyperprior_ms-ssim@8bit": "hyperprior (MS-SSIM)",
+    "cai-bmshj2018-hyperprior_ms-ssim_cpu": "hyperprior (MS-SSIM)",
     "cai-cheng2020-anchor_mse@8bit": "cheng2020-anchor (MSE)",
     "paper-elic2022_mse": "ELIC (MSE)",
 }
