@@ -4,12 +4,12 @@
 
 Measures bits per pixel, PSNR, MS-SSIM, SSIMULACRA 2 and Butteraugli of every picture at every
 setting and appends them to OUT.csv; what is there already is not measured again. Then prints
-BD-rates and writes OUT_bd.csv and OUT.png, of all codecs in OUT.csv. Codecs: jpeg, jpeg2000, webp,
-avif, jxl, heic, our models by name or by path; LABEL=PATH.intactm renames one. Without --codec it
-only reports.
+BD-rates and writes OUT_bd.csv and OUT.png, of all codecs in OUT.csv. Codecs: as of ``intact eval``.
+Without --codec it only reports.
 
-Needs Pillow; for more: ssimulacra2, pillow-jxl-plugin, pillow-heif, matplotlib (PyPI), and
-butteraugli_main (Debian: libjxl-devtools). What is missing is left out and named.
+These are the parts of ``intact eval`` (`intact.evaluate`) for the tables in benchmarks/results:
+lists of pictures, every n-th, the middle of each, ranges of quality. What is missing is left out
+and named.
 """
 
 from __future__ import annotations
@@ -22,8 +22,23 @@ from pathlib import Path
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
-from rd_eyes import bd, crops, measure, metrics, pictures, plot, report, table  # noqa: E402
-from rd_eyes.codecs import OTHERS, Codec, MissingError, find_codec  # noqa: E402
+from intact.evaluate import (  # noqa: E402
+    bd,
+    crops,
+    curves,
+    metrics,
+    pictures,
+    plot,
+    report,
+    run,
+    table,
+)
+from intact.evaluate.codec import Codec, MissingError  # noqa: E402
+from intact.evaluate.find import find_codec  # noqa: E402
+from intact.evaluate.others import OTHERS  # noqa: E402
+
+MEASURED = ("psnr", "ms_ssim", "ssimulacra2", "butteraugli")
+"""What the tables in benchmarks/results have; they are gone on with."""
 
 
 def size(text: str) -> tuple[int, int]:
@@ -82,7 +97,7 @@ def arguments() -> argparse.Namespace:
 
 
 def codecs_of(args: argparse.Namespace) -> dict[str, Codec]:
-    """The codecs by what they were asked for with; the missing ones are named."""
+    """The codecs by name; the missing ones are said."""
     values = dict(text.rsplit("=", 1) for text in args.qualities)
     found: dict[str, Codec] = {}
     for wanted in args.codec:
@@ -92,8 +107,8 @@ def codecs_of(args: argparse.Namespace) -> dict[str, Codec]:
             print(f"left out: {wanted}: {error}")
             continue
         if codec.name in values:
-            codec = find_codec(wanted, tuple(values[codec.name].split(",")))
-        found[wanted] = codec
+            codec = codec.at(values[codec.name].split(","))
+        found[codec.name] = codec
         first, last = codec.settings[0], codec.settings[-1]
         print(f"{codec.name}: {codec.source}; {codec.options(first)} .. {codec.options(last)}")
     return found
@@ -103,18 +118,18 @@ def main() -> None:
     """Measure what is missing, then report."""
     args = arguments()
     codecs = codecs_of(args)
+    metric_set = metrics.metric_set(MEASURED)
     for name, why in metrics.groups()[1].items():
         print(f"left out: {name}: {why}")
-    print(f"metrics: {metrics.metric_set()}")
+    print(f"metrics: {metric_set}")
     names = (args.list, args.root) if args.list else None
     chosen = pictures.choose(args.images, names, args.every, args.center_crop)
-    for note in filter(None, (picture.too_small() for picture in chosen)):
+    plan = run.plan(chosen, list(codecs.values()), table.read(args.o), metric_set, args.again)
+    notes = [*plan.notes, *(f"{picture.name}: {error}" for picture, error in plan.unreadable)]
+    for note in notes + run.run(plan.tasks, args.o, args.jobs, tell):
         print(note)
-    rows = table.read(args.o)
-    tasks, digests = measure.plan(chosen, codecs, rows, args.again)
-    measure.run(tasks, args.o, args.jobs)
-    sources = {codec.name: (codec.source, metrics.metric_set()) for codec in codecs.values()}
-    found = bd.by_codec(table.read(args.o), digests or None, sources)
+    sources = {codec.name: (codec.source, metric_set) for codec in codecs.values()}
+    found = curves.by_codec(table.read(args.o), plan.digests or None, sources)
     if not found:
         sys.exit(f"{args.o} has no rows of these pictures")
     tests = args.test or [name for name in found if name not in OTHERS]
@@ -126,15 +141,26 @@ def main() -> None:
         write_crops(args, chosen, list(codecs.values()), tests)
 
 
-def summarize(path: Path, found: bd.Table, tests: list[str], between: dict[str, bd.Span]) -> None:
+def tell(progress: run.Progress) -> None:
+    """A line a task."""
+    left = run.time_left(progress.seconds_left)
+    print(
+        f"[{progress.done}/{progress.total}] {progress.label}, {left}", file=sys.stderr, flush=True
+    )
+
+
+def summarize(
+    path: Path, found: curves.Table, tests: list[str], between: dict[str, bd.Span]
+) -> None:
     """Print BD-rates; write OUT_bd.csv and OUT.png."""
-    columns = bd.measured(found, metrics.METRICS)
+    columns = [metric for metric in curves.measured(found, metrics.METRICS)
+               if metric.group in MEASURED]  # fmt: skip
     comparisons = bd.compare_all(found, tests, columns, between)
     print(report.text(comparisons, columns))
     report.write(path.with_name(path.stem + "_bd.csv"), comparisons)
     try:
         plot.draw(path.with_suffix(".png"), found, columns, path.stem)
-    except ImportError as error:
+    except MissingError as error:
         print(f"left out: plot: {error}")
 
 
@@ -151,7 +177,8 @@ def write_crops(
     order = [codec for codec in codecs if codec not in tested] + tested
     window = crops.Window(args.crop_size, args.crop_zoom, *(args.crop_at or (None, None)))
     for picture in chosen:
-        image = crops.sheet(picture, order, tested[0], args.crop_quality, window)
+        target = len(tested[0].encode(picture.pixels(), args.crop_quality))
+        image = crops.sheet(picture, order, target, metrics.metric_set(MEASURED), window)
         print(f"written to {crops.write(args.crops, picture, image)}")
 
 

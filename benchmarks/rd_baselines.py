@@ -3,6 +3,7 @@
     python benchmarks/rd_baselines.py                     # measure, write results/
     python benchmarks/rd_baselines.py --against ours.csv  # BD-rates of another codec's points
 
+Measured by the parts of ``intact eval`` (`intact.evaluate`), with the options of the result file.
 Rates are whole files; PSNR is over RGB jointly; MS-SSIM is pytorch-msssim's. One point per setting:
 the mean of bpp and the mean of the decibels over the images. ``jpeg`` is the upper envelope of
 ``jpeg-420`` and ``jpeg-444``: the points of either that lie on or above the other's curve.
@@ -12,37 +13,25 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, __version__ as pillow_version, features
 
-from intact.measure import bd_rate, bpp, ms_ssim, pchip, psnr
+from intact.evaluate import run
+from intact.evaluate.codec import Codec, texts
+from intact.evaluate.curves import by_codec
+from intact.evaluate.others import PillowCodec, pillow_source
+from intact.evaluate.pictures import Picture
+from intact.evaluate.report import means as report_means
+from intact.measure import bd_rate, pchip
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "baselines_kodak.csv"
 SHARED = ROOT.parent / "shared"
 HYPERPRIOR = "bmshj2018-hyperprior"
-
-
-class Codec(NamedTuple):
-    """One codec with its fixed options and the settings that give its curve."""
-
-    name: str
-    format: str
-    options: dict[str, Any]
-    varies: str
-    settings: Sequence[Any]
-    library: str
-
-    def options_at(self, setting: float) -> dict[str, Any]:
-        """Pillow's save options at one setting."""
-        value = [setting] if self.varies == "quality_layers" else setting
-        return {**self.options, self.varies: value}
 
 
 class Point(NamedTuple):
@@ -59,60 +48,60 @@ class Point(NamedTuple):
 
 JPEG_QUALITIES = (5, 8, 10, 15, 20, 25, 30, 40, 50, 60, 70, 75, 80, 85, 90)
 AVIF_QUALITIES = (10, 20, 30, 40, 50, 55, 60, 65, 70, 75, 80)
-CODECS = (
-    *(
-        Codec(
-            f"jpeg-{sampling.replace(':', '')}", "JPEG",
-            {"optimize": True, "subsampling": sampling}, "quality", JPEG_QUALITIES, "libjpeg_turbo",
-        )
-        for sampling in ("4:2:0", "4:4:4")
-    ),
-    Codec(
-        "jpeg2000", "JPEG2000",
+PLANE = {sampling.replace(":", ""): sampling for sampling in ("4:2:0", "4:4:4")}
+
+
+def codec(
+    name: str, fmt: str, varies: str, fixed: dict[str, Any], settings: Sequence[float], library: str
+) -> PillowCodec:
+    """A codec of Pillow's with fixed options and the settings that give its curve."""
+    found = texts(*settings)
+    return PillowCodec(name, found, (found,), pillow_source(library), fmt, varies, fixed, {})
+
+
+def codecs() -> list[PillowCodec]:
+    """Those of the result file; options differ in part from those of ``intact eval``."""
+    return [
+        *(
+            codec(f"jpeg-{name}", "JPEG", "quality", {"optimize": True, "subsampling": sampling},
+                  JPEG_QUALITIES, "libjpeg_turbo")
+            for name, sampling in PLANE.items()
+        ),
         # Pillow's default codes R, G and B apart with the reversible wavelet: far worse.
-        {"irreversible": True, "mct": 1, "quality_mode": "rates"}, "quality_layers",
-        (240, 160, 120, 96, 80, 64, 48, 40, 32, 24, 20, 16, 12), "jpg_2000",
-    ),
-    Codec("webp", "WEBP", {"method": 6}, "quality",
-          (0, 2, 5, 10, 20, 30, 40, 50, 60, 70, 78, 84, 89, 93), "webp"),
-    *(
-        Codec(
-            f"avif-{sampling.replace(':', '')}", "AVIF",
-            {"speed": 6, "subsampling": sampling, "max_threads": 1}, "quality", AVIF_QUALITIES,
-            "avif",
-        )
-        for sampling in ("4:2:0", "4:4:4")
-    ),
-)  # fmt: skip
+        codec("jpeg2000", "JPEG2000", "quality_layers",
+              {"irreversible": True, "mct": 1, "quality_mode": "rates"},
+              (240, 160, 120, 96, 80, 64, 48, 40, 32, 24, 20, 16, 12), "jpg_2000"),
+        codec("webp", "WEBP", "quality", {"method": 6},
+              (0, 2, 5, 10, 20, 30, 40, 50, 60, 70, 78, 84, 89, 93), "webp"),
+        *(
+            codec(f"avif-{name}", "AVIF", "quality",
+                  {"speed": 6, "subsampling": sampling, "max_threads": 1}, AVIF_QUALITIES, "avif")
+            for name, sampling in PLANE.items()
+        ),
+    ]  # fmt: skip
 
 
-def measure(codec: Codec, images: Sequence[Path]) -> list[Point]:
-    """One point per setting of a codec: means over the images."""
-    points = []
-    for setting in codec.settings:
-        options = codec.options_at(setting)
-        rows = [_measure_one(path, codec.format, options) for path in images]
-        mean_bpp, mean_psnr, mean_ms_ssim = np.mean(rows, axis=0)
-        points.append(
-            Point(
-                codec.name, str(setting), mean_bpp, mean_psnr, mean_ms_ssim,
-                " ".join(f"{key}={value}" for key, value in options.items()),
-                f"Pillow {pillow_version} {codec.library} {features.version(codec.library)}",
-            )
-        )  # fmt: skip
-        print(f"{codec.name} {setting}: {mean_bpp:.4f} bpp {mean_psnr:.3f} dB", flush=True)
-    return points
+def measure(codecs: Sequence[Codec], images: Sequence[Path]) -> dict[str, list[Point]]:
+    """Curves by codec: means over the images, a point a setting."""
+    pictures = [Picture(path.name, path) for path in images]
+    plan = run.plan(pictures, codecs, [], "psnr ms_ssim")
+    found = list(run.outcomes(plan.tasks, 1, tell))
+    wrong = [f"{picture.name}: {error}" for picture, error in plan.unreadable]
+    wrong += [o.failure for o in found if o.failure]
+    if wrong:  # a mean over fewer pictures would be another figure
+        raise SystemExit("\n".join(wrong))
+    curves: dict[str, list[Point]] = {codec.name: [] for codec in codecs}
+    for row in report_means(by_codec(row for outcome in found for row in outcome.rows)):
+        point = Point(row["codec"], row["setting"], row["bpp"], row["psnr"], row["ms_ssim"],
+                      row["settings"], row["source"])  # fmt: skip
+        curves[point.codec].append(point)
+    return curves
 
 
-def _measure_one(path: Path, fmt: str, options: dict[str, Any]) -> tuple[float, float, float]:
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
-    file = io.BytesIO()
-    image.save(file, fmt, **options)
-    reference = np.asarray(image)
-    decoded = np.asarray(Image.open(file).convert("RGB"))
-    rate = bpp(len(file.getvalue()), image.height, image.width)
-    return rate, psnr(reference, decoded), ms_ssim(reference, decoded)
+def tell(progress: run.Progress) -> None:
+    """A line a task."""
+    left = run.time_left(progress.seconds_left)
+    print(f"[{progress.done}/{progress.total}] {progress.label}, {left}", flush=True)
 
 
 def envelope(name: str, curves: Sequence[Sequence[Point]]) -> list[Point]:
@@ -207,7 +196,7 @@ def main() -> None:
         images = sorted(options.images.glob("*.png"))
         if not images:
             parser.error(f"no PNG images in {options.images}")
-        curves = {codec.name: measure(codec, images) for codec in CODECS}
+        curves = measure(codecs(), images)
         jpeg = envelope("jpeg", [curves["jpeg-420"], curves["jpeg-444"]])
         write_points(options.csv, (p for curve in [*curves.values(), jpeg] for p in curve))
     anchors = read_points(options.csv)

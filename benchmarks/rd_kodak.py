@@ -2,7 +2,8 @@
 
     python benchmarks/rd_kodak.py [--model NAME_OR_PATH] [--twin RUN] [--qualities 0,10,...]
 
-Every point is a file written by `intact.encode` and pixels that `intact.decode` returned. With
+Measured by the parts of ``intact eval`` (`intact.evaluate`): every point is a file written by
+`intact.encode` and pixels that `intact.decode` returned. With
 ``--twin`` (a run or float weights) the float networks are measured too, in the place of the
 programs: the same bottleneck codes their latents into the same container (`intact.train.twin`).
 Writes benchmarks/results/rd_kodak.csv (codec, quality, bpp, psnr, ms_ssim, ssimulacra2) and
@@ -16,75 +17,99 @@ import csv
 import math
 import sys
 import zlib
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rd_eyes.bd import front
-from rd_eyes.metrics import Ssimulacra2, groups
+from rd_baselines import HYPERPRIOR, RESULTS as BASELINES, SHARED, read_points, report, tell
 
-import intact
 from intact.codec.coding import encode_colors
 from intact.codec.model import Model
-from intact.codec.store import load_model
+from intact.codec.store import DEFAULT, load_model
 from intact.container.image_file import ImageFile, ImageHeader, Mode, pack_image
-from intact.measure import bd_rate, ms_ssim, psnr
+from intact.evaluate.codec import Codec
+from intact.evaluate.curves import by_codec, front
+from intact.evaluate.find import find_codec
+from intact.evaluate.metrics import metric_set
+from intact.evaluate.pictures import Picture
+from intact.evaluate.report import means
+from intact.evaluate.run import outcomes, plan
+from intact.measure import bd_rate
 
 ROOT = Path(__file__).resolve().parent.parent
 KODAK = ROOT.parent / "shared" / "data" / "kodak"
 RESULTS = ROOT / "benchmarks" / "results"
 QUALITIES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
+COLUMNS = ["bpp", "psnr", "ms_ssim", "ssimulacra2"]
 
 
-Point = Callable[[np.ndarray, float, Model], tuple[int, np.ndarray]]
-"""(image, quality, model) to the file's size in bytes and the decoded pixels."""
+@dataclass(frozen=True, eq=False)
+class TwinCodec(Codec):
+    """The float networks of a training run as a codec with real files.
+
+    Attributes:
+        run: the run, or float weights.
+        model: the model in whose place they are.
+    """
+
+    run: str
+    model: str | None
+
+    def options(self, setting: str) -> str:
+        """The exact options of a setting, for people."""
+        return f"quality={setting} weights={self.run}"
+
+    def encode(self, pixels: np.ndarray, setting: str) -> bytes:
+        """A file; its pixels are kept, as nothing else decodes it."""
+        networks, model = _twin(self.run, self.model)
+        bottleneck, level = model.bottleneck, model.levels.of_quality(float(setting))
+        height, width = pixels.shape[:2]
+        header = ImageHeader(model.id, Mode.RGB, level, width, height, 0)
+        payloads, decoded, _ = encode_colors(networks, bottleneck, pixels, header)
+        header = replace(header, pixel_crc=zlib.crc32(decoded.tobytes()))
+        data = pack_image(ImageFile(header, payloads))
+        _DECODED.clear()
+        _DECODED[data] = decoded
+        return data
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """The pixels that `encode` came to last."""
+        return _DECODED[data]
 
 
-def intact_point(image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
-    """File size in bytes and decoded pixels."""
-    data = intact.encode(image, quality=quality, model=model)
-    return len(data), intact.decode(data, model=model).pixels
+_DECODED: dict[bytes, np.ndarray] = {}
 
 
-def twin_of(run: Path, model: Model) -> Point:
-    """The float networks of a training run as a codec with real files."""
+@lru_cache
+def _twin(run: str, model_name: str | None) -> tuple[Any, Model]:
     from intact.train.start import float_codec
     from intact.train.twin import FloatTwin
 
-    net = float_codec(run).eval()
-    networks = FloatTwin({name: net.network(name) for name in net.networks}, model)
-
-    def point(image: np.ndarray, quality: float, model: Model) -> tuple[int, np.ndarray]:
-        bottleneck, level = model.bottleneck, model.levels.of_quality(quality)
-        height, width = image.shape[:2]
-        header = ImageHeader(model.id, Mode.RGB, level, width, height, 0)
-        payloads, pixels, _ = encode_colors(networks, bottleneck, image, header)
-        header = replace(header, pixel_crc=zlib.crc32(pixels.tobytes()))
-        return len(pack_image(ImageFile(header, payloads))), pixels
-
-    return point
+    model = load_model(model_name)
+    net = float_codec(Path(run)).eval()
+    return FloatTwin({name: net.network(name) for name in net.networks}, model), model
 
 
-def curve(name: str, point: Point, images, qualities, model) -> tuple[list, list]:  # noqa: ANN001
-    """(mean rows, per-image rows) of a codec."""
-    means, singles = [], []
-    for quality in qualities:
-        rows = []
-        for path, image in images:
-            size, pixels = point(image, quality, model)
-            bpp = 8 * size / (image.shape[0] * image.shape[1])
-            eyes = Ssimulacra2(image)(pixels) if "ssimulacra2" in groups()[0] else math.nan
-            rows.append((bpp, psnr(image, pixels), ms_ssim(image, pixels), eyes))
-            singles.append((name, quality, path.stem, *rows[-1]))
-        means.append((name, quality, *np.mean(rows, 0)))
-        print(f"{name:12} q {quality:3}: {means[-1][2]:.4f} bpp {means[-1][3]:.3f} dB "
-              f"{means[-1][4]:.4f} {means[-1][5]:.2f}", flush=True)  # fmt: skip
-    return means, singles
+def measure(codecs: Sequence[Codec], images: Sequence[Path]) -> tuple[list, list]:
+    """Rows of means and rows of single pictures, for the result files."""
+    pictures = [Picture(path.name, path) for path in images]
+    wanted = metric_set(("psnr", "ms_ssim", "ssimulacra2"))
+    rows = []
+    for outcome in outcomes(plan(pictures, codecs, [], wanted).tasks, 1, tell):
+        if outcome.failure:
+            sys.exit(outcome.failure)
+        rows += outcome.rows
+    averages = means(by_codec(rows))
+    singles = [(row.codec, float(row.setting), row.image.rpartition(".")[0],
+                *(getattr(row, key) for key in COLUMNS)) for row in rows]  # fmt: skip
+    return [(row["codec"], float(row["setting"]), *(row[key] for key in COLUMNS))
+            for row in averages], singles  # fmt: skip
 
 
 def single_rates(singles: list, column: int) -> list[float]:
@@ -123,20 +148,17 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="use every n-th image only")
     parser.add_argument("-o", type=Path, default=RESULTS / "rd_kodak.csv")
     args = parser.parse_args()
-    model = load_model(args.model)
     paths = sorted(args.images.glob("*.png"))[:: args.every]
-    images = [(p, np.asarray(Image.open(p).convert("RGB"))) for p in paths]
-    qualities = [float(q) for q in args.qualities.split(",")]
-    means, singles = curve("intact", intact_point, images, qualities, model)
+    qualities = args.qualities.split(",")
+    name = args.model or DEFAULT
+    codecs: list[Codec] = [find_codec(f"intact={name}").at(qualities)]
     if args.twin:
-        more = curve("float twin", twin_of(args.twin, model), images, qualities, model)
-        means, singles = means + more[0], singles + more[1]
-    columns = ["bpp", "psnr", "ms_ssim", "ssimulacra2"]
-    write(args.o, ["codec", "quality", *columns], means)
-    header = ["codec", "quality", "image", *columns]
+        weights, settings = str(args.twin), tuple(qualities)
+        codecs.append(TwinCodec("float twin", settings, (settings,), weights, weights, args.model))
+    averages, singles = measure(codecs, paths)
+    write(args.o, ["codec", "quality", *COLUMNS], averages)
+    header = ["codec", "quality", "image", *COLUMNS]
     write(args.o.with_name(args.o.stem + "_per_image.csv"), header, singles)
-    from rd_baselines import HYPERPRIOR, RESULTS as BASELINES, SHARED, read_points, report
-
     anchors = read_points(BASELINES)
     published = SHARED / "anchors" / "rd" / "kodak_main.csv"
     if published.exists():

@@ -63,7 +63,7 @@ def test_exit_codes_are_documented():
 
 
 @pytest.mark.parametrize(
-    "verb", ["encode", "decode", "info", "models", "verify", "train", "freeze"]
+    "verb", ["encode", "decode", "info", "models", "verify", "eval", "train", "freeze"]
 )
 def test_every_verb_has_help_and_documentation(intact, verb):
     done = intact(verb, "--help")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from intact.cli import options
+from intact.cli import options, parallel
 from intact.cli.errors import Code
 from intact.cli.parallel import Pool
 from tiny_model import picture
@@ -191,3 +191,9 @@ def test_descriptors_above_1023_are_heard():
         for number in taken:
             os.close(number)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_cores_are_counted_where_the_system_cannot_say_which_are_ours(monkeypatch):
+    """As on macOS and Windows, where `intact eval` asks."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert parallel.num_cores() == os.cpu_count()

@@ -21,6 +21,8 @@ C2 = (0.03 * PEAK) ** 2
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the five scales, finest first. Wang et al. 2003, "Multiscale structural similarity
 for image quality assessment", Asilomar, §3.2."""
+SMALLEST = (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
+"""Side of the smallest picture that MS-SSIM is defined for."""
 
 
 def ssim(reference: npt.ArrayLike, image: npt.ArrayLike) -> float:
@@ -56,9 +58,26 @@ def ms_ssim(reference: npt.ArrayLike, image: npt.ArrayLike) -> float:
     Raises:
         ValueError: not two uint8 pictures of one shape, or too small.
     """
-    smallest = (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
-    planes = _planes(reference, image, min_side=smallest)
-    return float(np.mean([_multi_scale(a, b) for a, b in planes]))
+    planes = _planes(reference, image, min_side=SMALLEST)
+    return float(np.mean([_multi_scale(a, b)[1] for a, b in planes]))
+
+
+def ssim_and_ms_ssim(reference: npt.ArrayLike, image: npt.ArrayLike) -> tuple[float, float]:
+    """`ssim` and `ms_ssim` for the price of the latter, whose first scale is the former.
+
+    Args:
+        reference: uint8 [h, w, c] (or [h, w]), each side at least 161 pixels.
+        image: uint8, the same shape.
+
+    Returns:
+        What the two functions return.
+
+    Raises:
+        ValueError: not two uint8 pictures of one shape, or too small.
+    """
+    planes = _planes(reference, image, min_side=SMALLEST)
+    single, multi = np.mean([_multi_scale(a, b) for a, b in planes], axis=0)
+    return float(single), float(multi)
 
 
 def _planes(
@@ -75,15 +94,17 @@ def _planes(
     ]
 
 
-def _multi_scale(a: np.ndarray, b: np.ndarray) -> float:
-    result = 1.0
+def _multi_scale(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """SSIM (of the first scale) and MS-SSIM of one plane."""
+    single, result = 0.0, 1.0
     last = len(SCALE_WEIGHTS) - 1
     for scale, weight in enumerate(SCALE_WEIGHTS):
         full, contrast = _terms(a, b)
+        single = full if scale == 0 else single
         result *= max(full if scale == last else contrast, 0.0) ** weight
         if scale < last:
             a, b = _halve(a), _halve(b)
-    return result
+    return single, result
 
 
 def _terms(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Which pictures: files, folders, lists of names; whole or their center.
 
-Pixels are what Pillow decodes, as 8-bit RGB: color profiles and EXIF rotation are dropped before
-any codec sees the picture, so that no codec pays for them.
+Pixels are those that ``intact encode`` would code, as 8-bit RGB: color profiles, EXIF rotation and
+transparency are dropped before any codec sees the picture, so that no codec pays for them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2"}
+from intact import files
+from intact.errors import ArgumentError
+from intact.images import read_image
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,40 @@ class Picture:
     center: tuple[int, int] | None = None
 
     def pixels(self) -> np.ndarray:
-        """uint8 [h, w, 3]; a side that is shorter than the crop's stays whole."""
-        with Image.open(self.path) as opened:
-            pixels = np.asarray(opened.convert("RGB"))
+        """uint8 [h, w, 3]; a side that is shorter than the crop's stays whole.
+
+        Raises:
+            IntactError: it is damaged, or of a kind that is not read.
+            OSError: it cannot be read.
+        """
+        return self._cut(self._color()[0])
+
+    def look(self) -> tuple[np.ndarray, list[str]]:
+        """The pixels, and what people should know of them.
+
+        Raises: as `pixels`.
+        """
+        color, notes = self._color()
+        h, w = color.shape[:2]
+        width, height = self.center or (w, h)
+        if w < width or h < height:
+            kept = f"{min(w, width)}x{min(h, height)}"
+            notes.append(f"is {w}x{h}, smaller than the crop {width}x{height}: {kept} measured")
+        return self._cut(color), notes
+
+    def _color(self) -> tuple[np.ndarray, list[str]]:
+        source = read_image(self.path.read_bytes())
+        notes = ["its transparency is left out"] if source.alpha is not None else []
+        if source.frames > 1:
+            notes.append(f"the first of its {source.frames} images is measured")
+        color = source.color
+        return (np.repeat(color, 3, axis=2) if color.shape[2] == 1 else color), notes
+
+    def _cut(self, pixels: np.ndarray) -> np.ndarray:
         h, w = pixels.shape[:2]
         width, height = self.center or (w, h)
         top, left = max(h - height, 0) // 2, max(w - width, 0) // 2
         return np.ascontiguousarray(pixels[top : top + height, left : left + width])
-
-    def too_small(self) -> str:
-        """What to say of a picture that is smaller than the crop; "" of others."""
-        with Image.open(self.path) as opened:
-            w, h = opened.size
-        width, height = self.center or (w, h)
-        if w >= width and h >= height:
-            return ""
-        kept = f"{min(w, width)}x{min(h, height)}"
-        return f"{self.name} is {w}x{h}, smaller than the crop {width}x{height}: {kept} measured"
 
 
 def digest(pixels: np.ndarray) -> str:
@@ -64,11 +82,18 @@ def listed(file: Path, root: Path) -> list[tuple[str, Path]]:
 
 
 def found(place: Path) -> list[tuple[str, Path]]:
-    """Names and paths of a file, or of all images below a folder, sorted."""
+    """Names and paths of a file, or of all images below a folder, sorted.
+
+    Raises:
+        ArgumentError: a folder without images.
+        OSError: a folder that cannot be read.
+    """
     if not place.is_dir():
         return [(place.name, place)]
-    paths = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
-    return [(p.relative_to(place).as_posix(), p) for p in paths]
+    paths = [path for path in files.walk(place)[0] if path.suffix.lower() in files.IMAGES]
+    if not paths:
+        raise ArgumentError(f"{place}: no file in this folder ends in {', '.join(files.IMAGES)}")
+    return [(path.relative_to(place).as_posix(), path) for path in paths]
 
 
 def choose(
@@ -86,7 +111,7 @@ def choose(
         center: width and height of the crop to measure.
 
     Raises:
-        ValueError: a name comes twice.
+        ArgumentError: a folder without images, or a name comes twice.
         FileNotFoundError: one of the files does not exist.
     """
     pairs = [pair for place in places for pair in found(place)]
@@ -94,8 +119,8 @@ def choose(
     seen: set[str] = set()
     for name, path in pairs:
         if not path.is_file():
-            raise FileNotFoundError(f"no picture at {path}")
+            raise FileNotFoundError(2, "no such picture", str(path))
         if name in seen:
-            raise ValueError(f"two pictures are named {name!r}; measure them in two runs")
+            raise ArgumentError(f"two pictures are named {name!r}; measure them in two runs")
         seen.add(name)
     return [Picture(name, path, center) for name, path in pairs[::every]]

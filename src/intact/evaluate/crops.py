@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import os
+import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from rd_eyes.codecs import Codec, Grid
-from rd_eyes.metrics import Meter
-from rd_eyes.pictures import Picture
+from intact import files
+from intact.evaluate.codec import Codec, Grid
+from intact.evaluate.meter import Meter
+from intact.evaluate.pictures import Picture
 
 TOLERANCE = 0.02
 """A codec may use that share more than the target."""
+DEFAULT_BPP = 0.25
+ORDER = ("ssimulacra2", "ms_ssim", "psnr", "ssim")
+"""Which metric chooses among the variants of a codec: the first one that was measured."""
+MIN_TILE = 320
+"""Pixels, so that captions have room."""
+FEW = 8
+"""Settings of a grid that are all tried."""
+ROW = 4
+"""Tiles side by side; more go below."""
 LINE, TEXT = 16, 13
 """Height of a caption's line and of its letters, in pixels."""
 
@@ -57,17 +69,21 @@ class Tile:
 def nearest(codec: Codec, grid: Grid, pixels: np.ndarray, target: int) -> tuple[str, bytes]:
     """The setting of a grid, and its file, that comes nearest to a size without exceeding it much.
 
-    Bisection, as sizes grow along a grid. Where even the first setting's file is too large, that
-    one is returned.
+    Bisection, as sizes grow along a grid; of a few settings, which may be models of one rate, all
+    are tried. Where every file is too large the smallest one is returned.
     """
-    files: dict[int, bytes] = {}
+    coded: dict[int, bytes] = {}
 
     def size(place: int) -> int:
-        if place not in files:
-            files[place] = codec.encode(pixels, grid[place])
-        return len(files[place])
+        if place not in coded:
+            coded[place] = codec.encode(pixels, grid[place])
+        return len(coded[place])
 
     limit = target * (1 + TOLERANCE)
+    if len(grid) <= FEW:
+        fitting = [place for place in range(len(grid)) if size(place) <= limit]
+        best = max(fitting, key=size) if fitting else min(range(len(grid)), key=size)
+        return grid[best], coded[best]
     low, high = 0, len(grid)
     while high - low > 1:
         middle = (low + high) // 2
@@ -75,7 +91,7 @@ def nearest(codec: Codec, grid: Grid, pixels: np.ndarray, target: int) -> tuple[
     near = [place for place in (low - 1, low) if place >= 0 and size(place) <= limit] or [0]
     best = min(near, key=lambda place: abs(size(place) - target))
     size(best)
-    return grid[best], files[best]
+    return grid[best], coded[best]
 
 
 def tile(codec: Codec, meter: Meter, target: int) -> Tile:
@@ -86,7 +102,7 @@ def tile(codec: Codec, meter: Meter, target: int) -> Tile:
         decoded = codec.decode(data)
         values = meter(decoded)
         over = len(data) > target * (1 + TOLERANCE)
-        score = values.get("ssimulacra2", values["psnr"])
+        score = next((values[k] for k in ORDER if not math.isnan(values[k])), 0.0)
         name = f"{codec.name} {setting}, {len(data):,} bytes" + (", its smallest" if over else "")
         tiles.append(((not over, score), Tile(decoded, (name, figures(values)))))
     return max(tiles, key=lambda found: found[0])[1]
@@ -94,50 +110,76 @@ def tile(codec: Codec, meter: Meter, target: int) -> Tile:
 
 def figures(values: dict[str, float]) -> str:
     """The caption's second line."""
-    text = f"PSNR {values['psnr']:.2f} dB"
-    if "butteraugli_3" in values:
-        text = f"Butteraugli {values['butteraugli_3']:.2f}  {text}"
-    if "ssimulacra2" in values:
-        text = f"SSIMULACRA2 {values['ssimulacra2']:.1f}  {text}"
-    return text
+    shown = {
+        "ssimulacra2": f"SSIMULACRA2 {values['ssimulacra2']:.1f}",
+        "butteraugli_3": f"Butteraugli {values['butteraugli_3']:.2f}",
+        "ms_ssim": f"MS-SSIM {values['ms_ssim']:.4f}",
+        "psnr": f"PSNR {values['psnr']:.2f} dB",
+    }
+    return "  ".join(text for key, text in shown.items() if not math.isnan(values[key]))
+
+
+def size_of(codec: Codec, pixels: np.ndarray, bpp: float | None) -> int:
+    """Bytes that crops are compared at.
+
+    Args:
+        codec: the first of ours.
+        pixels: uint8 [h, w, 3].
+        bpp: bits per pixel, or None: `DEFAULT_BPP`, or what a codec of few rates has nearest to it.
+    """
+    target = round((bpp or DEFAULT_BPP) * pixels.shape[0] * pixels.shape[1] / 8)
+    if bpp is None and len(codec.grids) == 1 and len(codec.grids[0]) <= FEW:
+        return len(nearest(codec, codec.grids[0], pixels, target)[1])
+    return target
 
 
 def sheet(
-    picture: Picture, codecs: Sequence[Codec], first: Codec, quality: str, window: Window
+    picture: Picture, codecs: Sequence[Codec], target: int, metric_set: str, window: Window
 ) -> Image.Image:
-    """One row: the original, then every codec at the size of ``first`` at a setting of its own."""
+    """The original, then every codec at about ``target`` bytes; see `ROW`."""
     pixels = picture.pixels()
-    meter = Meter(pixels)
-    target = len(first.encode(pixels, quality))
+    meter = Meter(pixels, metric_set)
     area = pixels.shape[0] * pixels.shape[1]
     about = f"{picture.name}, {pixels.shape[1]}x{pixels.shape[0]}"
     tiles = [
         Tile(pixels, ("original", f"{about}, target {target:,} bytes, {8 * target / area:.3f} bpp"))
     ]
     tiles += [tile(codec, meter, target) for codec in codecs]
-    return row(tiles, window)
+    return arrange(tiles, window)
 
 
-def row(tiles: Sequence[Tile], window: Window) -> Image.Image:
+def arrange(tiles: Sequence[Tile], window: Window) -> Image.Image:
     """Tiles side by side, captions below."""
     parts = [window.of(t.pixels) for t in tiles]
-    width, height = parts[0].size
     gap, font = 4, ImageFont.load_default(TEXT)
-    canvas = Image.new("RGB", ((width + gap) * len(tiles) - gap, height + 2 * LINE + 4), "white")
+    width = max([part.width for part in parts] + [MIN_TILE])
+    height = parts[0].height + 2 * LINE + 4
+    columns = min(len(tiles), ROW)
+    lines = -(-len(tiles) // columns)
+    canvas = Image.new("RGB", ((width + gap) * columns - gap, height * lines), "white")
     draw = ImageDraw.Draw(canvas)
     for number, (t, part) in enumerate(zip(tiles, parts, strict=True)):
-        left = number * (width + gap)
-        canvas.paste(part, (left, 0))
+        left, top = number % columns * (width + gap), number // columns * height
+        canvas.paste(part, (left, top))
         for line, words in enumerate(t.caption):
-            draw.text((left + 2, height + 1 + line * LINE), words, "black", font)
+            words = fitting(words, font, width - 4)
+            draw.text((left + 2, top + part.height + 1 + line * LINE), words, "black", font)
     return canvas
+
+
+def fitting(words: str, font: Any, width: int) -> str:
+    """A caption, cut where it is too wide."""
+    while font.getlength(words) > width:
+        words = words.rstrip("…")[:-1] + "…"
+    return words
 
 
 def write(folder: Path, picture: Picture, image: Image.Image) -> Path:
     """Write a sheet as PNG."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (picture.name.replace("/", "_").rpartition(".")[0] + ".png")
-    unfinished = path.with_name(path.name + ".part")
-    image.save(unfinished, "PNG")
-    os.replace(unfinished, path)
+    name = picture.name.replace("/", "_")
+    path = folder / (name if name.endswith(".png") else f"{name}.png")
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    files.replace(path, data.getvalue())
     return path
