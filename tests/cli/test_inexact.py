@@ -53,6 +53,8 @@ def test_verify_takes_no_file_for_exact_that_is_not(intact, photo, model, tmp_pa
     intact("encode", photo, "--model", model, "-o", file, "--allow-inexact")
     done = intact("verify", file, "--model", model)
     assert done.code == 3
+    assert "no machine can say that its pixels are right" in done.err
+    assert "--allow-inexact" not in done.err
     assert "not exact" in done.err
 
 

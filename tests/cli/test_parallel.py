@@ -197,3 +197,19 @@ def test_cores_are_counted_where_the_system_cannot_say_which_are_ours(monkeypatc
     """As on macOS and Windows, where `intact eval` asks."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert parallel.num_cores() == os.cpu_count()
+
+
+def test_messages_come_in_the_order_of_one_thread(folder, tiny_path, tmp_path):
+    for name in ("a-bad.png", "p0-bad.png", "z-bad.png"):
+        (folder / name).write_bytes(b"no picture")
+    said = []
+    for threads in ("1", "2"):
+        out = tmp_path / f"out-{threads}"
+        command = [sys.executable, "-m", "intact", "encode", folder, "-o", out, "--threads"]
+        done = subprocess.run(
+            [*command, threads, "--model", tiny_path, "--quiet"], capture_output=True, text=True
+        )
+        said.append(done.stderr)
+        assert done.returncode != 0
+    assert said[0] == said[1]
+    assert [line.split("-bad")[0][-1] for line in said[0].splitlines()[:3]] == ["a", "0", "z"]

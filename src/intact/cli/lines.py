@@ -21,6 +21,7 @@ LONGEST_MESSAGE = 1000
 
 _muted = False
 _shown = False
+_kept: list[tuple[str, str | None, bool]] | None = None
 
 
 def printable(text: str) -> str:
@@ -84,9 +85,18 @@ def mute() -> None:
     _muted = True
 
 
+def keep(messages: list[tuple[str, str | None, bool]]) -> None:
+    """Put the arguments of `complain` there from now on: they are written later, in order."""
+    global _kept
+    _kept = messages
+
+
 def complain(message: str, name: str | None = None, *, error: bool = False) -> None:
     """Write one line to stderr: ``intact: FILE: message``."""
     if _muted and not error:
+        return
+    if _kept is not None:
+        _kept.append((message, name, error))
         return
     place = f"{name}: " if name else ""
     line = printable(f"{place}{' '.join(cut(message, LONGEST_MESSAGE).split())}")
@@ -113,5 +123,5 @@ def json_is_due() -> bool:
 
 def begin() -> None:
     """A new command begins."""
-    global _muted, _shown
-    _muted = _shown = False
+    global _muted, _shown, _kept
+    _muted, _shown, _kept = False, False, None

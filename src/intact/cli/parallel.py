@@ -23,6 +23,7 @@ from typing import Any
 
 from intact import files
 from intact.cli import signals
+from intact.cli.lines import complain, keep
 
 LARGE_PIXELS = 1 << 22
 """Images from here on are not worked on in a process of their own."""
@@ -83,8 +84,8 @@ class _Worker:
         os.close(results)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def read(self) -> Iterator[tuple[int, Outcome | None]]:
-        """What has come. None is for an input that is left to the parent.
+    def read(self) -> Iterator[tuple[int, tuple[Outcome | None, list[Any]]]]:
+        """What has come, with messages. None is for an input that is left to the parent.
 
         Raises:
             EOFError: the process has ended.
@@ -94,7 +95,8 @@ class _Worker:
             raise EOFError
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
-            yield self.told.pop(0), json.loads(line)
+            outcome, said = json.loads(line)
+            yield self.told.pop(0), (outcome, said)
 
 
 def _work(tasks: int, results: int, do: Callable[[int], Outcome], mask: set[Any]) -> None:
@@ -105,12 +107,14 @@ def _work(tasks: int, results: int, do: Callable[[int], Outcome], mask: set[Any]
         _end_with_parent()
         with open(tasks, "rb", buffering=0) as lines:
             for line in lines:
+                said: list[Any] = []
+                keep(said)  # for the parent to write when it is this input's turn
                 try:
                     outcome: Outcome | None = do(int(line))
                 except LargeError:
                     outcome = None
                 signals.stop_if_ended()
-                data = json.dumps(outcome).encode() + b"\n"
+                data = json.dumps([outcome, said]).encode() + b"\n"
                 while data:
                     data = data[os.write(results, data) :]
         code = 0
@@ -151,13 +155,18 @@ class Pool:
                 (killed for its memory, say).
         """
         waiting = iter(range(count))
-        done: dict[int, Outcome | None] = {}
+        done: dict[int, tuple[Outcome | None, list[Any]]] = {}
         for number in range(count):
             while number not in done and self._workers:
                 self._feed(waiting)
                 done.update(self._collect())
-            outcome = done.pop(number, None)
-            yield do_large(number) if outcome is None else outcome
+            outcome, said = done.pop(number, (None, []))
+            if outcome is None:
+                yield do_large(number)
+                continue
+            for message, name, error in said:
+                complain(message, name, error=error)
+            yield outcome
 
     def _feed(self, waiting: Iterator[int]) -> None:
         """Tell processes of inputs until each has enough."""
@@ -170,9 +179,9 @@ class Pool:
                 with contextlib.suppress(BrokenPipeError):  # `_collect` sees that it has ended
                     os.write(worker.tasks, b"%d\n" % number)
 
-    def _collect(self) -> dict[int, Outcome | None]:
+    def _collect(self) -> dict[int, tuple[Outcome | None, list[Any]]]:
         """Wait for results; None for what is left to the caller."""
-        found: dict[int, Outcome | None] = {}
+        found: dict[int, tuple[Outcome | None, list[Any]]] = {}
         poll = select.poll()  # `select.select` takes no descriptor above 1023
         for worker in self._workers:
             poll.register(worker.results, select.POLLIN)
@@ -181,7 +190,7 @@ class Pool:
             try:
                 found.update(worker.read())
             except EOFError:
-                found.update(dict.fromkeys(worker.told))
+                found.update((number, (None, [])) for number in worker.told)
                 self._forget(worker)
         return found
 

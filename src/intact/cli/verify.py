@@ -20,6 +20,7 @@ from intact.cli.options import (
 from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
 from intact.container.limits import MAX_PIXELS
+from intact.errors import InexactError, UnsupportedError
 
 if TYPE_CHECKING:
     from intact.intnet.backends.choose import Name
@@ -97,7 +98,11 @@ def check(
     result: dict[str, Any] = {"input": name, "intact": False, "backends": backends}
     try:
         data = read(name)
-        used = [_decode(data, backend, options, strict=strict) for backend in backends]
+        try:
+            used = [_decode(data, backend, options, strict=strict) for backend in backends]
+        except InexactError as error:
+            about = "this file is not exact: no machine can say that its pixels are right"
+            raise UnsupportedError(about) from error
     except Exception as error:
         code, message = report(error, name)
         return {**result, "error": message, "code": int(code)}, code
