@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import intact
-from intact import ArgumentError, CorruptDataError, UnreachableError, UnsupportedError
+from intact import ArgumentError, CorruptDataError, UnreachableError, UnsupportedError, pillow
 from tiny_model import picture
 
 PIXELS = picture(40, 60)
@@ -108,7 +108,7 @@ def test_a_wrong_target_is_named(tiny, options, error, message):
 
 
 def test_the_plugin_takes_targets(tiny_path, tmp_path):
-
+    pillow.register()
     path = tmp_path / "a.intact"
     Image.fromarray(PIXELS).save(path, model=str(tiny_path), target_size=300)
     assert path.stat().st_size <= 300
