@@ -25,7 +25,7 @@ from PIL import Image, ImageFile
 
 from intact.container import chunks
 from intact.container.image_file import MAGIC, peek, unpack_image
-from intact.errors import IntactError, quoted
+from intact.errors import IntactError, UnsupportedError, quoted
 
 METADATA = ("exif", "icc_profile", "xmp", "cicp")
 TARGETS = ("target_bpp", "target_size", "target_psnr")
@@ -154,11 +154,23 @@ def _metadata(options: dict[str, Any]) -> dict[str, bytes | None]:
         if key in options:
             value = options[key]
             if isinstance(value, Image.Exif):
-                value = value.tobytes()
+                value = _exif_bytes(value)
             if key == "xmp" and isinstance(value, str):
                 value = value.encode()
             found[key] = value or b""
     return found
+
+
+def _exif_bytes(exif: Image.Exif) -> bytes:
+    """What Pillow writes of what it has read; of damaged tags it may be unable to.
+
+    Raises:
+        UnsupportedError: it is.
+    """
+    try:
+        return exif.tobytes()
+    except Exception as error:  # whatever damage leads to in Pillow
+        raise UnsupportedError(f"exif: Pillow cannot write what it holds ({error})") from error
 
 
 def _save_all(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:

@@ -222,6 +222,15 @@ def test_verify_finds_a_file_that_was_cut(data, tmp_path):
     path.unlink()  # it is closed
 
 
+def test_exif_that_pillow_cannot_write_is_an_error_of_saving():
+    """A damaged file's rational that was read as bytes, as the fuzzer found one."""
+    exif = Image.Exif()
+    exif[0x011A] = b"no number"  # XResolution
+    exif.get_ifd(0x8769)[0x829A] = b"no number"  # ExposureTime
+    with pytest.raises(OSError, match="exif: Pillow cannot write"):
+        Image.new("RGB", (8, 8)).save(io.BytesIO(), intact.pillow.FORMAT, exif=exif)
+
+
 def test_registering_is_what_importing_did():
     assert Image.OPEN[intact.pillow.FORMAT][0] is intact.pillow.IntactImageFile
 
