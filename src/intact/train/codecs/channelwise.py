@@ -8,7 +8,7 @@ integral over a step), and the colors are predicted over the whole image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -22,12 +22,18 @@ from intact.bottleneck.order import pass_a_mask
 from intact.errors import ArgumentError
 from intact.train.codecs.channelwise_colors import correct_first, correct_second
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig, build_graphs
-from intact.train.codecs.codec import Codec, Result, float_networks, result_of
+from intact.train.codecs.codec import (
+    Codec,
+    Result,
+    direct_parameters,
+    float_networks,
+    leading,
+    result_of,
+)
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.transforms import PIXEL_UNIT, THETA_MAX
 from intact.train.entropy import SCALE_MIN, FactorizedPrior, gaussian_bits
 from intact.train.gradients import lower_bound, round_through
-from intact.train.graph import Conv
 from intact.train.network import Observer
 from intact.train.noise import Noise
 
@@ -38,11 +44,6 @@ class ChannelwiseSections:
 
     transform: ChannelwiseConfig = field(default_factory=ChannelwiseConfig)
     rate: RateConfig = field(default_factory=lambda: RateConfig(step_min=0.15))
-
-
-def _leading(x: Tensor, k: int, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Change the first k channels of x [..., c]."""
-    return torch.cat([change(x[..., :k]), x[..., k:]], -1) if k else x
 
 
 class ChannelwiseNet(Codec):
@@ -132,14 +133,14 @@ class ChannelwiseNet(Codec):
         k, step = self.config.predicted, self.steps(t)
         mask = torch.from_numpy(pass_a_mask(window, y.shape[3], k)).to(y.device)
         a = run("prior_a", f=f)
-        mean_a = _leading(a["mean"], k, lambda m: self._first(m, y, step, window))
+        mean_a = leading(a["mean"], k, lambda m: self._first(m, y, step, window))
         y_a = (mean_a + step * round_through((y - mean_a) / step)) * mask
         b = run("prior_b", f=f, y=y_a)
-        mean_b = _leading(b["mean"], k, lambda m: correct_second(m, y_a[..., :k]))
+        mean_b = leading(b["mean"], k, lambda m: correct_second(m, y_a[..., :k]))
         mean = torch.where(mask, mean_a, mean_b)
         number = torch.from_numpy(stages((window.top, window.left), window.shape)).long()
         raised = self.stage_theta[number.to(y.device)]
-        theta_a = _leading(a["theta"], k, lambda theta: theta + raised)
+        theta_a = leading(a["theta"], k, lambda theta: theta + raised)
         theta = torch.where(mask, theta_a, b["theta"])
 
         # A plain clamp would have no gradient below 0, and a channel could never come back.
@@ -180,14 +181,8 @@ class ChannelwiseNet(Codec):
         return self.rates.loss(result.bpp, t, distortion, weight)
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Weights that write into pixels or latents directly; see `CodecNet.slow_parameters`."""
-        found = []
-        for name in ("analysis", "synthesis"):
-            network = self.network(name)
-            for node in network.graph.nodes:
-                if isinstance(node, Conv) and node.activation in ("stream", "latent"):
-                    found += [network.get(node.target, k) for k in ("weight", "bias", "slope")]
-        return found
+        """Weights that write into pixels or latents directly."""
+        return direct_parameters(self)
 
 
 def build(own: ChannelwiseSections, seed: int) -> ChannelwiseNet:

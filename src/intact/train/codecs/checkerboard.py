@@ -11,7 +11,7 @@ Rate: one network serves all levels. Level t in [-1, 1] has the quantization ste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -23,7 +23,14 @@ from intact.bottleneck.colors import MAX_PREDICTED
 from intact.bottleneck.grid import Window
 from intact.bottleneck.order import pass_a_mask
 from intact.errors import ArgumentError
-from intact.train.codecs.codec import Codec, Result, float_networks, result_of
+from intact.train.codecs.codec import (
+    Codec,
+    Result,
+    direct_parameters,
+    float_networks,
+    leading,
+    result_of,
+)
 from intact.train.codecs.colors import correct_means_a, correct_means_b
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.transforms import (
@@ -36,7 +43,6 @@ from intact.train.codecs.transforms import (
 from intact.train.data import ImageFolder
 from intact.train.entropy import SCALE_MIN, FactorizedPrior, gaussian_bits
 from intact.train.gradients import lower_bound, round_through
-from intact.train.graph import Conv
 from intact.train.network import Observer, unshuffle
 from intact.train.noise import Noise
 
@@ -64,11 +70,6 @@ def pass_mask(shape: torch.Size, predicted: int, device: torch.device | None = N
     h, w, c = shape
     mask = pass_a_mask(Window(0, 0, h, w), c, predicted)
     return torch.from_numpy(mask).to(device)
-
-
-def _leading(x: Tensor, k: int, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Change the first k channels of x [..., c]."""
-    return torch.cat([change(x[..., :k]), x[..., k:]], -1) if k else x
 
 
 class CodecNet(Codec):
@@ -132,10 +133,10 @@ class CodecNet(Codec):
         mask = pass_mask(y.shape[1:], k, y.device)
 
         a = run("prior_a", f=f)
-        mean_a = _leading(a["mean"], k, lambda m: correct_means_a(m, y[..., :k], step))
+        mean_a = leading(a["mean"], k, lambda m: correct_means_a(m, y[..., :k], step))
         y_a = (mean_a + step * round_through((y - mean_a) / step)) * mask
         b = run("prior_b", f=f, y=y_a)
-        mean_b = _leading(b["mean"], k, lambda m: correct_means_b(m, y_a[..., :k]))
+        mean_b = leading(b["mean"], k, lambda m: correct_means_b(m, y_a[..., :k]))
         mean = torch.where(mask, mean_a, mean_b)
         theta = torch.where(mask, a["theta"], b["theta"])
         # A plain clamp would have no gradient below 0, and a channel could never come back.
@@ -161,18 +162,8 @@ class CodecNet(Codec):
         return self.rates.loss(result.bpp, t, distortion, weight)
 
     def slow_parameters(self) -> list[nn.Parameter]:
-        """Weights that write into pixels or latents directly.
-
-        Neighboring pixels are correlated, so a step of Adam (the same size for every weight) in
-        these adds up over hundreds of inputs to gray levels: they want a smaller rate.
-        """
-        found = []
-        for name in ("analysis", "synthesis"):
-            network = self.network(name)
-            for node in network.graph.nodes:
-                if isinstance(node, Conv) and node.activation in ("stream", "latent"):
-                    found += [network.get(node.target, k) for k in ("weight", "bias", "slope")]
-        return found
+        """Weights that write into pixels or latents directly."""
+        return direct_parameters(self)
 
     @torch.no_grad()
     def start_as_transform_code(self, patches: Tensor) -> None:

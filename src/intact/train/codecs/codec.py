@@ -5,7 +5,7 @@ A kind is one subclass; its registry is `intact.train.codecs.kinds`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from intact.train.fixed_unit import FixedUnit
-from intact.train.graph import Graph
+from intact.train.graph import Conv, Graph
 from intact.train.integer import IntegerNetwork
 from intact.train.network import Network, Observer
 from intact.train.noise import Noise
@@ -45,6 +45,11 @@ def float_networks(graphs: Mapping[str, Graph], seed: int) -> dict[str, nn.Modul
     """Float networks with random weights, by role."""
     generator = torch.Generator().manual_seed(seed)
     return {name: Network(graph, generator) for name, graph in graphs.items()}
+
+
+def leading(x: Tensor, k: int, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Change the first k channels of x [..., c]."""
+    return torch.cat([change(x[..., :k]), x[..., k:]], -1) if k else x
 
 
 class Codec(nn.Module):
@@ -129,3 +134,18 @@ class Codec(nn.Module):
             weight: of each image [b]; all 1 by default.
         """
         raise NotImplementedError
+
+
+def direct_parameters(codec: Codec) -> list[nn.Parameter]:
+    """Weights of analysis and synthesis that write into pixels or latents directly.
+
+    Neighboring pixels are correlated, so a step of Adam (the same size for every weight) in
+    these adds up over hundreds of inputs to gray levels: they want a smaller rate.
+    """
+    found = []
+    for name in ("analysis", "synthesis"):
+        network = codec.network(name)
+        for node in network.graph.nodes:
+            if isinstance(node, Conv) and node.activation in ("stream", "latent"):
+                found += [network.get(node.target, k) for k in ("weight", "bias", "slope")]
+    return found

@@ -74,9 +74,9 @@ STREAM_CHANNELS = 192
 """8 x 8 x 3: the stream *is* the scaled pixels, so it has as many channels as an 8x8 patch."""
 
 
-def analysis(config: TransformConfig) -> Graph:
+def analysis(config: TransformConfig, *, edge: bool = False) -> Graph:
     """Pixels to latents: unshuffle(8), a residual 1x1, blocks, 3x3 stride 2."""
-    g = Graph("analysis", PIXEL_STREAM)
+    g = Graph("analysis", PIXEL_STREAM, edge=edge)
     p = g.input("pixels", 3, -128, 127, PIXEL_UNIT)
     u = g.unshuffle(p, "patches", 8)
     s = g.scale(u, "s0")
@@ -89,34 +89,44 @@ def analysis(config: TransformConfig) -> Graph:
     return g
 
 
-def synthesis(config: TransformConfig) -> Graph:
-    """Latents to pixels: the mirror of `analysis`."""
-    g = Graph("synthesis", PIXEL_STREAM)
+def synthesis(config: TransformConfig, *, edge: bool = False, renderer: int = 0) -> Graph:
+    """Latents to pixels: the mirror of `analysis`, then blocks of a renderer at 1/4 resolution."""
+    g = Graph("synthesis", PIXEL_STREAM, edge=edge)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     s = g.shuffle(g.conv(y, "first", 4 * STREAM_CHANNELS, "stream", fine=True), "s0", 2)
     for i in range(config.blocks_synthesis):
         s = g.block(s, f"b{i}", fine=i >= config.blocks_synthesis - FINE_BLOCKS)
     # The stream itself, not 8 bits of it: what is lost here is seen.
     s = g.add(s, g.conv(s, "ends", STREAM_CHANNELS, "stream", fine=True), "s1")
-    g.output(g.shuffle(g.requantize(s, "patches", PIXEL_UNIT), "pixels", 8), PIXEL_UNIT)
+    side = 8
+    if renderer:
+        s, side = g.shuffle(s, "quarter", 2), 4
+    for i in range(renderer):
+        s = g.block(s, f"r{i}", fine=True, width=2)
+    g.output(g.shuffle(g.requantize(s, "patches", PIXEL_UNIT), "pixels", side), PIXEL_UNIT)
     return g
 
 
-def hyper_analysis(config: TransformConfig) -> Graph:
-    """Latents to hyper-latents: two 3x3 with stride 2."""
-    g = Graph("hyper_analysis", FEATURE_STREAM)
+def hyper_analysis(config: TransformConfig, *, edge: bool = False, wide: bool = False) -> Graph:
+    """Latents to hyper-latents: two 3x3 with stride 2. ``wide`` ones have 16 bits, as latents."""
+    g = Graph("hyper_analysis", FEATURE_STREAM, edge=edge)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     h = g.conv(g.requantize(y, "a"), "h0", config.features, "relu")
     h = g.conv(h, "h1", config.features, "relu", kernel=3, stride=2)
-    g.output(g.conv(h, "z", config.hyper_latents, "symbol", kernel=3, stride=2), 1.0)
+    kind = "latent" if wide else "symbol"
+    z = g.conv(h, "z", config.hyper_latents, kind, kernel=3, stride=2)
+    g.output(z, LATENT_UNIT if wide else 1.0)
     return g
 
 
-def hyper_synthesis(config: TransformConfig) -> Graph:
+def hyper_synthesis(config: TransformConfig, *, edge: bool = False, wide: bool = False) -> Graph:
     """Hyper-latents to features at the resolution of the latents."""
     c = config.features
-    g = Graph("hyper_synthesis", FEATURE_STREAM)
-    z = g.input("z", config.hyper_latents, -128, 127, 1.0)
+    g = Graph("hyper_synthesis", FEATURE_STREAM, edge=edge)
+    if wide:
+        z = g.requantize(g.input("z", config.hyper_latents, -32768, 32767, LATENT_UNIT), "za")
+    else:
+        z = g.input("z", config.hyper_latents, -128, 127, 1.0)
     s = g.shuffle(g.conv(z, "h0", 4 * c, "stream"), "s0", 2)
     s = g.block(s, "b0")
     s = g.shuffle(g.conv(g.requantize(s, "a"), "h1", 4 * c, "stream"), "s1", 2)
@@ -130,16 +140,16 @@ def _heads(g: Graph, features: str, config: TransformConfig) -> None:
     g.output(g.conv(h, "theta", config.latents, "index"), THETA_UNIT)
 
 
-def prior_a(config: TransformConfig) -> Graph:
+def prior_a(config: TransformConfig, *, edge: bool = False) -> Graph:
     """Features to the means and scale indices of the first pass."""
-    g = Graph("prior_a", FEATURE_STREAM)
+    g = Graph("prior_a", FEATURE_STREAM, edge=edge)
     _heads(g, g.input("f", config.features, -32768, 32767, FEATURE_UNIT), config)
     return g
 
 
-def prior_b(config: TransformConfig) -> Graph:
+def prior_b(config: TransformConfig, *, edge: bool = False) -> Graph:
     """Features and the latents of the first pass to the means and scale indices of the second."""
-    g = Graph("prior_b", FEATURE_STREAM)
+    g = Graph("prior_b", FEATURE_STREAM, edge=edge)
     f = g.input("f", config.features, -32768, 32767, FEATURE_UNIT)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     f = g.add(f, g.conv(g.requantize(y, "ya"), "yb", config.features, "stream"), "s0")
