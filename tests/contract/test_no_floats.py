@@ -23,7 +23,7 @@ FILES = [
 FILES += [SOURCE / "codec" / "coding.py", SOURCE / "codec" / "model.py", SOURCE / "untrusted.py"]
 # From the quality a person gives to a level: only the encoder asks, and the file holds the level.
 # Limits are people's too, and may be infinite.
-EXEMPT = {"of_quality", "quality_level", "check_pixels"}
+EXEMPT = {"of_quality", "check_pixels"}
 FLOAT_NAMES = {"float", "complex", "float16", "float32", "float64", "f2", "f4", "f8", "double"}
 # Functions whose results are floats even for integers.
 FLOAT_FUNCTIONS = {

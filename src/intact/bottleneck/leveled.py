@@ -6,9 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from intact.bottleneck.scalar import MAX_LEVELS, quality_level
+from intact.bottleneck.scalar import MAX_LEVELS, LevelRows
 from intact.errors import ModelError
-from intact.untrusted import mapping
 
 MAX_BANDS = 16
 LIMITS = {
@@ -21,7 +20,7 @@ LIMITS = {
 
 
 @dataclass(frozen=True, eq=False)
-class ChannelLevels:
+class ChannelLevels(LevelRows):
     """The quality levels, coarsest first: 1..64 rows each.
 
     Attributes:
@@ -58,28 +57,3 @@ class ChannelLevels:
             object.__setattr__(self, name, array)
         if self.steps.shape != self.shifts.shape:
             raise ModelError(f"levels: steps {self.steps.shape}, shifts {self.shifts.shape}")
-
-    def __len__(self) -> int:
-        return self.parameters.size
-
-    def of_quality(self, quality: float) -> int:
-        """The level for a quality of 0..100, linear.
-
-        Raises:
-            ArgumentError: the quality is outside 0..100.
-        """
-        return quality_level(quality, len(self))
-
-    def to_tree(self) -> dict[str, np.ndarray]:
-        """The arrays by name; inverse of `from_tree`."""
-        return {row.name: getattr(self, row.name) for row in fields(self)}
-
-    @classmethod
-    def from_tree(cls, tree: object) -> ChannelLevels:
-        """Build and check levels of unknown origin; inverse of `to_tree`.
-
-        Raises:
-            ModelError: anything is missing, unknown, of a wrong type or out of range.
-        """
-        rows = mapping(tree, [row.name for row in fields(cls)], "levels")
-        return cls(**{name: np.asarray(row) for name, row in rows.items()})

@@ -9,6 +9,7 @@ Latents are fixed point. Level i quantizes them with ``steps[i]`` and moves scal
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 
@@ -21,19 +22,42 @@ THETA_SHIFT = 2
 MAX_LEVELS = 64
 
 
-def quality_level(quality: float, count: int) -> int:
-    """The level for a quality of 0..100, linear.
+class LevelRows:
+    """What levels of all kinds have: a dataclass of arrays with a row for each, coarsest first."""
 
-    Raises:
-        ArgumentError: the quality is outside 0..100.
-    """
-    if not 0 <= quality <= 100:
-        raise ArgumentError(f"quality is {quality}, must be in 0..100")
-    return int(quality * (count - 1) // 100)
+    parameters: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def of_quality(self, quality: float) -> int:
+        """The level for a quality of 0..100, linear.
+
+        Raises:
+            ArgumentError: the quality is outside 0..100.
+        """
+        if not 0 <= quality <= 100:
+            raise ArgumentError(f"quality is {quality}, must be in 0..100")
+        return int(quality * (len(self) - 1) // 100)
+
+    def to_tree(self) -> dict[str, np.ndarray]:
+        """The arrays by name; inverse of `from_tree`."""
+        return {row.name: getattr(self, row.name) for row in fields(self)}  # type: ignore[arg-type]
+
+    @classmethod
+    def from_tree(cls, tree: object) -> Self:
+        """Build and check levels of unknown origin; inverse of `to_tree`.
+
+        Raises:
+            ModelError: anything is missing, unknown, of a wrong type or out of range.
+        """
+        names = [row.name for row in fields(cls)]  # type: ignore[arg-type]
+        rows = mapping(tree, names, "levels")
+        return cls(**{name: np.asarray(row) for name, row in rows.items()})
 
 
 @dataclass(frozen=True, eq=False)
-class Levels:
+class Levels(LevelRows):
     """The quality levels, coarsest first; arrays of equal length, 1..64.
 
     Attributes:
@@ -66,31 +90,6 @@ class Levels:
             raise ModelError(f"levels: arrays of different lengths {sorted(sizes)}")
         if (2 * self.offsets > self.steps).any():
             raise ModelError("levels: an offset is above half its step")
-
-    def __len__(self) -> int:
-        return self.steps.size
-
-    def of_quality(self, quality: float) -> int:
-        """The level for a quality of 0..100, linear.
-
-        Raises:
-            ArgumentError: the quality is outside 0..100.
-        """
-        return quality_level(quality, len(self))
-
-    def to_tree(self) -> dict[str, np.ndarray]:
-        """The rows by name; inverse of `from_tree`."""
-        return {row.name: getattr(self, row.name) for row in fields(self)}
-
-    @classmethod
-    def from_tree(cls, tree: object) -> Levels:
-        """Build and check levels of unknown origin; inverse of `to_tree`.
-
-        Raises:
-            ModelError: anything is missing, unknown, of a wrong type or out of range.
-        """
-        rows = mapping(tree, [row.name for row in fields(cls)], "levels")
-        return cls(**{name: np.asarray(row) for name, row in rows.items()})
 
 
 def table_indexes(theta: np.ndarray, shift: int | np.ndarray) -> np.ndarray:
