@@ -1,5 +1,6 @@
 # make demo   install the package alone and send a photograph through it
 # make test   install everything and run every check that a push must pass
+# make test-web   install what the browser decoder's tests need, too, and run them
 # Nothing needs to be installed beforehand but Python >= 3.11 with venv; a C compiler is optional.
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ TEST_ENV := OMP_NUM_THREADS=1
 TORCH := torch==2.13.0
 BUILD_INPUTS := pyproject.toml setup.py $(wildcard native/*.c native/*.h)
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-web test-slow lint format clean
 
 .venv/.pip:
 	$(PYTHON) -m venv .venv
@@ -42,6 +43,17 @@ lint: .venv/.dev
 
 test: lint
 	$(TEST_ENV) $(BIN)/python -m pytest
+
+# The browser decoder: Node with its packages, Chromium, and clang with WebAssembly. Debian's, where missing.
+.venv/.web: .venv/.dev web/package-lock.json
+	@for tool in node npm chromium clang wasm-ld; do command -v $$tool >/dev/null || missing=1; done; \
+	test -z "$$missing" || { apt-get update && \
+		apt-get install -y --no-install-recommends nodejs npm chromium clang lld; }
+	cd web && npm ci --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+test-web: .venv/.web
+	$(TEST_ENV) $(BIN)/python -m pytest tests/web
 
 test-slow: .venv/.dev
 	$(TEST_ENV) $(BIN)/python -m pytest -m "slow"
