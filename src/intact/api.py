@@ -56,7 +56,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         check: decode with an independent backend, too, before the file is returned; for archives.
         allow_inexact: take a model that computes in float, too; whether its files decode elsewhere,
             and to what, nobody knows.
-        backend: "auto", "native", "numpy", "torch" or "reference": same bytes from each.
+        backend: "auto", "native", "numpy", "torch", "onnx" or "reference": same bytes from each.
         threads: 0 takes all cores, at most 1024; same bytes from any number.
         progress: called with the name of each stage as it begins.
 

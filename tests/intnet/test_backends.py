@@ -18,6 +18,8 @@ BACKENDS = [
     pytest.param("native", marks=pytest.mark.skipif(library() is None, reason="not built")),
     pytest.param("torch", marks=pytest.mark.skipif(not importlib.util.find_spec("torch"),
                                                    reason="not installed")),
+    pytest.param("onnx", marks=pytest.mark.skipif(not importlib.util.find_spec("onnxruntime"),
+                                                  reason="not installed")),
     "numpy",
     "reference",
 ]  # fmt: skip

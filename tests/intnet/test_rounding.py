@@ -59,7 +59,7 @@ def values() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("number", MODES)
-@pytest.mark.parametrize("name", ["native", "numpy", "torch"])
+@pytest.mark.parametrize("name", ["native", "numpy", "torch", "onnx"])
 @pytest.mark.parametrize("divisor", [7, 16383])
 def test_every_backend_is_exact_in_every_rounding_mode(number, name, divisor):
     if name not in choose.available():
@@ -94,7 +94,7 @@ def test_every_instruction_set_is_exact_in_every_rounding_mode(number, isa, divi
 
 
 @pytest.mark.parametrize("number", MODES)
-@pytest.mark.parametrize("name", ["native", "numpy", "torch"])
+@pytest.mark.parametrize("name", ["native", "numpy", "torch", "onnx"])
 def test_a_file_is_the_same_in_every_rounding_mode(number, name):
     if name not in choose.available():
         pytest.skip("not installed")

@@ -142,7 +142,9 @@ def _why(used: str, entries: Sequence[Entry]) -> str:
     before = entries[: [entry.name for entry in entries].index(used)]
     reasons = []
     for entry in before:
-        if entry.exact:  # torch
+        if entry.exact and entry.name == "onnx":
+            reasons.append("onnx is taken only where it is asked for")
+        elif entry.exact:  # torch
             reasons.append(f"{entry.name} would only be loaded for large images without native")
         else:
             state = "not exact here" if entry.available else "not here"

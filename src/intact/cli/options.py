@@ -26,6 +26,7 @@ class Backend(enum.StrEnum):
     NATIVE = "native"
     NUMPY = "numpy"
     TORCH = "torch"
+    ONNX = "onnx"
     REFERENCE = "reference"
 
 

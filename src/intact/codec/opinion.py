@@ -180,7 +180,7 @@ def check(data: bytes, expected: np.ndarray, networks: Networks) -> str:
 def _others(networks: Networks, pixels: int) -> Networks | None:
     """The decoder's programs on another backend than the encoder's, or None."""
     model = networks.model
-    for name in ("numpy", "native", "torch", "reference"):
+    for name in ("numpy", "native", "torch", "onnx", "reference"):
         too_slow = name == "reference" and pixels > REFERENCE_PIXELS
         if name not in choose.available() or too_slow:
             continue

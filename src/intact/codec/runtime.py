@@ -24,7 +24,7 @@ class Runtime:
     """How to compute; never what.
 
     Attributes:
-        backend: "auto", "native", "numpy", "torch" or "reference".
+        backend: "auto", "native", "numpy", "torch", "onnx" or "reference".
         threads: 0 takes all cores that this process may use. Small images are computed by fewer.
         progress: called with the name of each stage as it begins.
         allow_inexact: run models that compute in float, too: what comes of them may be another

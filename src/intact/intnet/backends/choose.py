@@ -21,8 +21,10 @@ from intact.intnet.backends import Prepare, Runner, brief, forms, native
 from intact.intnet.program import Program
 from intact.native import library
 
-Name = Literal["native", "torch", "numpy", "reference"]
-NAMES: tuple[Name, ...] = ("native", "torch", "numpy", "reference")
+Name = Literal["native", "torch", "onnx", "numpy", "reference"]
+NAMES: tuple[Name, ...] = ("native", "torch", "onnx", "numpy", "reference")
+ASKED_FOR: tuple[Name, ...] = ("torch", "onnx")
+"""Not taken by themselves: torch only where it pays, ONNX Runtime nowhere (docs/decisions/0017)."""
 OWN_KERNELS: tuple[Name, ...] = ("native",)  # not a library's: see `intact.intnet.backends.brief`
 TORCH_PIXELS = 4_000_000  # importing torch takes 1.3 s: only larger images repay it
 
@@ -69,6 +71,7 @@ def available() -> tuple[Name, ...]:
     present = {
         "native": library() is not None,
         "torch": importlib.util.find_spec("torch") is not None,
+        "onnx": importlib.util.find_spec("onnxruntime") is not None,
         "numpy": True,
         "reference": True,
     }
@@ -192,7 +195,9 @@ def choose(
     present = available()
     order: list[Name]
     if name == "auto":
-        order = [item for item in present if item != "torch" or _torch_pays(present, pixels)]
+        order = [item for item in present if item not in ASKED_FOR]
+        if "torch" in present and _torch_pays(present, pixels):
+            order.insert(order.index("numpy"), "torch")
     elif name not in present:
         raise ArgumentError(f"backend {name!r} is not available; legal: auto, {', '.join(present)}")
     else:
