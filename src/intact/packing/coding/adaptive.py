@@ -1,0 +1,94 @@
+"""Frequency tables that learn: one for each context, all over the same symbols.
+
+Normative, with docs/spec/weights_coding.md. Counts start as those of a Laplace distribution of the
+mean magnitude that the context stands for, as if `PRIOR` symbols of it had been seen, and grow with
+every symbol; the tables are made from them anew when a sixteenth more symbols have been seen.
+"""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intact.bits.tables import TOTAL, TableBank
+
+SEEN: Final = 32
+"""What one symbol adds to its count."""
+PRIOR: Final = 100
+"""Symbols that the initial counts of a context are worth."""
+UNIT: Final = 12
+"""Means are in units of 2**-UNIT."""
+
+
+def prior_counts(mean: int, minimum: int, size: int) -> NDArray[np.int64]:
+    """Counts of symbols ``minimum ..`` by a Laplace distribution, rounded to integers.
+
+    With u = exp(-1 / 2b): P(0) = 1 - u, P(k) = u (1 - u^2) / 2 u^(2 |k| - 2), and the mean of |k|
+    is u / (1 - u^2); hence u = 2m / (1 + sqrt(1 + 4 m^2)).
+
+    Args:
+        mean: mean magnitude m in units of 2**-12, 1 .. 2**28.
+        minimum: the first symbol.
+        size: symbols.
+    """
+    one = 1 << UNIT
+    u = (2 * mean << 16) // (one + isqrt(one * one + 4 * mean * mean))
+    ratio = u * u >> 16
+    weights = [65536 - u, u * (65536 - ratio) >> 17]
+    farthest = max(abs(minimum), abs(minimum + size - 1))
+    while len(weights) <= farthest and weights[-1]:
+        weights.append(weights[-1] * ratio >> 16)
+    by_magnitude = np.zeros(farthest + 2, np.int64)
+    by_magnitude[: len(weights)] = weights[: farthest + 2]
+    magnitudes = np.abs(np.arange(minimum, minimum + size))
+    return by_magnitude[magnitudes] * (PRIOR * SEEN) >> 16
+
+
+class Tables:
+    """Counts of each context, and the tables that were last made from them."""
+
+    def __init__(self, means: list[int], minimum: int, size: int) -> None:
+        """Initial counts.
+
+        Args:
+            means: mean magnitude of each context, in units of 2**-12.
+            minimum: the first symbol of the tables.
+            size: symbols of the tables, without the escape.
+        """
+        self.minimum = minimum
+        self.size = size
+        self._counts = np.stack([prior_counts(mean, minimum, size) for mean in means])
+        self._seen = self._fresh = 0
+        self.bank = self._make()
+
+    def _make(self) -> TableBank:
+        """Tables in proportion to the counts; what rounding leaves is the largest count's."""
+        contexts, size = self._counts.shape
+        totals = np.maximum(self._counts.sum(axis=1, keepdims=True), 1)
+        freqs = np.ones((contexts, size + 1), np.int64)  # the last is the escape's
+        freqs[:, :-1] += self._counts * (TOTAL - size - 1) // totals
+        largest = np.argmax(self._counts, axis=1)
+        freqs[np.arange(contexts), largest] += TOTAL - freqs.sum(axis=1)
+        sizes = np.full(contexts, size + 1)
+        return TableBank(
+            np.full(contexts, self.minimum), sizes, np.cumsum(sizes) - sizes, freqs.reshape(-1)
+        )
+
+    def update(self, contexts: NDArray[np.uint16], symbols: NDArray[np.int32]) -> bool:
+        """Count symbols in their contexts; whether `bank` is a new one."""
+        places = symbols.astype(np.int64) - self.minimum
+        inside = (places >= 0) & (places < self.size)
+        at = contexts.astype(np.int64) * self.size + places
+        if not inside.all():
+            at = at[inside]
+        found = np.bincount(at, minlength=self._counts.size)
+        self._counts += SEEN * found.reshape(self._counts.shape)
+        self._seen += symbols.size
+        if self._seen - self._fresh < self._seen >> 4:
+            return False
+        self._fresh = self._seen
+        self.bank = self._make()
+        return True

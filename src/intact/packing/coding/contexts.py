@@ -1,0 +1,127 @@
+"""How large the next weights of an array will be: the contexts of the method "rows".
+
+Normative, with docs/spec/weights_coding.md. An array [rows, columns] is one of [rows, channels,
+kernel]. It is coded in steps: some rows together, of these all channels at one position of the
+kernel. The magnitude expected of a weight is a product of
+
+- its row's level, which is sent;
+- its channel's mean in the rows before, and its position's;
+- how large the weights of the same kernel were that this row has had so far, against what was
+  expected of them.
+
+All in logarithms, so that products are sums; a context is the result in half octaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intact.packing.coding.logs import LOG, MAX_LOG_ARGUMENT, OCTAVE, power
+from intact.packing.coding.shape import Shape, Symbols
+
+MEAN: Final = 64
+"""Magnitudes are measured in 64ths of the array's mean."""
+MAX_MAGNITUDE: Final = 4095
+"""Larger ones, in symbols or in units of the mean, count as this."""
+STEP: Final = OCTAVE // 2
+"""Levels and contexts are half octaves."""
+MAX_LEVEL: Final = 6
+"""Levels and contexts are -6 .. 6 half octaves from the mean."""
+NUM_LEVELS: Final = 2 * MAX_LEVEL + 1
+MAX_MEAN: Final = 160
+"""The mean is 2**(mean / 8 - 8) symbols, mean in 0 .. 160."""
+CHANNEL_PRIOR: Final = 20
+"""Symbols of the mean that a channel has had before its first."""
+POSITION_PRIOR: Final = 40
+KERNEL_PRIOR: Final = 3
+FINE: Final = 16
+"""Means of channels and positions are in 16ths of the unit of magnitudes."""
+
+
+class Contexts:
+    """The contexts of one array, step by step: `indexes`, then `update` with the symbols."""
+
+    def __init__(self, shape: Shape, mean: int, levels: NDArray[np.int32], width: int) -> None:
+        """Before the first step.
+
+        Args:
+            shape: of the array.
+            mean: of the magnitudes, 0 .. MAX_MEAN.
+            levels: of each row, -MAX_LEVEL .. MAX_LEVEL.
+            width: how many symbols a step should have at least, if rows are shorter.
+        """
+        self._channels = shape.columns // shape.kernel
+        self._rows_per_step = max(1, min(shape.rows, width // self._channels))
+        self._shape = shape
+        self._scale = int(power(np.array(448 - 2 * mean))[()])
+        self._levels = levels.astype(np.int64)
+        self._shrink = power(160 - STEP * self._levels)
+        self._channel_sums = np.zeros(self._channels, np.int64)
+        self._position_sums = np.zeros(shape.kernel, np.int64)
+        self._rows_seen = 0
+        self._expected = np.zeros((shape.kernel, self._channels), np.int64)
+
+    @property
+    def step_size(self) -> int:
+        """Symbols of a step (of the last rows perhaps fewer)."""
+        return self._rows_per_step * self._channels
+
+    def steps(self) -> Iterator[tuple[int, int, int]]:
+        """First row, row behind the last, and position of each step, in order of coding."""
+        for first in range(0, self._shape.rows, self._rows_per_step):
+            last = min(self._shape.rows, first + self._rows_per_step)
+            self._begin(first, last)
+            for position in range(self._shape.kernel):
+                yield first, last, position
+            self._end(last - first)
+
+    def _begin(self, first: int, last: int) -> None:
+        """The logarithms of what is expected in the next rows, for each position and channel."""
+        self._rows = slice(first, last)
+        channels = _means(self._channel_sums, self._rows_seen * self._shape.kernel, CHANNEL_PRIOR)
+        positions = _means(self._position_sums, self._rows_seen * self._channels, POSITION_PRIOR)
+        logs = LOG[positions][:, None] + LOG[channels][None] - 2 * int(LOG[MEAN * FINE])
+        self._expected = logs.astype(np.int64)
+        shape = (last - first, self._channels)
+        self._kernel_sums = np.full(shape, KERNEL_PRIOR * MEAN, np.int64)
+        self._kernel_expected = np.full(self._channels, KERNEL_PRIOR * MEAN, np.int64)
+
+    def indexes(self, position: int) -> NDArray[np.uint16]:
+        """The context of each symbol of a step, 0 .. NUM_LEVELS - 1, row by row."""
+        whole = self._expected[position] - LOG[np.minimum(self._kernel_expected, MAX_LOG_ARGUMENT)]
+        logs = LOG[np.minimum(self._kernel_sums, MAX_LOG_ARGUMENT)] + whole
+        logs += (STEP * self._levels[self._rows] + STEP // 2)[:, None]
+        steps = logs >> 3
+        return (np.clip(steps, -MAX_LEVEL, MAX_LEVEL) + MAX_LEVEL).astype(np.uint16).reshape(-1)
+
+    def update(self, position: int, symbols: Symbols) -> None:
+        """Learn the symbols of a step."""
+        magnitudes = np.minimum(np.abs(symbols.astype(np.int64)), MAX_MAGNITUDE)
+        sizes = np.minimum(magnitudes * self._scale >> 14, MAX_MAGNITUDE)
+        sizes = sizes.reshape(-1, self._channels)
+        sizes = np.minimum(sizes * self._shrink[self._rows, None] >> 10, MAX_MAGNITUDE)
+        self._kernel_sums += sizes
+        expected = np.clip(self._expected[position] + int(LOG[MEAN]), 0, 12 * OCTAVE)
+        self._kernel_expected += power(expected)
+        self._position_sums[position] += int(sizes.sum())
+
+    def _end(self, rows: int) -> None:
+        """Learn of the channels."""
+        self._channel_sums += (self._kernel_sums - KERNEL_PRIOR * MEAN).sum(axis=0)
+        self._rows_seen += rows
+
+
+def context_means(mean: int) -> list[int]:
+    """The mean magnitude that each context stands for, in units of 2**-12 symbols."""
+    exponents = 2 * mean + (12 - 8) * OCTAVE + STEP * np.arange(-MAX_LEVEL, MAX_LEVEL + 1)
+    return power(exponents).tolist()
+
+
+def _means(sums: NDArray[np.int64], count: int, prior: int) -> NDArray[np.int64]:
+    """Means in units of MEAN * FINE, as if `prior` symbols of the mean had been seen before."""
+    means = (sums + prior * MEAN) * FINE // (count + prior)
+    return np.clip(means, 1, MAX_LOG_ARGUMENT)

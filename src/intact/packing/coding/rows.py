@@ -1,0 +1,134 @@
+"""Method "rows": tables that learn while rows go by, one vector of symbols at a time. The default.
+
+Normative, with docs/spec/weights_coding.md. A segment is one message of docs/spec/bits.md: its
+first part has the level of every row, and then each step of `contexts` is a part. NumPy can follow,
+since all symbols of a step are independent of each other.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intact.bits import Decoder, TableBank, apportion, encode as encode_bits, varint
+from intact.bits.tables import COST_BITS
+from intact.container.cursor import Cursor
+from intact.errors import CorruptDataError
+from intact.packing.coding.adaptive import Tables
+from intact.packing.coding.alphabet import choose_table
+from intact.packing.coding.contexts import (
+    MAX_LEVEL,
+    MAX_MAGNITUDE,
+    MAX_MEAN,
+    STEP,
+    Contexts,
+    context_means,
+)
+from intact.packing.coding.logs import LOG, OCTAVE
+from intact.packing.coding.shape import WHAT, Backend, Shape, Symbols
+from intact.packing.coding.static import lanes_of, table_place
+
+MAX_WIDTH_LOG2: Final = 20
+SPREADS: Final = 4
+
+
+def _level_banks() -> list[TableBank]:
+    """The fixed tables of rows' levels, ever wider; no level needs the escape."""
+    weights = (
+        [16 * 4**MAX_LEVEL >> 2 * away for away in range(MAX_LEVEL + 1)],
+        [16 * 2**MAX_LEVEL >> away for away in range(MAX_LEVEL + 1)],
+        [16 * 2**MAX_LEVEL >> away // 2 for away in range(MAX_LEVEL + 1)],
+        [1] * (MAX_LEVEL + 1),
+    )
+    away = [abs(level) for level in range(-MAX_LEVEL, MAX_LEVEL + 1)]
+    return [
+        TableBank.build([-MAX_LEVEL], [apportion([*(table[a] for a in away), 0])])
+        for table in weights
+    ]
+
+
+LEVEL_BANKS: Final = _level_banks()
+
+
+def encode(symbols: Symbols, shape: Shape, backend: Backend | None) -> bytes:
+    """Head, then one message: the rows' levels, and the symbols step by step."""
+    minimum, counts = choose_table(symbols, shape.low, shape.high)
+    by_row = symbols.reshape(shape.rows, shape.columns)
+    mean, levels = _levels(by_row)
+    costs = [int(bank.costs[levels + MAX_LEVEL].sum()) for bank in LEVEL_BANKS]
+    spread = costs.index(min(costs))
+    width_log2 = _width_log2(shape.size)
+    contexts = Contexts(shape, mean, levels, 1 << width_log2)
+    tables = Tables(context_means(mean), minimum, counts.size)
+    cube = by_row.reshape(shape.rows, -1, shape.kernel)
+    message = [(levels, np.zeros(levels.size, np.uint16), LEVEL_BANKS[spread])]
+    cost = costs[spread]
+    for first, last, position in contexts.steps():
+        part = np.ascontiguousarray(cube[first:last, :, position]).reshape(-1)
+        indexes = contexts.indexes(position)
+        message.append((part, indexes, tables.bank))
+        cost += int(tables.bank.costs[tables.bank.entries_of(part, indexes)].sum())
+        contexts.update(position, part)
+        tables.update(indexes, part)
+    head = [minimum - shape.low, counts.size - 1, mean, spread + SPREADS * width_log2]
+    lanes = _lanes(cost >> (COST_BITS + 3), contexts.step_size)
+    payload = encode_bits(message, lanes, backend=backend)
+    return b"".join(varint.encode(field) for field in head) + payload
+
+
+def decode(data: bytes, shape: Shape, backend: Backend | None) -> Symbols:
+    """Inverse of `encode`.
+
+    Raises:
+        CorruptDataError: a field is out of its range, or the message ends early or late.
+    """
+    cursor = Cursor(data, f"{WHAT}, rows")
+    minimum, size = table_place(cursor, shape)
+    mean = cursor.varint(0, MAX_MEAN, "mean of the magnitudes")
+    most = SPREADS * (MAX_WIDTH_LOG2 + 1) - 1
+    width_log2, spread = divmod(cursor.varint(0, most, "width of a step"), SPREADS)
+    decoder = Decoder(cursor.take(cursor.remaining, "message"), backend=backend)
+    levels = decoder.decode(np.zeros(shape.rows, np.uint16), LEVEL_BANKS[spread])
+    if int(levels.min()) < -MAX_LEVEL or int(levels.max()) > MAX_LEVEL:
+        raise CorruptDataError(f"{WHAT}, rows: the level of a row is not -{MAX_LEVEL}..{MAX_LEVEL}")
+    contexts = Contexts(shape, mean, levels, 1 << width_log2)
+    tables = Tables(context_means(mean), minimum, size)
+    cube = np.empty((shape.rows, shape.columns // shape.kernel, shape.kernel), np.int32)
+    for first, last, position in contexts.steps():
+        indexes = contexts.indexes(position)
+        part = decoder.decode(indexes, tables.bank)
+        cube[first:last, :, position] = part.reshape(last - first, -1)
+        contexts.update(position, part)
+        tables.update(indexes, part)
+    decoder.finish()
+    return cube.reshape(-1)
+
+
+def _levels(by_row: Symbols) -> tuple[int, NDArray[np.int32]]:
+    """The mean magnitude, as `contexts.MAX_MEAN` says, and each row's level against it."""
+    rows, columns = by_row.shape
+    sums = [int(np.minimum(np.abs(row), MAX_MAGNITUDE).sum(dtype=np.int64)) for row in by_row]
+    whole = _log(sum(sums), rows * columns)
+    levels = [(_log(row, columns) - whole + STEP // 2) // STEP for row in sums]
+    mean = min(max((whole + 8 * OCTAVE + 1) // 2, 0), MAX_MEAN)
+    return mean, np.clip(levels, -MAX_LEVEL, MAX_LEVEL).astype(np.int32)
+
+
+def _log(total: int, count: int) -> int:
+    """16 log2(total / count), roughly; at least that of 2**-16."""
+    ratio = max((total << 16) // count, 1)
+    shift = max(0, ratio.bit_length() - 16)
+    return int(LOG[ratio >> shift]) + OCTAVE * (shift - 16)
+
+
+def _width_log2(size: int) -> int:
+    """Symbols of a step: many cost a little, and let NumPy and many lanes work. Advice."""
+    return min(max(size.bit_length() // 2, 7), 12)
+
+
+def _lanes(num_bytes: int, step_size: int) -> int:
+    """As many lanes as pay and as divide a step: a rest goes one by one in NumPy. Advice."""
+    lanes = lanes_of(num_bytes)
+    return min(lanes, step_size & -step_size) if lanes >= 64 <= (step_size & -step_size) else lanes
