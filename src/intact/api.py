@@ -46,7 +46,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
             formats that ``intact encode`` reads. What its colors mean is kept, and of one that was
             opened from a file (not turned, cut or converted since) EXIF and XMP. What cannot be
             kept of the former is logged as a warning.
-        quality: 0 (smallest) .. 100 (best).
+        quality: 0 (smallest) .. 100 (best). Of a model with one rate any is the same, which is
+            logged once.
         target_bpp: instead of a quality, the best within so many bits per pixel (7 encodes).
         target_size: or within so many bytes,
         target_psnr: or the smallest file that reaches so many dB over the color channels.

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from intact import CorruptDataError, ModelError, UnsupportedError
+from intact import CorruptDataError, ModelError
 from intact.bottleneck import hyper, order
 from intact.bottleneck.checkerboard import ROLES, Checkerboard
 from intact.bottleneck.grid import Layout, Window
-from intact.bottleneck.kinds import KINDS, RESERVED, kind_of
+from intact.bottleneck.kinds import KINDS, kind_of
 from intact.bottleneck.order import pass_a_mask
 from intact.bottleneck.roles import decoding
 from intact.container import limits
@@ -246,10 +246,4 @@ def test_every_kind_has_what_the_codec_relies_on(name):
 @pytest.mark.parametrize("name", ["image codec 9", None, 1, np.zeros(2, int), ["image codec 1"]])
 def test_an_unknown_format_is_refused(name):
     with pytest.raises(ModelError, match=r"format .*, this package reads .*'image codec 1'"):
-        kind_of(name)
-
-
-@pytest.mark.parametrize("name", [name for name in RESERVED if name not in KINDS])
-def test_a_kind_that_is_still_to_come_is_refused_by_its_name(name):
-    with pytest.raises(UnsupportedError, match=f"of kind '{name}', which this version"):
         kind_of(name)

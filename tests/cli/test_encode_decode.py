@@ -13,6 +13,7 @@ from intact.cli.errors import Code
 from intact.codec.exif import orientation
 from intact.codec.image import Encoder
 from tiny_model import DEEP, bmp_565, picture, tiny_model
+from tiny_vector import tiny_vector
 
 
 def left_over(folder):
@@ -543,3 +544,32 @@ def test_no_model_is_taken_from_a_file_where_that_is_off(intact, photo, tiny_pat
     verified = intact("verify", file, "--no-embedded-models", "--json").json
     assert verified["files"][0]["code"] == 4
     assert intact("decode", file, "-o", png).code == 0
+
+
+def test_a_model_of_one_rate_says_once_that_quality_has_no_effect(intact, photo, tmp_path):
+    model = tmp_path / "vector.intactm"
+    model.write_bytes(tiny_vector().to_bytes())
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(photo.read_bytes())
+    done = intact("encode", folder, "-q", "80", "--model", model, "-o", tmp_path / "out")
+    assert done.code == 0
+    assert done.err.count("has one rate: --quality has no effect") == 1
+    assert "one rate" not in intact("encode", photo, "--model", model).err
+    size = photo.with_suffix(".intact").stat().st_size
+    target = ["--target-size", str(size - 1), "--model", model, "-o", tmp_path / "no.intact"]
+    assert intact("encode", photo, *target).code == 6
+
+
+def test_all_verbs_take_the_kind_vector(intact, photo, tmp_path):
+    model, file = tmp_path / "vector.intactm", tmp_path / "p.intact"
+    model.write_bytes(tiny_vector().to_bytes())
+    assert intact("encode", photo, "--model", model, "-o", file, "--check").code == 0
+    assert intact("decode", file, "--model", model, "-o", tmp_path / "p.png").code == 0
+    region = ["--region", "8,4,20,30", "-o", tmp_path / "cut.png"]
+    assert intact("decode", file, "--model", model, *region).code == 0
+    assert intact("verify", file, "--model", model).code == 0
+    [facts] = intact("info", file, "--model", model, "--json").json["files"]
+    assert facts["exact"] is True
+    assert "1 level," in intact("models", model).out.decode()

@@ -24,6 +24,7 @@ PARSERS = (
     "bottleneck/colors.py", "bottleneck/floats.py", "bottleneck/grid.py", "bottleneck/hyper.py",
     "bottleneck/hyperprior.py", "bottleneck/kinds.py", "bottleneck/order.py",
     "bottleneck/repeats.py", "bottleneck/roles.py", "bottleneck/scalar.py", "bottleneck/tiles.py",
+    "bottleneck/vector.py",
     "bits/fallback.py", "bits/fast.py", "bits/rans.py", "bits/tables.py", "bits/tree.py",
     "bits/varint.py", "intnet/infer.py", "intnet/program.py", "intnet/tree.py", "untrusted.py",
 )  # fmt: skip

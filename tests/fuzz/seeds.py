@@ -37,6 +37,7 @@ from intact.intnet.program import (
 )
 from tiny_hyperprior import MODELS, tiny_hyperprior
 from tiny_model import bell_tables, picture, tiny_model
+from tiny_vector import MODELS as VECTOR_MODELS, tiny_vector
 
 INT16 = (-32768, 32767)
 M, N, F = 2, 1, 2
@@ -123,8 +124,9 @@ def micro_model() -> Model:
 
 @cache
 def models() -> tuple[Model, ...]:
-    """The tiny and the micro model, and those of the kind `hyperprior`."""
-    return tiny_model(), micro_model(), *map(tiny_hyperprior, MODELS)
+    """The tiny and the micro model, and those of the kinds `hyperprior` and `vector`."""
+    vectors = map(tiny_vector, VECTOR_MODELS)
+    return tiny_model(), micro_model(), *map(tiny_hyperprior, MODELS), *vectors
 
 
 @dataclass(frozen=True)

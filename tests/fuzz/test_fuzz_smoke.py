@@ -32,6 +32,7 @@ INVALID = Path(__file__).parents[2] / "vectors" / "invalid"
 INVALID_MODELS = {
     "features-of-half-size": r"hyper_synthesis\.f is sized",
     "format-is-an-array": r"format array\(\[0, 0\], dtype=int16\)",
+    "keys-of-another-kind": "model: missing or unknown keys",
     "more-predicted-than-latents": r"predicted is 3, must be in 0\.\.2",
     "more-predicted-than-sixteen": r"predicted is 17, must be in 0\.\.16",
     "second-spelling": "not of the type that this package writes",

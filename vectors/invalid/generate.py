@@ -134,6 +134,9 @@ def main() -> None:
         format_is_an_array, second_spelling, features_of_half_size, unshuffle_of_latents,
         more_predicted_than_latents, more_predicted_than_sixteen,
     ]  # fmt: skip
+    # The key `format` alone makes no other kind.
+    other = pack_model({**tiny_model().tree, "format": "vector"})
+    (HERE / "keys-of-another-kind.intactm").write_bytes(other)
     for change in changes:
         tree = copied(micro_model().tree)
         change(tree)

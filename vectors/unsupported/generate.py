@@ -24,7 +24,6 @@ from intact.bits import varint
 from intact.container.header import FLAGGED, PREVIEW, TILE_MODES, ImageHeader, Mode, write_header
 from intact.container.image_file import ImageFile, pack_image
 from intact.container.model_file import pack_model
-from tiny_model import tiny_model
 
 HEADER = ImageHeader(bytes(16), Mode.RGB, 3, 300, 2, 0)
 
@@ -50,11 +49,6 @@ def with_byte(at: int, value: int) -> bytes:
     return checked(bytes(body))
 
 
-def of_kind(name: str) -> bytes:
-    """A model file whose content says another kind."""
-    return pack_model({**tiny_model().tree, "format": name})
-
-
 def with_codebook() -> bytes:
     """A model file whose only array has packing method 4."""
     data = bytearray(pack_model({"w": np.array([1, -2, 3], np.int8)}))
@@ -77,7 +71,6 @@ IMAGES: dict[str, tuple[bytes, str]] = {
     "latents-of-128": (with_byte(27, 0x36), "latents of 128 x 128 pixels"),
 }
 MODELS: dict[str, tuple[bytes, str]] = {
-    "vector": (of_kind("vector"), "kind 'vector'"),
     "codebook": (with_codebook(), "a codebook (packing method 4)"),
 }
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from intact.errors import ModelError, UnsupportedError
+from intact.errors import ModelError
 
 if TYPE_CHECKING:
     from intact.bottleneck.kind import Bottleneck
 
-RESERVED = ("vector",)
-"""Formats that the pages name and this version may not have."""
 KINDS = {
     "image codec 1": ("checkerboard", "Checkerboard"),
     "image codec 2": ("channelwise", "Channelwise"),
     "hyperprior": ("hyperprior", "Hyperprior"),
+    "vector": ("vector", "Vector"),
 }
 """By format, the module beside this one and the class."""
 
@@ -25,13 +24,8 @@ def kind_of(name: object) -> type[Bottleneck[Any]]:
 
     Raises:
         ModelError: there is no such kind.
-        UnsupportedError: there is, but not in this version.
     """
     # Any value may stand there, an array too: only a text is looked up.
-    if isinstance(name, str) and name in RESERVED and name not in KINDS:
-        raise UnsupportedError(
-            f"this model is of kind {name!r}, which this version of Intact cannot decode"
-        )
     if not isinstance(name, str) or name not in KINDS:
         raise ModelError(f"model: format {name!r:.80}, this package reads {sorted(KINDS)}")
     module, kind = KINDS[name]

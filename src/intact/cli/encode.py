@@ -97,6 +97,8 @@ def encode(
     pairs = outputs(inputs, output, Rules(SUFFIX, IMAGES, force, skip_existing, quiet))
     if not quiet:
         tell_left_out(inputs)
+        if quality is not None and len(chosen.levels) == 1:
+            complain(f"model {chosen.name!r} has one rate: --quality has no effect")
     if as_json and any(name == STDIO for _, name in pairs):
         raise UsageError("--json needs stdout for itself: name a file with -o")
 

@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -90,7 +91,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         image: uint8 [h, w], [h, w, 1..4], or a Pillow image. What its colors mean is kept, and of
             one that was opened from a file (not turned, cut or converted since) EXIF and XMP. What
             cannot be kept of the former is logged as a warning.
-        quality: 0 (smallest) .. 100 (best).
+        quality: 0 (smallest) .. 100 (best). Of a model with one rate any is the same, which is
+            logged once.
         target: instead of a quality, a size or so many dB.
         model: a `Model`, the name of one, or a path; None takes the default.
         metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
@@ -133,12 +135,20 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     for text in encoder.source.lost:
         log.warning("image: %s", text)
     if target is None:
+        if quality != DEFAULT_QUALITY and len(chosen.levels) == 1:
+            _say_one_rate(chosen.name)
         encoded = encoder.encode(chosen.levels.of_quality(quality))
     else:
         encoded = search(encoder, target)
     if check:
         encoder.check(encoded)
     return encoded.data
+
+
+@cache
+def _say_one_rate(name: str) -> None:
+    """Once for a model."""
+    log.warning("model %r has one rate: the quality has no effect", name)
 
 
 def decode(  # noqa: PLR0913 - keywords with defaults

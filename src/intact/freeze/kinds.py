@@ -8,10 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from intact.codec.model import Model
-from intact.freeze import channelwise, checkerboard, hyperprior
+from intact.freeze import channelwise, checkerboard, hyperprior, vector
 from intact.train.codecs.channelwise import ChannelwiseNet
 from intact.train.codecs.checkerboard import CodecNet
 from intact.train.codecs.hyperprior import HyperpriorNet
+from intact.train.codecs.vector import VectorNet
 
 
 class Freeze(Protocol):
@@ -48,4 +49,5 @@ KINDS: dict[str, Freeze] = {
     CodecNet.KIND: checkerboard.freeze,
     ChannelwiseNet.KIND: channelwise.freeze,
     HyperpriorNet.KIND: hyperprior.freeze,
+    VectorNet.KIND: vector.freeze,
 }

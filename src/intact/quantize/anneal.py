@@ -86,7 +86,7 @@ class GapControlled(Fixed):
         self.gain, self.halving = positive(gain, "gain"), positive(halving, "halving")
         self.lowest = positive(lowest, "lowest")
         self.first_gap: Tensor
-        self.register_buffer("first_gap", torch.full((), float("nan"), dtype=torch.float64))
+        self.register_buffer("first_gap", torch.zeros((), dtype=torch.float64))
 
     def step(
         self, soft_error: float | Tensor | None = None, hard_error: float | Tensor = 0
@@ -110,7 +110,7 @@ class GapControlled(Fixed):
                 f"at step {int(self.steps)} the hard error is {hard}, the soft one {soft}: sigma "
                 "has nothing to follow"
             )
-        if bool(self.first_gap.isnan()):
+        if not int(self.steps):
             self.first_gap.fill_(gap)
         share = self.halving / (self.halving + self.steps)
         self.sigma.add_(self.gain * (gap - share * self.first_gap)).clamp_(min=self.lowest)

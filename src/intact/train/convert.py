@@ -35,7 +35,8 @@ class Ranges:
 
     Attributes:
         largest: of each value the ``QUANTILE`` of |x| per channel.
-        moments: of the inputs of each convolution that is not depthwise, by its target.
+        moments: of the inputs of each convolution that is neither depthwise nor transposed, by its
+            target: filters of those are rounded alone.
     """
 
     largest: dict[str, Tensor] = field(default_factory=dict)
@@ -57,7 +58,7 @@ def observer(ranges: Ranges) -> Observer:
     def observe(node: Conv, x: Tensor, out: Tensor) -> None:
         # Requantized values are seen here, as inputs; ReLU and linear ones as outputs.
         ranges.observe(node.source, x)
-        if not node.depthwise:
+        if not (node.depthwise or node.transposed):
             ranges.moments.setdefault(node.target, Moments()).observe(node, x)
         if node.activation in ("relu", "linear"):
             ranges.observe(node.target, out)

@@ -156,7 +156,7 @@ def _initial(
     if larger:
         net = kind.grow(net, config.own, growth_crops(data, config))
     config = config.resized(getattr(net.own, kind.sizes))
-    net.own = config.own
+    kind.adopt(net, config.own, config.optimizer.seed)
     return net, config
 
 

@@ -98,6 +98,21 @@ class Codec(nn.Module):
         """Weights that want a smaller learning rate."""
         return []
 
+    def before(self, step: int, crops: Callable[[int], Tensor]) -> None:
+        """Change buffers before a step.
+
+        Args:
+            step: its number.
+            crops: gives batch number i of some that no step trains on, uint8 [b, h, w, 3].
+        """
+
+    def after(self, step: int) -> None:
+        """Change buffers after a step's weights were updated."""
+
+    def watched(self) -> dict[str, Tensor]:
+        """Scalars of the last forward pass to look at, besides rate and distortion."""
+        return {}
+
     def step(self, t: Tensor) -> Tensor:
         """Quantization step [b] of levels [b] in [-1, 1]."""
         raise NotImplementedError

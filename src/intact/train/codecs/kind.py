@@ -24,6 +24,11 @@ def cannot_grow(*_: Any) -> Codec:
     raise ArgumentError("a codec of this kind cannot grow")
 
 
+def take_settings(net: Codec, own: Any, seed: int) -> None:
+    """Of kinds whose settings make no weights."""
+    net.own = own
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of codec.
@@ -44,6 +49,7 @@ class Kind:
             ArgumentError.
         grow: (codec, sections, uint8 [b, h, w, 3] crops) to a codec of larger sizes; likewise.
         grows_from: other kinds whose codecs ``grow`` takes.
+        adopt: (codec of another run, sections, seed): go on with its networks under these settings.
     """
 
     name: str
@@ -58,3 +64,4 @@ class Kind:
     thaw: Callable[[Model, Any], Codec] = cannot_thaw
     grow: Callable[[Any, Any, Iterable[Tensor]], Codec] = cannot_grow
     grows_from: tuple[str, ...] = ()
+    adopt: Callable[[Codec, Any, int], None] = take_settings

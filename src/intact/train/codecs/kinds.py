@@ -15,6 +15,9 @@ from intact.train.codecs import (
     hyperprior,
     thaw,
     transforms,
+    vector,
+    vector_graphs,
+    vector_settings,
 )
 from intact.train.codecs.kind import Kind
 from intact.train.codecs.rates import POSITIVE as RATES
@@ -56,7 +59,19 @@ HYPERPRIOR = Kind(
     check=hyperprior.check,
     positive=hyperprior.POSITIVE,
 )
-KINDS = {kind.name: kind for kind in (CHECKERBOARD, CHANNELWISE, HYPERPRIOR)}
+VECTOR = Kind(
+    name=vector.VectorNet.KIND,
+    config=vector_settings.VectorConfig,
+    sizes="transform",
+    multiple=16,
+    build=vector.build,
+    begin=vector.begin,
+    check=vector_settings.check,
+    positive=(*vector_settings.POSITIVE, *vector_graphs.POSITIVE),
+    not_negative=(*vector_settings.NOT_NEGATIVE, *vector_graphs.NOT_NEGATIVE),
+    adopt=vector.adopt,
+)
+KINDS = {kind.name: kind for kind in (CHECKERBOARD, CHANNELWISE, HYPERPRIOR, VECTOR)}
 DEFAULT = CHECKERBOARD.name
 """Of configurations, checkpoints and float weights that name no kind."""
 

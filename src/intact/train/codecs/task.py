@@ -16,6 +16,9 @@ from intact.train.losses import distortion
 from intact.train.noise import Noise
 from intact.train.task import Share, Task
 
+LAST_STEP = 2**31 - 1000
+"""What is drawn for this step and those before it is no training's."""
+
 
 class ImageTask(Task):
     """A codec, the images it sees, and the loss.
@@ -70,6 +73,21 @@ class ImageTask(Task):
         crops = np.stack([self.data.source.cut(place, size) for place in places])
         return torch.from_numpy(crops).to(device)
 
+    def before(self, step: int) -> None:
+        """The codec's business; see `Codec.before`."""
+        data, seed = self.config.data, self.config.optimizer.seed
+        device = next(self.codec.parameters()).device
+
+        def crops(i: int) -> Tensor:
+            places = self.data.places(range(data.batch), data.crop, seed, LAST_STEP - i)
+            return self._cut(places, device)
+
+        self.codec.before(step, crops)
+
+    def after(self, step: int) -> None:
+        """Likewise."""
+        self.codec.after(step)
+
     def forward(self, step: int, share: Share) -> dict[str, Tensor]:
         """The loss of a step's crops, at random levels; see `Task.forward`."""
         data, seed = self.config.data, self.config.optimizer.seed
@@ -93,4 +111,5 @@ class ImageTask(Task):
             "bpp_z": result.bpp_z.detach().mean(),
             "mse": result.mse.detach().mean(),
             "distortion": distance.detach().mean(),
+            **self.codec.watched(),
         }

@@ -1,0 +1,158 @@
+"""Train the networks of the comparison, by name; each can be stopped and goes on where it was.
+
+    python papers/agustsson2017/train.py --list
+    python papers/agustsson2017/train.py stage1 vector-b2 --runs RUNS --minutes 38
+
+A run's folder is RUNS/NAME: checkpoints, config.json, and log.csv, from which figure 3 is drawn.
+Every run of stage 2 starts from the last checkpoint of the stage-1 network that `ARMS` names, with
+equal steps and equal learning rates: `SMALL` is what two cores allowed, `docs/shvq.toml` the
+paper's own numbers. What else differs from the paper stands in README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from intact.cli.train import keep_memory
+from intact.train import checkpoint, config as configuration
+from intact.train.start import trainer_for
+
+DATA = Path(__file__).parents[3] / "shared" / "data" / "train"
+SMALL = {
+    "codec.kind": "vector", "data.crop": 128, "data.batch": 4, "data.flat": 0.0,
+    "data.memory_gb": 0.5, "transform.filters": 48, "transform.channels": 16,
+    "optimizer.precision": "float32", "output.checkpoint_every": 250, "output.log_every": 25,
+    "codebook.window": 250, "codebook.every": 2,
+}  # fmt: skip
+STAGE_1 = {"rate.stage": 1, "optimizer.steps": 4500, "rate.unfreeze": 1500}
+STAGE_2 = {
+    "rate.stage": 2, "optimizer.steps": 2000, "optimizer.learning_rate": 5e-4,
+    "annealing.halving": 200.0, "annealing.gain": 300.0,
+}  # fmt: skip
+SCALAR = {"codebook.values": 1, "codebook.size": 6}
+"""6^4 = 1296 [recall of A.3]."""
+BETAS = {"b1": 8e-3, "b2": 4e-3, "b3": 2e-3, "b4": 1e-3}
+"""By rate, the lowest first; per bit and pixel, the error being the mean of squares in 0..1."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A run: what it starts from, and its settings beyond those of its stage."""
+
+    start: str | None = None
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+def _arms() -> dict[str, Arm]:
+    arms = {"stage1": Arm(), "stage1-all-at-once": Arm(None, {"rate.unfreeze": 0})}
+    kinds: dict[str, dict[str, object]] = {
+        "vector": {},
+        "scalar": SCALAR,
+        "vector-no-entropy": {"rate.entropy": False},
+        "scalar-no-entropy": {**SCALAR, "rate.entropy": False},
+        "own-codebooks": {"codebook.shared": False},
+        "form-pq": {"rate.form": "p,q"},
+        "gain-0.1": {"annealing.gain": 30.0},
+        "gain-10": {"annealing.gain": 3000.0},
+        # Theis et al.: rounding with the gradient of the identity; their parametric density is not.
+        "identity": {**SCALAR, "rate.forward": "hard, identity gradient"},
+    }
+    for name, settings in kinds.items():
+        if "no-entropy" in name:  # then beta says nothing: the number of centers is the rate
+            arms[name] = Arm("stage1", settings)
+            continue
+        for beta, value in BETAS.items():
+            arms[f"{name}-{beta}"] = Arm("stage1", {**settings, "rate.beta": value})
+    for size in (16, 128):
+        few = {"codebook.size": size, "rate.entropy": False}
+        arms[f"vector-no-entropy-{size}"] = Arm("stage1", few)
+    for size in (2, 3):
+        few = {**SCALAR, "codebook.size": size, "rate.entropy": False}
+        arms[f"scalar-no-entropy-{size}"] = Arm("stage1", few)
+    for beta in ("b2", "b3"):
+        one = {"rate.beta": BETAS[beta]}
+        arms[f"all-at-once-{beta}"] = Arm("stage1-all-at-once", one)
+        # Logits have no first stage: as many steps as both together, all in this one.
+        total = STAGE_1["optimizer.steps"] + STAGE_2["optimizer.steps"]
+        logits = {
+            "transform.decision": "largest", "transform.logits": 64, "optimizer.steps": total,
+            "optimizer.learning_rate": 1e-3, "annealing.method": "exponential",
+            "annealing.factor": 1.0005, "annealing.sigma": 1.0, **one,
+        }  # fmt: skip
+        arms[f"gumbel-{beta}"] = Arm(None, logits)
+    return arms
+
+
+ARMS = _arms()
+
+
+def settings_of(name: str, runs: Path) -> list[str]:
+    """All settings of an arm, as ``section.key=value``."""
+    stage = STAGE_1 if name.startswith("stage1") else STAGE_2
+    merged: dict[str, object] = {**SMALL, **stage, **ARMS[name].settings}
+    merged |= {"data.folders": [str(DATA)], "output.folder": str(runs / name)}
+    words = {True: "true", False: "false"}
+    found = []
+    for key, value in merged.items():
+        text = words[value] if isinstance(value, bool) else repr(value).replace("'", '"')
+        found.append(f"{key}={text}")
+    return found
+
+
+def train(name: str, runs: Path, deadline: float) -> bool:
+    """Train an arm to its end, or until the deadline; True if it is finished."""
+    folder, start = runs / name, ARMS[name].start
+    config = configuration.load(None, settings_of(name, runs))
+    resume = checkpoint.exists(folder)
+    extra = {} if resume or start is None else {"init": runs / start}
+    trainer = trainer_for(config, torch.device("cpu"), resume=resume, **extra)
+    if trainer.finished:
+        return True
+    log, first = folder / "log.csv", trainer.step
+    rows = []
+    if log.exists():  # what was logged after the checkpoint is done again
+        rows = [row for row in csv.DictReader(log.open()) if int(row["step"]) <= first]
+
+    def report(step: int, scalars: dict[str, float]) -> None:
+        rows.append({"step": str(step)} | {k: f"{v:.6g}" for k, v in scalars.items()})
+        with log.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[-1]), restval="", extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+        print(name, step, {k: v for k, v in rows[-1].items() if k != "step"}, flush=True)
+
+    trainer.run(report, deadline=deadline)
+    return trainer.finished
+
+
+def main() -> None:
+    """Train the arms that are named, in this order."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *ARMS], metavar="NAME")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(ARMS))
+        return
+    torch.set_num_threads(1)
+    keep_memory()
+    deadline = time.monotonic() + 60 * options.minutes
+    for name in options.names:
+        start = ARMS[name].start
+        if start is not None and not checkpoint.exists(options.runs / start):
+            raise SystemExit(f"{name} starts from {start}, which is not trained")
+        if not train(name, options.runs, deadline):
+            print(f"{name}: the time is over; the same command goes on")
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""The codec of Agustsson 2017: two stages, frozen exact, and files that cost what p says."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from intact import decode, encode  # noqa: E402
+from intact.bits.fast import encode as code  # noqa: E402
+from intact.bottleneck.grid import Layout  # noqa: E402
+from intact.bottleneck.vector import Vector  # noqa: E402
+from intact.codec.model import Model  # noqa: E402
+from intact.codec.networks import Networks  # noqa: E402
+from intact.codec.pixels import to_network  # noqa: E402
+from intact.freeze.run import freeze_run  # noqa: E402
+from intact.freeze.vector import cheapest, probabilities, ranked  # noqa: E402
+from intact.quantize import Patches, Quantizer  # noqa: E402
+from intact.train import checkpoint, config as configuration, start  # noqa: E402
+from intact.train.codecs.vector import Slots, VectorNet  # noqa: E402
+from intact.train.task import Share  # noqa: E402
+from tiny_model import picture  # noqa: E402
+
+SIZES = ["codec.kind=vector", "transform.filters=8", "transform.channels=3", "transform.blocks=1",
+         "codebook.size=12", "codebook.fit_steps=20", "codebook.fit_batches=2", "codebook.window=4",
+         "codebook.every=1", "optimizer.method=adam", "optimizer.learning_rate=1e-3",
+         "optimizer.warmup=0", "data.batch=2", "data.flat=0"]  # fmt: skip
+FORMS = {
+    "vector": [],
+    "scalar": ["codebook.values=1", "codebook.size=5"],
+    "rows, own codebooks": ["codebook.values=2", "codebook.shared=false"],
+    "p,q": ["rate.form='p,q'", "rate.l2=1e-9", "annealing.every=2"],
+    "identity": ["rate.forward='hard, identity gradient'", "annealing.method=fixed"],
+}  # fmt: skip
+GUMBEL = ["transform.decision=largest", "transform.logits=10", "rate.stage=2",
+          "annealing.method=exponential"]  # fmt: skip
+
+
+@pytest.fixture
+def settings(small_run):
+    """Those of a first stage of four steps, into a folder by name."""
+    torch.set_num_threads(1)
+    common = [s for s in small_run(64) if not s.startswith(("transform", "output.folder"))]
+
+    def named(name, *more):
+        return [*common, *SIZES, "optimizer.steps=4", f'output.folder="{name}"', *more]
+
+    return named
+
+
+def trainer(settings, **options):
+    return start.trainer_for(configuration.load(None, settings), torch.device("cpu"), **options)
+
+
+def net_of(one):
+    net = one.task.codec
+    assert isinstance(net, VectorNet)
+    return net
+
+
+def quantizer_of(net):
+    assert net.quantizer is not None
+    return net.quantizer
+
+
+def run(settings, **options):
+    one = trainer(settings, **options)
+    one.run(lambda step, scalars: None)
+    return net_of(one)
+
+
+@pytest.fixture
+def first(settings, tmp_path):
+    """The folder of a trained first stage."""
+    run(settings(tmp_path / "first", "rate.unfreeze=3"))
+    return tmp_path / "first"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_it_trains_resumes_freezes_encodes_and_decodes(settings, first, tmp_path, form):
+    stage = ["rate.stage=2", *FORMS[form]]
+    codec = run(settings(tmp_path / "whole", *stage), init=first)
+    assert all(torch.isfinite(v).all() for v in codec.state_dict().values())
+    assert codec.histogram is not None
+    assert codec.histogram.total.sum() > 0
+
+    parts = settings(tmp_path / "parts", *stage)
+    trainer(parts, init=first).run(lambda step, scalars: None, until=2)
+    trainer(parts, resume=True).run(lambda step, scalars: None)
+    (wanted, _), (got, _) = (checkpoint.read(tmp_path / n) for n in ("whole", "parts"))
+    assert all(torch.equal(wanted[k], got[k]) for k in wanted)
+
+    model = freeze_run(tmp_path / "whole", "ours", images=2)
+    model = Model.from_bytes(model.to_bytes())
+    assert model.is_exact
+    image = picture(70, 90)
+    data = encode(image, model=model)
+    pixels = decode(data, model=model).pixels
+    np.testing.assert_array_equal(decode(data, model=model, backend="reference").pixels, pixels)
+
+
+def test_gumbel_softmax_is_a_form_of_the_same_kind(settings, tmp_path):
+    codec = run(settings(tmp_path / "run", *GUMBEL))
+    assert float(quantizer_of(codec).sigma) == pytest.approx(1.001**4)
+    model = freeze_run(tmp_path / "run", "ours", images=2)
+    assert model.bottleneck_of(Vector).decision == "largest"
+    assert model.bottleneck_of(Vector).codebook.shape == (1, 10, 4)
+    image = picture(70, 90)
+    assert decode(encode(image, model=model), model=model).pixels.shape == image.shape
+
+
+def test_channels_come_in_one_by_one(settings, tmp_path):
+    one = trainer(settings(tmp_path / "run", "rate.unfreeze=3", "optimizer.steps=6"))
+    seen = []
+    for step in range(6):
+        one.task.before(step)
+        seen.append(int(net_of(one).active))
+    assert seen == [1, 2, 3, 3, 3, 3]
+    codec = net_of(one)
+    codec.active.fill_(1)
+    image = torch.zeros((1, 64, 64, 3), dtype=torch.uint8)
+    loss = codec(image, torch.zeros(1), None).mse.sum()
+    loss.backward()
+    grads = codec.network("analysis").get("a2", "weight").grad
+    assert grads is not None
+    grads = grads.flatten(1).abs().sum(1)
+    assert grads[0] > 0
+    assert (grads[1:] == 0).all()
+
+
+def test_the_second_stage_starts_from_the_first_with_fitted_centers(settings, first, tmp_path):
+    before = start.float_codec(first).state_dict()
+    one = trainer(settings(tmp_path / "second", "rate.stage=2"), init=first)
+    codec = net_of(one)
+    key = "networks.synthesis.s0__weight"
+    assert torch.equal(codec.state_dict()[key], before[key])
+    assert not codec.fitted
+    random = quantizer_of(codec).centers.detach().clone()
+    one.task.before(0)
+    fitted, sigma = quantizer_of(codec).centers.detach().clone(), float(quantizer_of(codec).sigma)
+    assert not torch.equal(fitted, random)
+    assert float(codec.fitted) == pytest.approx(sigma)
+    one.task.before(1)
+    assert torch.equal(quantizer_of(codec).centers, fitted)
+
+
+def test_the_gap_moves_sigma(settings, first, tmp_path):
+    """sigma(t + 1) = sigma(t) + K_G e_G(t), K_G in units of sigma_0."""
+    stage = ["rate.stage=2", "annealing.gain=7", "annealing.halving=3", "optimizer.steps=9"]
+    one = trainer(settings(tmp_path / "second", *stage), init=first)
+    rows = []
+    one.output = type(one.output)(**{**vars(one.output), "log_every": 1})
+    one.run(lambda step, scalars: rows.append(scalars))
+    sigma0 = float(net_of(one).fitted)
+    gaps = [row["error_hard"] - row["error_soft"] for row in rows]
+    wanted = sigma0
+    for t, (row, gap) in enumerate(zip(rows, gaps, strict=True)):
+        assert row["sigma"] == pytest.approx(wanted, rel=1e-5)
+        wanted = max(1e-3, wanted + 7 * sigma0 * (gap - 3 / (3 + t) * gaps[0]))
+
+
+def test_slots_are_patches_of_the_map_before_its_unshuffle():
+    """For 2x2 the layout is `Patches(2, 2)` of the features at 1/8."""
+    features = torch.randn(2, 3, 8, 10)
+    y = torch.nn.functional.pixel_unshuffle(features, 2)
+    parts = Slots(4).split(y)
+    wanted = Patches(2, 2).split(features)
+    torch.testing.assert_close(parts.squeeze(4), wanted, rtol=0, atol=0)
+    for size in (1, 2, 4):
+        assert torch.equal(Slots(size).join(Slots(size).split(y)), y)
+
+
+def test_the_frozen_codec_decides_as_the_trained_one(settings, first, tmp_path):
+    """Integer networks are not the float ones to the bit: most symbols are the same."""
+    run(settings(tmp_path / "run", "rate.stage=2", "optimizer.steps=30"), init=first)
+    codec = start.codec_of(*checkpoint.read(tmp_path / "run"))
+    assert isinstance(codec, VectorNet)
+    assert isinstance(codec.quantizer, Quantizer)
+    model = freeze_run(tmp_path / "run", "ours", images=2)
+    bottleneck = model.bottleneck_of(Vector)
+    image = picture(128, 160)
+    networks = Networks(model, 1 << 16, "reference", 1)
+    y = networks.run("analysis", {"pixels": to_network(image, 16)}, 0)["y"]
+    with torch.no_grad():
+        z = codec._analysis(torch.from_numpy(image)[None])
+        symbols = codec.quantizer.encode(z.permute(0, 3, 1, 2))[0, :, :, :, 0]
+    wanted = symbols.permute(1, 2, 0).numpy()
+    plan = bottleneck.plan(networks, y, 0, Layout(y.shape[:2], 6))
+    found = bottleneck.order[np.arange(3), plan.symbols]
+    assert (found == wanted).mean() > 0.8
+
+
+def test_a_file_costs_what_the_frozen_p_says():
+    """Within 0.5 % and 64 bytes of the sum of -log2 p, p unrounded, and L = 1000."""
+    random = np.random.default_rng(4)
+    channels, size, n = 3, 1000, 40000
+    p = 1 / (np.arange(1, size + 1) + 3.0) ** np.array([[1.1], [1.6], [2.5]])
+    p = p[:, random.permutation(size)]
+    p /= p.sum(1, keepdims=True)
+    counts = np.stack([random.multinomial(200_000, row) for row in p])
+    order, tables = ranked(counts, 1)
+    frozen = probabilities(counts)
+    symbols = np.stack([random.choice(size, n, p=row) for row in p], 1)
+    ranks = np.argsort(order, axis=1)[np.arange(channels), symbols].astype(np.int32)
+    index = np.tile(np.arange(channels, dtype=np.uint16), n)
+    data = code([(ranks.ravel(), index, tables)])
+    ideal = -np.log2(frozen[np.arange(channels), symbols]).sum() / 8
+    assert len(data) <= 1.005 * ideal + 64, len(data) / ideal
+
+
+def test_the_cheapest_table_is_no_dearer_than_one_with_all_symbols():
+    pmf = np.sort(np.random.default_rng(1).dirichlet(np.full(1000, 0.05)))[::-1]
+    freqs = cheapest(pmf)
+    assert freqs.sum() == 1 << 14
+    assert 2 <= len(freqs) < 1000
+
+
+def test_a_first_stage_has_nothing_to_freeze(first):
+    with pytest.raises(ValueError, match=r"rate\.stage = 1 has no codebook"):
+        freeze_run(first, "ours", images=1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("transform.decision=best", r"transform\.decision = 'best'; legal: nearest, largest"),
+        ("codebook.values=3", r"codebook\.values = 3; legal: 1, 2, 4"),
+        ("codebook.size=1", r"codebook\.size = 1, must be in 2\.\.4096"),
+        ("codebook.size=4097", r"codebook\.size = 4097, must be in 2\.\.4096"),
+        ("rate.stage=3", r"rate\.stage = 3; legal: 1, 2"),
+        ("rate.form=q", r"rate\.form = 'q'; legal: q,p, p,q"),
+        ("rate.forward=wish", r"rate\.forward = 'wish'; legal: soft, hard"),
+        ("rate.beta=0", r"rate\.beta = 0.0, must be > 0"),
+        ("annealing.method=slow", r"annealing\.method = 'slow'; legal: gap"),
+        ("transform.latents=4", r"unknown key transform\.latents; legal: filters"),
+    ],
+)
+def test_settings_of_the_kind_are_its_own(setting, message):
+    with pytest.raises(ValueError, match=message):
+        configuration.load(None, [*SIZES, setting])
+
+
+def test_logits_have_one_stage_and_patches_alone():
+    for setting in ("rate.stage=1", "codebook.values=1"):
+        with pytest.raises(ValueError, match="legal"):
+            configuration.load(None, [*SIZES, *GUMBEL, setting])
+
+
+def test_the_rate_term_can_be_left_out(settings, first, tmp_path):
+    def loss(*more):
+        one = trainer(settings(tmp_path / "run", "rate.stage=2", *more), init=first)
+        one.task.before(0)
+        return {name: x.detach() for name, x in one.task(0, Share()).items()}
+
+    with_term, without = loss(), loss("rate.entropy=false")
+    difference = float(with_term["loss"] - without["loss"])
+    assert difference == pytest.approx(float(with_term["bpp"]), rel=1e-4)
