@@ -35,7 +35,7 @@ STAGE_2 = {
     "rate.stage": 2, "optimizer.steps": 2000, "optimizer.learning_rate": 5e-4,
     "annealing.halving": 200.0, "annealing.gain": 300.0,
 }  # fmt: skip
-SCALAR = {"codebook.values": 1, "codebook.size": 6}
+SCALAR: dict[str, object] = {"codebook.values": 1, "codebook.size": 6}
 """6^4 = 1296 [recall of A.3]."""
 BETAS = {"b1": 8e-3, "b2": 4e-3, "b3": 2e-3, "b4": 1e-3}
 """By rate, the lowest first; per bit and pixel, the error being the mean of squares in 0..1."""
@@ -70,17 +70,17 @@ def _arms() -> dict[str, Arm]:
         for beta, value in BETAS.items():
             arms[f"{name}-{beta}"] = Arm("stage1", {**settings, "rate.beta": value})
     for size in (16, 128):
-        few = {"codebook.size": size, "rate.entropy": False}
+        few: dict[str, object] = {"codebook.size": size, "rate.entropy": False}
         arms[f"vector-no-entropy-{size}"] = Arm("stage1", few)
     for size in (2, 3):
         few = {**SCALAR, "codebook.size": size, "rate.entropy": False}
         arms[f"scalar-no-entropy-{size}"] = Arm("stage1", few)
     for beta in ("b2", "b3"):
-        one = {"rate.beta": BETAS[beta]}
+        one: dict[str, object] = {"rate.beta": BETAS[beta]}
         arms[f"all-at-once-{beta}"] = Arm("stage1-all-at-once", one)
         # Logits have no first stage: as many steps as both together, all in this one.
         total = STAGE_1["optimizer.steps"] + STAGE_2["optimizer.steps"]
-        logits = {
+        logits: dict[str, object] = {
             "transform.decision": "largest", "transform.logits": 64, "optimizer.steps": total,
             "optimizer.learning_rate": 1e-3, "annealing.method": "exponential",
             "annealing.factor": 1.0005, "annealing.sigma": 1.0, **one,
@@ -110,8 +110,8 @@ def train(name: str, runs: Path, deadline: float) -> bool:
     folder, start = runs / name, ARMS[name].start
     config = configuration.load(None, settings_of(name, runs))
     resume = checkpoint.exists(folder)
-    extra = {} if resume or start is None else {"init": runs / start}
-    trainer = trainer_for(config, torch.device("cpu"), resume=resume, **extra)
+    init = None if resume or start is None else runs / start
+    trainer = trainer_for(config, torch.device("cpu"), resume=resume, init=init)
     if trainer.finished:
         return True
     log, first = folder / "log.csv", trainer.step

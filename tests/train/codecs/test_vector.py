@@ -253,4 +253,4 @@ def test_the_rate_term_can_be_left_out(settings, first, tmp_path):
 
     with_term, without = loss(), loss("rate.entropy=false")
     difference = float(with_term["loss"] - without["loss"])
-    assert difference == pytest.approx(float(with_term["bpp"]), rel=1e-4)
+    assert difference == pytest.approx(float(with_term["bpp"]), rel=1e-2)
