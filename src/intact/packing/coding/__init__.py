@@ -13,3 +13,9 @@ from intact.packing.coding.code import (
     encode as encode,
     span as span,
 )
+from intact.packing.coding.floats import (
+    FLOAT_KINDS as FLOAT_KINDS,
+    FloatKind as FloatKind,
+    decode_floats as decode_floats,
+    encode_floats as encode_floats,
+)
