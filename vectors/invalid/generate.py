@@ -1,13 +1,15 @@
 """Writes files that a reader must refuse, each for one reason. Run by hand only.
 
-Checksums are right, so that only a reader that looks at the content can refuse. Image files are of
-vectors/image/tiny.intactm.
+Where nothing else is said checksums are right, so that only a reader that looks at the content can
+refuse. Image files are of vectors/image/tiny.intactm. index.json has for each file the error and a
+part of what its message says.
 
 PYTHONPATH=src:tests python vectors/invalid/generate.py
 """
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,11 +19,14 @@ from typing import Any
 import numpy as np
 
 from fuzz.seeds import micro_model
+from intact import Model, decode
 from intact.bits.fast import encode
 from intact.bottleneck import repeats
 from intact.codec.image import Encoder
-from intact.container.image_file import pack_image, unpack_image
+from intact.container.image_file import ImageFile, pack_image, unpack_image, write_header
 from intact.container.model_file import pack_model
+from intact.errors import IntactError
+from tiny_hyperprior import tiny_hyperprior
 from tiny_model import picture, tiny_model
 
 HERE = Path(__file__).parent
@@ -121,6 +126,92 @@ def with_payload(parts: Parts) -> bytes:
     return pack_image(replace(file, tiles=(encode(parts),)))
 
 
+def good() -> ImageFile:
+    """A file that is right, to be changed."""
+    return unpack_image(Encoder(picture(40, 56), tiny_model()).encode(5).data)
+
+
+def sealed(body: bytes, tail: bytes = b"\0") -> bytes:
+    """Header and payload with their checksum, and what follows."""
+    return body + zlib.crc32(body).to_bytes(4, "little") + tail
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk of fewer than 128 bytes."""
+    whole = kind + bytes([len(data)]) + data
+    return whole + zlib.crc32(whole).to_bytes(4, "little")
+
+
+def damaged() -> dict[str, bytes]:
+    """Files cut short, changed, claiming too much, or of another model."""
+    file, magic = good(), 8
+    data = pack_image(file)
+    body, head = data[:-5], file.header
+    payload = bytearray(file.tiles[0])
+    payload[len(payload) // 2] ^= 1
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 1
+    later = bytearray(body)
+    later[magic] = 0x20
+    text = data.replace(b"\r\n", b"\n", 1)
+    larger = replace(head, width=65_000, height=65_000)
+    hyper = tiny_hyperprior("exact")
+    return {
+        "empty": b"",
+        "magic-alone": data[:magic],
+        "another-magic": b"\x89PNG\r\n\x1a\n" + data[magic:],
+        "line-ends-changed": text,
+        "later-version": sealed(bytes(later)),
+        "cut-in-header": data[:20],
+        "cut-in-payload": data[: len(data) // 2],
+        "cut-before-the-end": data[:-1],
+        "a-byte-behind-the-end": data + b"\0",
+        "a-bit-of-the-payload-flipped": bytes(flipped),
+        "payload-changed-under-a-right-checksum": pack_image(
+            replace(file, tiles=(bytes(payload),))
+        ),
+        "payload-with-a-tail": pack_image(replace(file, tiles=(file.tiles[0] + bytes(4),))),
+        "payload-of-nothing": pack_image(replace(file, tiles=(bytes(len(file.tiles[0])),))),
+        "pixels-of-another-checksum": pack_image(
+            replace(file, header=replace(head, pixel_crc=head.pixel_crc ^ 1))
+        ),
+        "level-beyond-the-model": pack_image(replace(file, header=replace(head, level=200))),
+        "more-pixels-than-are-read": write_header(larger) + bytes(64),
+        "model-that-nobody-has": pack_image(
+            replace(file, header=replace(head, model_id=bytes(16)))
+        ),
+        "latents-of-another-model": pack_image(
+            replace(file, header=replace(head, model_id=hyper.id, level=1))
+        ),
+        "unknown-critical-chunk": sealed(body, chunk(b"Zzzz", b"1") + b"\0"),
+        "chunks-out-of-order": sealed(body, chunk(b"xmpd", b"1") + chunk(b"exif", b"1") + b"\0"),
+        "chunk-with-a-wrong-checksum": sealed(body, chunk(b"xmpd", b"1")[:-1] + b"\0\0"),
+        "alpha-without-a-mode-for-it": sealed(body, chunk(b"ALPH", b"1") + b"\0"),
+    }
+
+
+MODEL_OF = {"latents-of-another-model": "image/hyperprior/exact.intactm"}
+"""Below vectors; a reader is given vectors/image/tiny.intactm for all others."""
+
+
+def outcome(path: Path) -> dict[str, str]:
+    """How this package refuses a file.
+
+    Raises:
+        AssertionError: it does not.
+    """
+    data, model = path.read_bytes(), MODEL_OF.get(path.stem, "image/tiny.intactm")
+    try:
+        if path.suffix == ".intactm":
+            Model.from_bytes(data)
+        else:
+            decode(data, model=Model.from_bytes((HERE.parent / model).read_bytes()))
+    except IntactError as error:
+        found = {"error": type(error).__name__, "says": str(error)}
+        return found if path.suffix == ".intactm" else {"model": model, **found}
+    raise AssertionError(f"{path} is accepted")
+
+
 def copied(value: Any) -> Any:
     """A tree that shares only arrays."""
     if isinstance(value, dict):
@@ -147,6 +238,10 @@ def main() -> None:
         path.write_bytes(with_payload(make()))
     for name, code_points in CODE_POINTS.items():
         (HERE / f"{name}.intact").write_bytes(with_code_points(code_points))
+    for name, data in damaged().items():
+        (HERE / f"{name}.intact").write_bytes(data)
+    index = {path.name: outcome(path) for path in sorted(HERE.glob("*.intact*"))}
+    (HERE / "index.json").write_text(json.dumps(index, indent=1) + "\n")
 
 
 if __name__ == "__main__":
