@@ -14,6 +14,8 @@ pytest.importorskip("argcomplete")
     [
         ("intact en", {"encode"}),
         ("intact encode --target-", {"--target-bpp", "--target-size"}),
+        ("intact encode --model ph", {"photo", "photo-eyes"}),
+        ("intact models ph", {"photo", "photo-eyes"}),
         ("intact encode --backend ", {"auto", "native", "numpy"}),
     ],
 )
