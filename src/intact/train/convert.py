@@ -12,10 +12,12 @@ import copy
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from intact.errors import ArgumentError
+from intact.train import synthetic
 from intact.train.codecs.codec import Codec
 from intact.train.data import ImageFolder
 from intact.train.fixed_unit import FixedUnit, odd_floor
@@ -184,8 +186,16 @@ OBSERVED_BATCHES = 12
 
 
 def observation(data: ImageFolder, side: int, seed: int = 1) -> list[tuple[Tensor, Tensor]]:
-    """Batches of (crops, levels over the whole range) to observe activations on."""
-    return [
-        (torch.from_numpy(data.crops(range(8), side, seed, i)), torch.linspace(-1, 1, 8))
-        for i in range(OBSERVED_BATCHES)
-    ]
+    """Batches of (crops, levels over the whole range) to observe activations on.
+
+    A quarter of the crops are plain, at all levels in turn: activations of saturated colors go
+    beyond those of photographs, and where 8 bits cut them off a flat color is shifted.
+    """
+    batches = []
+    for i in range(OBSERVED_BATCHES):
+        crops = data.crops(range(8), side, seed, i)
+        for at in (i % 8, (i + 4) % 8):
+            rng = np.random.default_rng((seed, i, at))
+            crops[at] = synthetic.plain_crop(side, rng)
+        batches.append((torch.from_numpy(crops), torch.linspace(-1, 1, 8)))
+    return batches

@@ -31,8 +31,8 @@ TRAINING: dict[str, tuple[Draw, float]] = {
     "line art": (drawings.line_art, 1.5),
     "map": (drawings.city_map, 1),
     "pixel art": (drawings.pixel_art, 1),
-    "flat": (plain.flat, 2),
-    "linear gradient": (plain.linear, 2),
+    "flat": (plain.flat, 4),
+    "linear gradient": (plain.linear, 3),
     "soft gradient": (plain.soft, 1.5),
     "ordered dithering": (plain.ordered_dither, 0.5),
 }
@@ -98,6 +98,11 @@ def crop(kind: str, side: int, generator: np.random.Generator) -> np.ndarray:
 def training_crop(side: int, generator: np.random.Generator) -> np.ndarray:
     """uint8 [side, side, 3]: a crop of one of the kinds of `TRAINING`."""
     return crop(_NAMES[generator.choice(len(_NAMES), p=_SHARES)], side, generator)
+
+
+def plain_crop(side: int, generator: np.random.Generator) -> np.ndarray:
+    """uint8 [side, side, 3]: a crop of a kind of `PLAIN`, which need no fonts."""
+    return crop(sorted(PLAIN)[generator.integers(len(PLAIN))], side, generator)
 
 
 def check_fonts() -> list[str]:

@@ -9,9 +9,14 @@ from intact.train.synthetic.canvas import Canvas, Generator, Style, random_color
 
 
 def _plain_color(rng: Generator) -> tuple[int, int, int]:
-    """White and black often, then corners of the cube, grays, anything."""
+    """White and black often, then saturated colors (hardest for a codec), grays, anything."""
     form = rng.random()
-    return (255, 255, 255) if form < 0.3 else (0, 0, 0) if form < 0.45 else random_color(rng)
+    if form < 0.2:
+        return (255, 255, 255) if form < 0.12 else (0, 0, 0)
+    if form < 0.6:  # on an edge of the color cube
+        r, g, b = rng.permutation([*(255 * rng.integers(2, size=2)), rng.integers(256)])
+        return int(r), int(g), int(b)
+    return random_color(rng)
 
 
 def flat(side: int, rng: Generator, style: Style) -> np.ndarray:
