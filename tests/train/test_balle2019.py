@@ -106,6 +106,26 @@ def test_qrelu_gradient_is_the_generalized_gaussian_of_equation_11(beta):
     assert torch.allclose(v.grad, torch.tensor(wanted), atol=1e-6)
 
 
+def test_beta_of_a_network_is_that_of_its_gradients():
+    """Infinite, it is the clip's own: nothing passes outside of 0..255."""
+    network = build("layer", [(6, "relu", {})])
+    x = torch.from_numpy(inputs(network, 6, 6))[None].float()
+    gradient = {}
+    for beta in (4.0, 16.0, math.inf):
+        network.beta = beta
+        network.zero_grad()
+        network.run({"u": x}, torch.zeros(1))["w0"].sum().backward()
+        gradient[beta] = network.get("w0", "bias").grad
+    with torch.no_grad():
+        (node,) = network.graph.nodes
+        p = network.parameters_of(node)
+        acc = torch.einsum("oi,bhwi->bhwo", p.weight[:, :, 0, 0], x) + p.bias
+        v = gradients.divide_round(acc, p.divisor)
+        inside = ((v >= 0) & (v <= 255)) / p.divisor
+    assert torch.allclose(gradient[math.inf], inside.sum((0, 1, 2)) * 2**8, rtol=1e-4)
+    assert not torch.allclose(gradient[4.0], gradient[16.0], rtol=1e-2)
+
+
 def test_qrelu_gradient_integrates_to_the_outputs_range():
     # Eq. 11 is "a scaled generalized Gaussian": its integral is the clip's height, 2^L - 1.
     v = torch.linspace(-2000, 2300, 400_001, dtype=torch.float64, requires_grad=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -20,9 +21,10 @@ window would have other sums."""
 
 
 class FloatNetworks(Networks):
-    """A model's programs on a proven backend and its float networks in NumPy.
+    """A model's programs on a proven backend and its float networks in NumPy, or in PyTorch.
 
-    Args: as of `intact.codec.networks.Networks`; the backend is that of the programs.
+    Args: as of `intact.codec.networks.Networks`; the backend is that of the programs, and with
+        "torch" the float networks are computed by PyTorch, too.
 
     Raises:
         ArgumentError: the model has no float networks.
@@ -39,6 +41,7 @@ class FloatNetworks(Networks):
     ) -> None:
         super().__init__(model, pixels, backend, threads, roles, progress)
         bottleneck = model.bottleneck_of(Hyperprior)
+        self.library: Literal["numpy", "torch"] = "torch" if backend == "torch" else "numpy"
         self._floats: dict[str, tuple[FloatNetwork, Signal, Signal]] = {
             role.name: (bottleneck.networks[role.name], role.inputs[0], role.outputs[0])
             for role in bottleneck.float_roles
@@ -48,11 +51,20 @@ class FloatNetworks(Networks):
         """Run a network at a level; float ones are the same at all."""
         if role not in self._floats:
             return super().run(role, inputs, level)
-        self.enter(f"{role.replace('_', ' ')} (float)")
-        network, source, target = self._floats[role]
-        values = layers.run(network, inputs[source.name].astype(np.float32))
-        rounded = np.clip(np.rint(np.nan_to_num(values)), target.low, target.high)
+        target = self._floats[role][2]
+        rounded = np.clip(np.rint(np.nan_to_num(self.real(role, inputs))), target.low, target.high)
         return {target.name: rounded.astype(dtype_of(target.low, target.high))}
+
+    def real(self, role: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """float32 [h, w, c]: what a float network gives before it is rounded."""
+        self.enter(f"{role.replace('_', ' ')} (float)")
+        network, source, _ = self._floats[role]
+        values = inputs[source.name].astype(np.float32)
+        if self.library == "torch":
+            from intact.inexact import torch_layers  # takes a second to load
+
+            return torch_layers.run(network, values, self.threads)
+        return layers.run(network, values)
 
     def reach(self, role: str) -> dict[str, int]:
         """How far a network looks."""

@@ -121,6 +121,8 @@ class _QReLU(torch.autograd.Function):
         (grad,) = grad_outputs
         (v,) = ctx.saved_tensors
         beta = ctx.beta
+        if math.isinf(beta):
+            return grad * ((v >= 0) & (v <= 2**ctx.bits - 1)), None, None
         alpha = math.gamma(1 / beta) / beta
         z = (2 * v / (2**ctx.bits - 1) - 1).abs()
         return grad * torch.exp(-((alpha * z) ** beta)), None, None
@@ -130,7 +132,7 @@ def qrelu(v: Tensor, bits: int = 8, beta: float = 4.0) -> Tensor:
     """g_QReLU(v) = max(min(v, 2**L - 1), 0), with the gradient of Ballé 2019, Eq. 11.
 
     ``exp(-alpha^beta |2 v / (2^L - 1) - 1|^beta)``, ``alpha = Gamma(1 / beta) / beta``: a
-    generalized Gaussian, which tends to the clip's box as beta grows.
+    generalized Gaussian, which tends to the clip's box as beta grows; with infinity it is the box.
 
     Args:
         v: integers.

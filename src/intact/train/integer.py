@@ -86,6 +86,7 @@ class IntegerNetwork(nn.Module):
 
     Attributes:
         typical: the size of each value's integers with the initial weights, as far as it is known.
+        beta: of QReLU's gradient, Ballé 2019, Eq. 11; may be changed while training (annealed).
     """
 
     key = staticmethod(Network.key)
@@ -108,6 +109,7 @@ class IntegerNetwork(nn.Module):
             if isinstance(node, Requantize):
                 ones = torch.ones(graph.channels[node.source])
                 self.register_buffer(self.key(node.target, "divisor"), ones)
+        self.beta = 4.0
         # Always exact: the attribute exists so that a codec can treat both kinds alike.
         self.compute_dtype = torch.float32
 
@@ -192,7 +194,7 @@ class IntegerNetwork(nn.Module):
         v = divide_round(acc, p.divisor)
         match node.activation:
             case "relu" | "index":
-                return qrelu(v, node.bits)
+                return qrelu(v, node.bits, self.beta)
             case "tanh":
                 return qtanh(v, node.bits, tanh_width(node.bits))
             case _:

@@ -1,5 +1,7 @@
 """Ballé 2019's codec: trains, freezes, encodes and decodes through the machinery of the first."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -10,15 +12,19 @@ from intact.bottleneck.hyperprior import Hyperprior  # noqa: E402
 from intact.codec.model import Model  # noqa: E402
 from intact.codec.networks import Networks  # noqa: E402
 from intact.codec.pixels import to_network  # noqa: E402
+from intact.freeze.floats import to_layers  # noqa: E402
+from intact.freeze.hyperprior import CODED  # noqa: E402
 from intact.freeze.run import freeze_run  # noqa: E402
 from intact.freeze.tables import gaussian_pmf  # noqa: E402
 from intact.inexact.networks import FloatNetworks  # noqa: E402
 from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
 from intact.train.codecs.hyperprior import HyperpriorConfig, HyperpriorNet  # noqa: E402
 from intact.train.codecs.hyperprior_graphs import HyperpriorTransform  # noqa: E402
+from intact.train.codecs.hyperprior_thaw import thaw_codec  # noqa: E402
 from intact.train.graph import Conv  # noqa: E402
 from intact.train.integer import IntegerNetwork  # noqa: E402
 from intact.train.task import Share  # noqa: E402
+from tiny_hyperprior import tiny_hyperprior  # noqa: E402
 from tiny_model import picture  # noqa: E402
 
 SIZES = ["codec.kind=hyperprior", "transform.filters=24", "transform.latents=8",
@@ -132,6 +138,47 @@ def test_float_weights_of_it_are_a_start(small_run, tmp_path):
     assert again.task.codec.own.transform == one.task.codec.own.transform
     with pytest.raises(ValueError, match=r"is of kind 'hyperprior', codec.kind = 'image codec 1'"):
         trainer(common, init=tmp_path / "it.safetensors")
+
+
+def test_a_frozen_model_is_a_start(settings, tmp_path):
+    """The same networks: integer ones bit for bit, float ones to the last digits of GDN's roots."""
+    torch.set_num_threads(1)
+    trainer(settings).run(lambda step, scalars: None, until=2)
+    model = freeze_run(tmp_path / "run", "ours", images=1)
+    (tmp_path / "it.intactm").write_bytes(model.to_bytes())
+    other = [s.replace("/run", "/other") for s in settings if "transform" not in s]
+    again = trainer(other, init=tmp_path / "it.intactm").task.codec
+    before = start.codec_of(*checkpoint.read(tmp_path / "run"))
+    assert isinstance(again, HyperpriorNet)
+    assert isinstance(before, HyperpriorNet)
+    kernels = before.config.kernels
+    assert dataclasses.replace(again.config, kernels=kernels) == before.config
+    giver, _, reader = CODED[before.config.hyperprior]
+    for role in again.networks:
+        new, old = again.networks[role], before.networks[role]
+        if isinstance(new, IntegerNetwork):
+            assert isinstance(old, IntegerNetwork)
+            for node in new.graph.nodes:
+                if isinstance(node, Conv):
+                    a, b = new.parameters_of(node), old.parameters_of(node)
+                    assert torch.equal(a.weight, b.weight)
+                    assert torch.equal(a.divisor, b.divisor)
+                    if role not in (giver, reader):  # of these o is in a bias
+                        assert torch.equal(a.bias, b.bias)
+        else:
+            layers = [to_layers(codec.network(role)).layers for codec in (again, before)]
+            for a, b in zip(*layers, strict=True):
+                assert (a.op, a.arrays.keys()) == (b.op, b.arrays.keys())
+                for name, values in a.arrays.items():
+                    np.testing.assert_allclose(values, b.arrays[name], rtol=1e-4, atol=1e-7)
+    symbols = torch.arange(-3.0, 4).expand(len(before.prior.matrices[0]), -1)
+    masses = [codec.prior.probability(symbols).sum(1) for codec in (again, before)]
+    assert (masses[0] - masses[1]).abs().max() < 0.1
+
+
+def test_a_model_of_several_rates_is_no_start(tmp_path):
+    with pytest.raises(ValueError, match="has not one rate of step 1: no start"):
+        thaw_codec(tiny_hyperprior("float"), HyperpriorConfig())
 
 
 def test_no_sum_of_the_papers_widths_can_overflow():

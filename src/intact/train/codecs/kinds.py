@@ -13,6 +13,7 @@ from intact.train.codecs import (
     checkerboard,
     grow,
     hyperprior,
+    hyperprior_thaw,
     thaw,
     transforms,
     vector,
@@ -58,6 +59,7 @@ HYPERPRIOR = Kind(
     begin=hyperprior.begin,
     check=hyperprior.check,
     positive=hyperprior.POSITIVE,
+    thaw=hyperprior_thaw.thaw_codec,
 )
 VECTOR = Kind(
     name=vector.VectorNet.KIND,

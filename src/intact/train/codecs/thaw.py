@@ -145,22 +145,32 @@ def _norms(network: Network, node: Conv) -> Tensor:
     return network.get(node.target, "weight").flatten(1).norm(dim=1)
 
 
-def _pmf(bank: TableBank) -> Tensor:
-    """[tables, 256]: probabilities of -128..127; the escape's share is spread evenly."""
-    pmf = np.zeros((bank.num_tables, 256))
+def _pmf(bank: TableBank, radius: int) -> Tensor:
+    """[tables, 2 radius]: probabilities from -radius on; the escape's share is spread evenly."""
+    pmf = np.zeros((bank.num_tables, 2 * radius))
     for k in range(bank.num_tables):
         start, size = int(bank.starts[k]), int(bank.sizes[k])
         freqs = bank.freqs[start : start + size] / TOTAL
-        first = int(bank.minimums[k]) + 128
-        pmf[k] = freqs[-1] / 256
+        first = int(bank.minimums[k]) + radius
+        pmf[k] = freqs[-1] / (2 * radius)
         pmf[k, first : first + size - 1] += freqs[:-1]
     return torch.from_numpy(pmf / pmf.sum(1, keepdims=True)).float()
 
 
-def fit_prior(prior: FactorizedPrior, bank: TableBank) -> float:
-    """Fit densities to tables by gradient descent; returns the mean excess in bits per symbol."""
-    pmf = _pmf(bank)
-    symbols = torch.arange(-128, 128).float().expand(len(pmf), -1)
+def fit_prior(
+    prior: FactorizedPrior, bank: TableBank, *, radius: int = 128, offsets: Tensor | None = None
+) -> float:
+    """Fit densities to tables by gradient descent; returns the mean excess in bits per symbol.
+
+    Args:
+        prior: to be fitted.
+        bank: a table to a density.
+        radius: of symbols that tables may have.
+        offsets: [tables], what symbol 0 stands for; 0 when None.
+    """
+    pmf = _pmf(bank, radius)
+    symbols = torch.arange(-radius, radius).float().expand(len(pmf), -1)
+    symbols = symbols if offsets is None else symbols + offsets[:, None]
     optimizer = torch.optim.Adam(prior.parameters(), 0.03)
     entropy = -(pmf * pmf.log2()).sum(1).mean()
     excess = torch.tensor(0.0)
