@@ -1,7 +1,6 @@
 """Weights of a network quantized while it trains: tiny networks, every promise."""
 
 import copy
-from typing import Any
 
 import pytest
 
@@ -23,33 +22,12 @@ from intact.quantize import (  # noqa: E402
     soft_quantize,
 )
 from intact.weights import Scale, quantize_weights, remove, weights_of  # noqa: E402
-
-
-def network(seed=0) -> Any:
-    generator = torch.Generator().manual_seed(seed)
-    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())
-    net.add_module("last", nn.Linear(4 * 36, 3))
-    with torch.no_grad():
-        for i, p in enumerate(net.parameters()):
-            if p.dim() > 1:
-                p.copy_(torch.randn(p.shape, generator=generator) / (10 + i))
-    return net
-
-
-def data(seed=1):
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(30, 1, 8, 8, generator=generator)
-    return x, (x.mean((1, 2, 3)) > 0).long() + (x[:, 0, 0, 0] > 1).long()
+from tiny_network import loss_of, network  # noqa: E402
 
 
 def few(sigma=2.0, size=9, k=1):
     centers = grid_centers(size, 0.5).expand(1, size, k).contiguous()
     return Quantizer(centers, Blocks(k), Fixed(sigma))
-
-
-def loss_of(net):
-    x, y = data()
-    return nn.functional.cross_entropy(net(x), y)
 
 
 def test_weights_are_soft_in_training_and_hard_in_evaluation():
@@ -265,16 +243,43 @@ def test_every_parameter_can_be_meant_and_zeros_have_no_scale():
     assert zeros.hard_entropy() == 0
 
 
+def test_gradients_accumulate_over_batches_before_and_after_the_switch():
+    net = network()
+    weights = quantize_weights(net, quantizer=few())
+    for _ in range(2):
+        net.zero_grad()
+        loss_of(net).backward()
+        once = weights.quantizer.centers.grad.clone()
+        loss_of(net).backward()
+        assert torch.allclose(weights.quantizer.centers.grad, 2 * once, rtol=1e-3, atol=1e-6)
+        weights.harden()
+
+
+def test_a_tied_parameter_is_quantized_once_and_stays_tied():
+    tied = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    tied[1].weight = tied[0].weight
+    kept = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    kept[1].weight = kept[0].weight
+    quantize_weights(kept, ["*.weight", "0.bias"], exclude=["1.weight"], quantizer=few())
+    assert not parametrize.is_parametrized(kept[1])  # excluded under one of its names
+    weights = quantize_weights(tied, quantizer=few())
+    assert [p.name for p in weights.pieces] == ["0.weight"]
+    assert tied[0].weight is tied[1].weight
+    assert len([p for n, p in tied.named_parameters() if "original" in n]) == 1
+    tied(torch.ones(2, 3)).sum().backward()
+    coded = weights.eval().coded()
+    remove(weights)
+    assert isinstance(tied[1].weight, nn.Parameter)
+    assert tied[0].weight is tied[1].weight
+    assert coded["0.weight"].values.equal(tied[1].weight.detach())
+
+
 def test_bad_input_is_named():
     net = network()
     with pytest.raises(ArgumentError, match=r"no parameter is called 'conv\*'; there are"):
         quantize_weights(net, ["conv*"])
     with pytest.raises(ArgumentError, match="no parameter is left"):
         quantize_weights(net, ["0.bias"], exclude=["0.*"])
-    tied = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
-    tied[1].weight = tied[0].weight
-    with pytest.raises(ArgumentError, match=r"0.weight and 1.weight are one tied"):
-        quantize_weights(tied)
     with pytest.raises(ArgumentError, match="2 codebooks"):
         quantize_weights(net, quantizer=Quantizer(torch.tensor([[[0.0], [1]], [[2], [3]]])))
     with pytest.raises(ArgumentError, match="OFF"):

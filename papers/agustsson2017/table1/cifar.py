@@ -58,7 +58,7 @@ def normalized(images: Tensor) -> Tensor:
 
 
 def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Zeros of 4 pixels around (of normalized images), a random 32x32 of it, and a coin's mirror."""
+    """4 zeros around normalized images, a random 32x32 of that, and a mirror half of the time."""
     n = len(images)
     x = torch.nn.functional.pad(normalized(images), (4, 4, 4, 4))
     top = torch.randint(9, (n, 1), generator=generator) + torch.arange(32)

@@ -27,7 +27,9 @@ class Log:
     def add(self, **values: object) -> None:
         """A row, which is also printed."""
         with self.path.open("a", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow([values.get(c, "") for c in self.columns])
+            csv.writer(file, lineterminator="\n").writerow(
+                [values.get(c, "") for c in self.columns]
+            )
         print(f"{time.process_time() - self.start:.0f} s:", values, flush=True)
 
 

@@ -11,13 +11,8 @@ from torch.nn.utils import parametrize
 
 from intact.errors import ArgumentError
 from intact.quantize import Blocks, Exponential, Quantizer, grid_centers
-from intact.weights.quantized import (
-    Piece,
-    QuantizedWeights,
-    Scale,
-    check_stage,
-    root_mean_square,
-)
+from intact.weights.pieces import Piece, Scale, root_mean_square
+from intact.weights.quantized import QuantizedWeights, check_stage
 
 
 class _Part(nn.Module):
@@ -53,7 +48,9 @@ def quantize_weights(
     Make the optimizer afterwards: the centers are new parameters. Call ``annealing.step()`` of
     the result's quantizer after each step, and add ``beta * bits()`` or ``beta * entropy()`` to
     the loss. Several calls with different parameters make groups with a codebook each; let them
-    share one annealing. Training or evaluation is what the module of the first tensor is in.
+    share one annealing. A tied parameter is one tensor, under its first name, and stays tied; it
+    is excluded if one of its names is. Training or evaluation is what the module of the first
+    tensor is in.
 
     Args:
         model: any network.
@@ -68,10 +65,10 @@ def quantize_weights(
         The whole; `weights_of` finds it again.
 
     Raises:
-        ArgumentError: a pattern fits no parameter; one is tied, not floating point, empty or
-            quantized already; the quantizer does not fit.
+        ArgumentError: a pattern fits no parameter; one is not floating point, empty or quantized
+            already; the quantizer does not fit.
     """
-    found = _choose(model, include, exclude)
+    found = choose(model, include, exclude)
     if quantizer is None:
         quantizer = Quantizer(grid_centers(75), Blocks(1), Exponential(0.4, 1.001))
     check_stage(quantizer)
@@ -79,10 +76,12 @@ def quantize_weights(
         raise ArgumentError(f"the quantizer's layout is {quantizer.layout}; weights want Blocks(k)")
     first = next(iter(found.values()))[0].get_parameter(next(iter(found.values()))[1])
     quantizer.to(first.device)
-    pieces = [
-        Piece(full, owner, key, owner.get_parameter(key).shape)
-        for full, (owner, key) in found.items()
-    ]
+    others = _tied(model)
+    pieces = []
+    for full, (owner, key) in found.items():
+        parameter = owner.get_parameter(key)
+        also = tuple(p for p in others[id(parameter)] if p != (owner, key))
+        pieces.append(Piece(full, owner, key, parameter.shape, also))
     scales = [root_mean_square(p.owner.get_parameter(p.key).detach().float()) for p in pieces]
     whole = QuantizedWeights(pieces, quantizer, scale)
     if scale is not Scale.NONE:
@@ -90,7 +89,8 @@ def quantize_weights(
     parts = [_Part(whole, index) for index in range(len(pieces))]
     for piece, part in zip(pieces, parts, strict=True):
         # unsafe: its check would call a whole that is not yet complete.
-        parametrize.register_parametrization(piece.owner, piece.key, part, unsafe=True)
+        for owner, key in ((piece.owner, piece.key), *piece.also):
+            parametrize.register_parametrization(owner, key, part, unsafe=True)
     for part in parts:
         part.ready = True
     whole.train(model.training)
@@ -102,17 +102,20 @@ def weights_of(model: nn.Module) -> list[QuantizedWeights]:
     return [module for module in model.modules() if isinstance(module, QuantizedWeights)]
 
 
-def _choose(
+def choose(
     model: nn.Module, include: Sequence[str] | None, exclude: Sequence[str]
 ) -> dict[str, tuple[nn.Module, str]]:
-    """Name -> (module, key) of the parameters that are meant, each checked."""
+    """Name -> (module, key) of the parameters that are meant, each checked.
+
+    Args and errors are those of `quantize_weights`.
+    """
     owners: dict[int, list[str]] = {}
     places: dict[str, tuple[nn.Module, str]] = {}
     ours = {id(module) for whole in weights_of(model) for module in whole.modules()}
     for prefix, module in model.named_modules():
         if id(module) in ours:
             continue
-        for key, parameter in module.named_parameters(recurse=False):
+        for key, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
             full = f"{prefix}.{key}" if prefix else key
             owners.setdefault(id(parameter), []).append(full)
             places[full] = (module, key)
@@ -134,12 +137,23 @@ def _choose(
             raise ArgumentError(f"{full} is parametrized already")
         if not parameter.is_floating_point() or not parameter.numel():
             raise ArgumentError(f"{full} is {parameter.dtype} {list(parameter.shape)}: exclude it")
-        if len(names := owners[id(parameter)]) > 1:
-            raise ArgumentError(f"{' and '.join(names)} are one tied parameter: exclude them")
-        chosen[full] = (module, key)
+        names = owners[id(parameter)]
+        if any(fnmatchcase(name, pattern) for name in names for pattern in exclude):
+            continue
+        if not any(name in chosen for name in names):
+            chosen[full] = (module, key)
     if not chosen:
         raise ArgumentError("no parameter is left to quantize")
     return chosen
+
+
+def _tied(model: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
+    """All places of each parameter, by its id."""
+    places: dict[int, list[tuple[nn.Module, str]]] = {}
+    for module in model.modules():
+        for key, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            places.setdefault(id(parameter), []).append((module, key))
+    return places
 
 
 def remove(whole: QuantizedWeights) -> None:
@@ -147,6 +161,7 @@ def remove(whole: QuantizedWeights) -> None:
     whole.eval()
     values = [whole.tensor(i).detach().clone() for i in range(len(whole.pieces))]
     for piece, value in zip(whole.pieces, values, strict=True):
-        parametrize.remove_parametrizations(piece.owner, piece.key, leave_parametrized=False)
+        for owner, key in ((piece.owner, piece.key), *piece.also):
+            parametrize.remove_parametrizations(owner, key, leave_parametrized=False)
         with torch.no_grad():
             piece.owner.get_parameter(piece.key).copy_(value)

@@ -8,7 +8,6 @@ symbols at hand for H(p, q), which is no mean over parts.
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import ParametrizationList
 
 from intact.errors import ArgumentError, DivergedError
 from intact.quantize import (
@@ -28,47 +26,8 @@ from intact.quantize import (
     look_up,
 )
 from intact.quantize.checks import positive
-
-
-class Scale(enum.Enum):
-    """What a tensor is divided by before it is quantized: sigma is measured in its square.
-
-    The root mean square is the standard deviation around 0, on which centers are placed.
-    """
-
-    NONE = "none"
-    """Nothing: the paper's text taken literally. Trained weights are small, and a sigma of 0.4
-    then makes one blob of them."""
-    START = "start"
-    """The tensor's root mean square when quantization began. Under normalization layers weights
-    shrink at no cost, and sigma is no longer hard: a control."""
-    FORWARD = "forward"
-    """Its root mean square in each forward pass, through which gradients flow."""
-
-
-class Piece(NamedTuple):
-    """One tensor and its place.
-
-    Attributes:
-        name: as in ``named_parameters`` before quantization.
-        owner: the module that has it, and under which ``key``.
-        shape: of the tensor.
-    """
-
-    name: str
-    owner: nn.Module
-    key: str
-    shape: torch.Size
-
-    @property
-    def original(self) -> Tensor:
-        """What the optimizer moves."""
-        lists = self.owner.parametrizations
-        assert isinstance(lists, nn.ModuleDict)
-        found = lists[self.key]
-        assert isinstance(found, ParametrizationList)
-        assert isinstance(found.original, Tensor)
-        return found.original
+from intact.weights.coded import Coded
+from intact.weights.pieces import Piece, Scale, root_mean_square
 
 
 class _Step(NamedTuple):
@@ -144,6 +103,15 @@ class QuantizedWeights(nn.Module):
         """32 bits for each number over 32 for each center and scale + m H(p), for W alone."""
         return 32 * self.size / (self._side_bits() + len(self.symbols) * self.hard_entropy())
 
+    @torch.no_grad()
+    def row(self) -> Tensor:
+        """W [m k], divided by scales: what is quantized; zeros fill its last block.
+
+        Raises:
+            DivergedError: a weight is not finite.
+        """
+        return self._row()[0]
+
     def bits_for(self, ratio: float) -> float:
         """The hard entropy in bits per symbol at which `ratio` is the given one.
 
@@ -173,9 +141,53 @@ class QuantizedWeights(nn.Module):
         """
         row, scales = self._row()
         self.scales.copy_(scales)
-        self.symbols.copy_(self.quantizer.encode(row[None]).flatten())
+        self.freeze(self.quantizer.encode(row[None]).flatten())
+
+    @torch.no_grad()
+    def freeze(self, symbols: Tensor) -> None:
+        """Go on with these symbols, which another method chose; as after `harden`.
+
+        Args:
+            symbols: [m], integers below the number of centers.
+
+        Raises:
+            ArgumentError: their number or their range is another.
+        """
+        if symbols.shape != self.symbols.shape:
+            raise ArgumentError(
+                f"symbols have shape {list(symbols.shape)}; legal is {list(self.symbols.shape)}"
+            )
+        size = self.quantizer.centers.shape[1]
+        low, high = (int(x) for x in symbols.aminmax())
+        if low < 0 or high >= size:
+            raise ArgumentError(f"symbols reach from {low} to {high}; legal is 0..{size - 1}")
+        self.symbols.copy_(symbols)
         self.frozen.fill_(1)
         self.forget()
+
+    @torch.no_grad()
+    def coded(self) -> dict[str, Coded]:
+        """Symbols, centers and scales of all tensors, to be stored; for k = 1.
+
+        Raises:
+            ArgumentError: a center is a vector.
+            DivergedError: a weight is not finite.
+        """
+        centers = self.quantizer.centers.detach()[0]
+        if centers.shape[1] != 1:
+            raise ArgumentError(f"centers have {centers.shape[1]} numbers; scalars can be stored")
+        if bool(self.frozen):
+            symbols, scales = self.symbols, self.scales
+        else:
+            row, scales = self._row()
+            symbols = self.quantizer.encode(row[None]).flatten()
+        book = centers[:, 0].float().cpu().clone()
+        sizes = [piece.shape.numel() for piece in self.pieces]
+        parts = symbols[: self.size].int().cpu().split(sizes)
+        return {
+            piece.name: Coded(part.reshape(piece.shape), centers=book, scale=float(scale))
+            for piece, part, scale in zip(self.pieces, parts, scales, strict=True)
+        }
 
     @contextmanager
     def soft_evaluation(self) -> Iterator[None]:
@@ -209,9 +221,9 @@ class QuantizedWeights(nn.Module):
             row, scales = self._row()
             found = self.quantizer.train(soft)(row[None])
             row = found.values[0]
-            if row.requires_grad:
-                # The graph is used up by the backward pass; gradients may be accumulated after it.
-                row.register_hook(lambda _: self.forget())
+        if row.requires_grad:
+            # The graph is used up by the backward pass; gradients may be accumulated after it.
+            row.register_hook(lambda _: self.forget())
         sizes = [piece.shape.numel() for piece in self.pieces]
         parts = row[: self.size].split(sizes)
         tensors = [
@@ -233,12 +245,6 @@ class QuantizedWeights(nn.Module):
         row = torch.cat([part / scale for part, scale in zip(flat, scales, strict=True)])
         k = self.quantizer.centers.shape[2]
         return nn.functional.pad(row, (0, -len(row) % k)), scales
-
-
-def root_mean_square(part: Tensor) -> Tensor:
-    """Of a tensor; 1 for one that is all zeros, which has no scale."""
-    square = part.square().mean()
-    return torch.where(square > 0, square, torch.ones_like(square)).sqrt()
 
 
 def _histogram(symbols: Tensor, weights: QuantizedWeights) -> Tensor:

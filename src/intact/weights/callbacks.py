@@ -1,0 +1,121 @@
+"""`SoftToHard` as a callback of Lightning and of Hugging Face's `Trainer`: optional extras.
+
+Both frameworks are imported where a callback is made, and nowhere else. Quantize first, so that
+the optimizer has the centers:
+
+    weights = quantize_weights(module)
+    Trainer(callbacks=[lightning_callback(SoftToHard([weights], beta=3.5, switch=3000))])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from intact.errors import UnsupportedError
+from intact.weights.schedule import SoftToHard
+
+Evaluate = Callable[[], float]
+
+
+def lightning_callback(plan: SoftToHard, evaluate: Evaluate | None = None) -> Any:
+    """A ``lightning.pytorch.Callback`` that runs a plan.
+
+    Entropy, sigma and, with ``evaluate``, soft and hard figures are logged at the end of each
+    epoch, as ``weights/...``, and stand in ``plan.epochs``.
+
+    Args:
+        plan: with weights of the module that is trained.
+        evaluate: a figure of the network on data held out.
+
+    Raises:
+        UnsupportedError: neither ``lightning`` nor ``pytorch_lightning`` is here.
+    """
+    try:
+        from lightning.pytorch import Callback
+    except ImportError:
+        try:
+            from pytorch_lightning import Callback  # type: ignore[import-not-found]
+        except ImportError:
+            raise UnsupportedError(
+                "Lightning is not installed: pip install 'intact[lightning]'"
+            ) from None
+
+    class WeightsCallback(Callback):
+        """See `lightning_callback`."""
+
+        def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
+            del trainer, module
+            plan.before_step(optimizer)
+
+        def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+            # Gradients may be accumulated over batches: the annealing follows real steps.
+            if trainer.global_step > plan.steps:
+                plan.after_step(trainer.optimizers[0])
+            del module
+
+        def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+            was = module.training
+            found = _figures(plan, evaluate)
+            module.train(was)
+            if trainer.logger is not None:
+                trainer.logger.log_metrics(found, step=trainer.global_step)
+            trainer.callback_metrics.update({k: torch.tensor(v) for k, v in found.items()})
+
+    return WeightsCallback()
+
+
+def trainer_callback(plan: SoftToHard, evaluate: Evaluate | None = None) -> Any:
+    """A ``transformers.TrainerCallback`` that runs a plan.
+
+    What is logged at the end of each epoch goes to ``state.log_history`` and ``plan.epochs``.
+
+    Args:
+        plan: with weights of the model that is trained.
+        evaluate: a figure of the network on data held out.
+
+    Raises:
+        UnsupportedError: ``transformers`` is not here.
+    """
+    try:
+        from transformers import TrainerCallback
+    except ImportError:
+        raise UnsupportedError(
+            "transformers is not installed: pip install 'intact[transformers]'"
+        ) from None
+
+    class WeightsCallback(TrainerCallback):
+        """See `trainer_callback`."""
+
+        def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **at: Any) -> None:
+            del args, state, control
+            plan.before_step(_inner(at["optimizer"]))
+
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **at: Any) -> None:
+            del args, state, control
+            plan.after_step(_inner(at["optimizer"]))
+
+        def on_epoch_end(self, args: Any, state: Any, control: Any, **at: Any) -> None:
+            del args, control
+            model = at["model"]
+            was = model.training
+            found = _figures(plan, evaluate)
+            model.train(was)
+            state.log_history.append({**found, "step": state.global_step, "epoch": state.epoch})
+
+    return WeightsCallback()
+
+
+def _inner(optimizer: Any) -> Any:
+    """The optimizer that accelerate wraps: learning rates are its."""
+    return getattr(optimizer, "optimizer", optimizer)
+
+
+def _figures(plan: SoftToHard, evaluate: Evaluate | None) -> dict[str, float]:
+    found = plan.epoch(evaluate)
+    figures = {"weights/bits": found.bits, "weights/sigma": found.sigma}
+    if found.hard is not None and found.soft is not None:
+        figures |= {"weights/hard": found.hard, "weights/soft": found.soft}
+    return figures

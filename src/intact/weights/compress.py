@@ -1,0 +1,169 @@
+"""`compress`: a trained network to a wanted ratio, with a few batches and no training."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from intact.errors import UnreachableError
+from intact.quantize.checks import positive
+from intact.weights.attach import choose
+from intact.weights.coded import Coded, entropy_bits, put, side_bits
+from intact.weights.gptq import Forward, quantize, recalibrate, second_moments
+from intact.weights.norms import fold_batch_norm
+
+Measure = Callable[["Compressed"], float]
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A network of which a file can be made.
+
+    Attributes:
+        model: a copy whose parameters are exactly what the file will give back, in evaluation.
+        coded: tensors as symbols, by their names in ``model.state_dict()``.
+        kept: all others of it, of the types in which they are stored.
+        numbers: of the network that it came from: its parameters.
+    """
+
+    model: nn.Module
+    coded: dict[str, Coded]
+    kept: dict[str, Tensor]
+    numbers: int
+
+    def entropy_bytes(self) -> float:
+        """An estimate of the file: entropy of all symbols together, steps, all else as it lies."""
+        kept = sum(t.numel() * t.element_size() for t in self.kept.values())
+        bits = entropy_bits(c.symbols for c in self.coded.values()) + side_bits(self.coded)
+        return bits / 8 + kept
+
+    def ratio(self, size: float) -> float:
+        """4 bytes for each parameter of the original over a file of that size in bytes."""
+        return 4 * self.numbers / size
+
+
+def run(model: nn.Module, batch: Any) -> Any:
+    """A network on a batch: a mapping's items by name, of a tuple or list the first."""
+    if isinstance(batch, Mapping):
+        return model(**batch)
+    return model(batch[0] if isinstance(batch, tuple | list) else batch)
+
+
+def finish(
+    model: nn.Module,
+    coded: dict[str, Coded],
+    *,
+    numbers: int | None = None,
+    half: bool = True,
+    fold: bool = True,
+) -> Compressed:
+    """A network with symbols, of whatever method, as it will be stored.
+
+    Args:
+        model: without parametrizations; it is copied.
+        coded: by names of parameters.
+        numbers: parameters of the original; None counts those of ``model``.
+        half: store what is not coded as float16 where its range allows, floats as they are
+            otherwise.
+        fold: store batch norm as a scale and a bias a channel (`fold_batch_norm`) in place of
+            scale, bias, mean and variance.
+    """
+    if numbers is None:
+        numbers = sum(p.numel() for p in model.parameters())
+    model = copy.deepcopy(model).eval()
+    if fold:
+        fold_batch_norm(model)
+    model.requires_grad_(requires_grad=False)
+    put(model, coded)
+    state = model.state_dict()
+    kept = {}
+    for name, tensor in state.items():
+        if name in coded:
+            continue
+        fits = tensor.dtype == torch.float32 and bool((tensor.abs() < 65504).all())
+        kept[name] = tensor.half() if half and fits else tensor.clone()
+        tensor.copy_(kept[name])
+    return Compressed(model, coded, kept, numbers)
+
+
+def compress(  # noqa: PLR0913 - each has a default that serves
+    model: nn.Module,
+    batches: Iterable[Any],
+    ratio: float = 20.0,
+    *,
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    forward: Forward = run,
+    fold: bool = True,
+    half: bool = True,
+    trade: float = 0.05,
+    measure: Measure = Compressed.entropy_bytes,
+    tolerance: float = 0.01,
+) -> Compressed:
+    """Compress a trained network by about ``ratio``, with a few batches of inputs and no labels.
+
+    Weights become multiples of a step, the same share of the root mean square in every tensor;
+    errors are compensated from inputs of each layer (GPTQ), and batch norm is counted again. The
+    share is searched for the size.
+
+    Args:
+        model: is not changed.
+        batches: some hundred items in all, as in training (augmented, too); held in memory.
+        ratio: 4 bytes for each parameter over the size.
+        include: patterns of parameters to quantize, as `quantize_weights` takes them; None takes
+            those of 2 or more dimensions.
+        exclude: of those that are left.
+        forward: runs the model on a batch; see `run`.
+        fold: batch norm is stored folded; otherwise as it is, and the size counts it.
+        half: of `finish`.
+        trade: error in squared steps that a bit is worth.
+        measure: bytes of a result; the default estimates them.
+        tolerance: how far below ``ratio`` is near enough, relative.
+
+    Raises:
+        ArgumentError: an argument is out of its range, or there are no batches.
+        UnreachableError: what is not quantized takes too much for that ratio.
+        DivergedError: inputs of a layer are not finite.
+    """
+    positive(ratio, "ratio")
+    held = list(batches)
+    numbers = sum(p.numel() for p in model.parameters())
+    names = choose(model, include, exclude)
+    moments = second_moments(model, held, forward)
+    weights = {name: owner.get_parameter(key).detach() for name, (owner, key) in names.items()}
+    size = sum(w.numel() for w in weights.values())
+
+    def attempt(share: float) -> tuple[Compressed, float]:
+        coded = quantize(weights, moments, share, trade=trade)
+        changed = copy.deepcopy(model)
+        put(changed, coded)
+        recalibrate(changed, held, forward)
+        found = finish(changed, coded, numbers=numbers, half=half, fold=fold)
+        return found, found.ratio(measure(found))
+
+    # Bits fall by about 1 where steps are twice as long; at 2 bits a step is the deviation.
+    low, high = 1e-3, 30.0
+    share, best = 1.0, None
+    for _ in range(12):
+        found, reached = attempt(share)
+        enough = reached >= ratio * (1 - tolerance)
+        if enough and (best is None or reached < best[1]):
+            best = found, reached
+        if enough and reached <= ratio * (1 + tolerance):
+            break
+        low, high = (low, share) if enough else (share, high)
+        bits = 32 * numbers / size * (1 / ratio - 1 / reached)
+        guess = share * 2 ** -max(-3.0, min(3.0, 1.3 * bits))
+        share = guess if low < guess < high else math.sqrt(low * high)
+    if best is None:
+        raise UnreachableError(
+            f"ratio is {ratio:g}; with {numbers - size} of {numbers} parameters kept as they are "
+            f"{reached:.4g} was reached: quantize more of them, or take half=True, fold=True"
+        )
+    return best[0]

@@ -1,0 +1,157 @@
+"""`compress`: after training, from a few batches."""
+
+import copy
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from torch import nn  # noqa: E402
+
+from intact.errors import ArgumentError, DivergedError, UnreachableError  # noqa: E402
+from intact.weights import (  # noqa: E402
+    ChannelAffine,
+    Coded,
+    compress,
+    finish,
+    fold_batch_norm,
+    give_channel_affines,
+    recalibrate,
+)
+from intact.weights.coded import entropy_bits  # noqa: E402
+from intact.weights.gptq import quantize, round_compensated, second_moments  # noqa: E402
+from tiny_network import data, loss_of, network, tuned  # noqa: E402
+
+
+def run(model, batch):
+    return model(batch)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Linear(6, 5),
+        nn.Conv2d(3, 5, 3, padding=1),
+        nn.Conv2d(3, 5, (3, 2), stride=2, padding="valid"),
+        nn.Conv2d(3, 5, (3, 2), padding="same", dilation=2),
+    ],
+)
+def test_second_moments_are_those_of_what_weights_are_multiplied_with(layer):
+    generator = torch.Generator().manual_seed(0)
+    shape = (7, 6) if isinstance(layer, nn.Linear) else (4, 3, 9, 8)
+    x = torch.randn(shape, generator=generator)
+    net = nn.Sequential(layer)
+    moments = second_moments(net, [x], run)["0.weight"]
+    # x^T M x is the mean square of the layer's outputs for any weight.
+    out = layer(x) if layer.bias is None else layer(x) - layer.bias.view(-1, *(1,) * (x.dim() - 2))
+    rows = layer.weight.flatten(1)
+    expected = out.transpose(0, 1).flatten(1).square().mean(1)
+    assert torch.allclose((rows @ moments * rows).sum(1), expected, rtol=1e-4)
+
+
+def test_compensation_leaves_outputs_nearer_to_what_they_were():
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(400, 3, generator=generator) @ torch.randn(3, 24, generator=generator)
+    x += 0.3 * torch.randn(400, 24, generator=generator)
+    layer = nn.Linear(24, 16, bias=False)
+    moments = second_moments(nn.Sequential(layer), [x], run)["0.weight"]
+    weight, step = layer.weight.detach(), 0.1
+    errors = [
+        float((x @ (round_compensated(weight, m, step).float() * step - weight).T).square().sum())
+        for m in (None, moments)
+    ]
+    assert errors[1] < errors[0] / 2
+    # The formula written out for one row: whatever is left over goes to the columns to come.
+    alone = round_compensated(weight[:1], moments, step)
+    assert torch.equal(alone, round_compensated(weight, moments, step)[:1])
+
+
+def test_without_moments_weights_are_rounded():
+    weight = torch.tensor([[0.26, -0.74], [5.1, 0.0]])
+    assert round_compensated(weight, None, 0.5).tolist() == [[1, -1], [10, 0]]
+
+
+def test_prices_of_bits_lower_the_rate():
+    net = network()
+    weights = {"last.weight": net.last.weight, "0.weight": net[0].weight}
+    plain = quantize(weights, {}, 0.7, passes=0)
+    priced = quantize(weights, {}, 0.7, trade=0.3)
+    rate = [entropy_bits(c.symbols for c in coded.values()) for coded in (plain, priced)]
+    assert rate[1] < 0.97 * rate[0]
+
+
+def trained():
+    return tuned(network(), 200)
+
+
+def test_a_ratio_is_reached_and_the_network_still_works():
+    net = trained()
+    state = copy.deepcopy(net.state_dict())
+    small = compress(net, list(data()[0].split(10)), 9.0)
+    assert small.ratio(small.entropy_bytes()) >= 9.0 * 0.99
+    assert small.ratio(small.entropy_bytes()) < 9.0 * 1.05
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, state[name]), name  # the original is not touched
+    assert float(loss_of(small.model)) < float(loss_of(network().eval()).detach())
+    # What will be stored is what the network has.
+    given = small.model.state_dict()
+    assert sorted(given) == sorted([*small.coded, *small.kept])
+    for name, coded in small.coded.items():
+        assert torch.equal(coded.values, given[name])
+    for name, kept in small.kept.items():
+        assert torch.equal(kept.to(given[name].dtype), given[name])
+
+
+def test_batch_norm_is_folded_or_stored_and_counted():
+    net = trained()
+    x = data()[0]
+    folded = finish(net, {}, half=False)
+    stored = finish(net, {}, half=False, fold=False)
+    assert isinstance(folded.model[1], ChannelAffine)
+    assert torch.allclose(folded.model(x), net(x), atol=1e-5)
+    assert torch.equal(stored.model(x), net(x))
+    # 4 channels: mean and variance, and the counter of batches (int64).
+    assert stored.entropy_bytes() - folded.entropy_bytes() == 2 * 4 * 4 + 8
+    halved = finish(net, {})
+    assert halved.kept["last.weight"].dtype == torch.float16
+    fresh = network(4)
+    give_channel_affines(fresh)
+    fresh.load_state_dict(folded.model.state_dict())
+    assert torch.equal(fresh.eval()(x), folded.model(x))
+
+
+def test_counting_batch_norm_again_gives_means_over_batches():
+    net = nn.Sequential(nn.BatchNorm1d(2))
+    batches = [torch.tensor([[1.0, 2], [3, 4]]), torch.tensor([[5.0, 0], [5, 0]])]
+    recalibrate(net, batches, run)
+    norm = net[0]
+    assert norm.running_mean.tolist() == [3.5, 1.5]
+    assert norm.running_var.tolist() == [1.0, 1.0]
+    assert norm.momentum == 0.1
+
+
+def test_batch_norm_without_a_scale_is_folded_too():
+    net = nn.Sequential(nn.Conv1d(2, 3, 1), nn.BatchNorm1d(3, affine=False)).eval()
+    net[1].running_mean.copy_(torch.tensor([1.0, 2, 3]))
+    net[1].running_var.copy_(torch.tensor([4.0, 5, 6]))
+    x = torch.randn(2, 2, 5, generator=torch.Generator().manual_seed(1))
+    expected = net(x)
+    assert fold_batch_norm(net) == ["1"]
+    assert torch.allclose(net(x), expected, atol=1e-6)
+
+
+def test_bad_input_is_named():
+    net = network()
+    with pytest.raises(ArgumentError, match="no batches"):
+        compress(net, [])
+    with pytest.raises(DivergedError, match=r"layer with 0\.weight are not all finite"):
+        compress(net, [torch.full((2, 1, 8, 8), torch.inf)])
+    with pytest.raises(UnreachableError, match="kept as they are"):
+        compress(net, [data()[0]], 1e5)
+    with pytest.raises(ArgumentError, match="neither"):
+        _ = Coded(torch.zeros(2, dtype=torch.int32)).values
+    with pytest.raises(ArgumentError, match="keeps no statistics"):
+        fold_batch_norm(nn.Sequential(nn.BatchNorm1d(2, track_running_stats=False)))
+    with pytest.raises(ArgumentError, match="itself a batch norm"):
+        fold_batch_norm(nn.BatchNorm1d(2))
