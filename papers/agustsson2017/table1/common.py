@@ -9,7 +9,7 @@ from pathlib import Path
 import cifar
 import torch
 from resnet import accuracy
-from torch import nn
+from torch import Tensor, nn
 
 BATCH = 64
 RUNS = Path("/work/methods-runs")
@@ -33,7 +33,7 @@ class Log:
         print(f"{time.process_time() - self.start:.0f} s:", values, flush=True)
 
 
-def held_out_accuracy(network: nn.Module, data) -> tuple[float, float]:
+def held_out_accuracy(network: nn.Module, data: tuple[Tensor, Tensor]) -> tuple[float, float]:
     """On the 5,000 held-out images, in the precision of the training."""
     with torch.autocast("cpu", PRECISION):
         return accuracy(network, data, cifar.normalized)

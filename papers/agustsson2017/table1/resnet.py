@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from cifar import ROOT
 from torch import Tensor, nn
@@ -22,6 +24,7 @@ class Block(nn.Module):
         self.stride, self.grown = stride, width - width_in
 
     def forward(self, x: Tensor) -> Tensor:
+        """[b, width_in, h, w] to [b, width, h / stride, w / stride]."""
         y = F.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         if self.grown:
@@ -47,6 +50,7 @@ class ResNet32(nn.Module):
         self.linear = nn.Linear(64, 10)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalized images to logits."""
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(x.mean((2, 3)))
@@ -64,7 +68,13 @@ def pretrained() -> ResNet32:
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, data: tuple[Tensor, Tensor], normalize, *, size: int = 500):
+def accuracy(
+    network: nn.Module,
+    data: tuple[Tensor, Tensor],
+    normalize: Callable[[Tensor], Tensor],
+    *,
+    size: int = 500,
+) -> tuple[float, float]:
     """Share of images that are named rightly, and the mean cross entropy."""
     network.eval()
     right, loss = 0, 0.0
