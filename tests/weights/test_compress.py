@@ -1,6 +1,7 @@
 """`compress`: after training, from a few batches."""
 
 import copy
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_batch_norm_is_folded_or_stored_and_counted():
     x = data()[0]
     folded = finish(net, {}, half=False)
     stored = finish(net, {}, half=False, fold=False)
-    assert isinstance(folded.model[1], ChannelAffine)
+    assert isinstance(folded.model.get_submodule("1"), ChannelAffine)
     assert torch.allclose(folded.model(x), net(x), atol=1e-5)
     assert torch.equal(stored.model(x), net(x))
     # 4 channels: mean and variance, and the counter of batches (int64).
@@ -122,7 +123,7 @@ def test_batch_norm_is_folded_or_stored_and_counted():
 
 
 def test_counting_batch_norm_again_gives_means_over_batches():
-    net = nn.Sequential(nn.BatchNorm1d(2))
+    net: Any = nn.Sequential(nn.BatchNorm1d(2))
     batches = [torch.tensor([[1.0, 2], [3, 4]]), torch.tensor([[5.0, 0], [5, 0]])]
     recalibrate(net, batches, run)
     norm = net[0]
@@ -132,7 +133,7 @@ def test_counting_batch_norm_again_gives_means_over_batches():
 
 
 def test_batch_norm_without_a_scale_is_folded_too():
-    net = nn.Sequential(nn.Conv1d(2, 3, 1), nn.BatchNorm1d(3, affine=False)).eval()
+    net: Any = nn.Sequential(nn.Conv1d(2, 3, 1), nn.BatchNorm1d(3, affine=False)).eval()
     net[1].running_mean.copy_(torch.tensor([1.0, 2, 3]))
     net[1].running_var.copy_(torch.tensor([4.0, 5, 6]))
     x = torch.randn(2, 2, 5, generator=torch.Generator().manual_seed(1))

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Any
 
 import pytest
 
@@ -89,9 +90,9 @@ def test_shared_values_learn_and_stay_shared(assign):
 
 
 def test_the_gradient_of_a_shared_value_is_the_mean_of_those_that_share_it():
-    net = nn.Sequential(nn.Linear(4, 1, bias=False))
+    net: Any = nn.Sequential(nn.Linear(4, 1, bias=False))
     with torch.no_grad():
-        net[0].weight.copy_(torch.tensor([[1.0, 1.0, 0.0, 2.0]]))
+        net.get_parameter("0.weight").copy_(torch.tensor([[1.0, 1.0, 0.0, 2.0]]))
     weights = cluster(net, lambda v, w: k_means(v, 2))
     net(torch.tensor([[1.0, 4.0, 7.0, 9.0]])).sum().backward()
     assert weights.quantizer.centers.grad is not None
@@ -99,7 +100,7 @@ def test_the_gradient_of_a_shared_value_is_the_mean_of_those_that_share_it():
 
 
 def test_importance_is_the_mean_square_of_gradients():
-    net = nn.Sequential(nn.Linear(2, 1, bias=False))
+    net: Any = nn.Sequential(nn.Linear(2, 1, bias=False))
     batches = [torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 0.0]])]
     found = importance(net, batches, lambda model, x: model(x).sum())
     assert found["0.weight"].tolist() == [[5.0, 2.0]]
@@ -114,8 +115,8 @@ def test_fine_tuning_goes_on_from_its_checkpoint_bit_for_bit(tmp_path):
     resumed = fine_tune(network(), endless, rate, checkpoint=broken, every=5)
     for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
-    finished = fine_tune(network(3), endless, rate, checkpoint=broken)
-    assert torch.equal(finished[0].weight, whole[0].weight)
+    finished = fine_tune(network(3), endless, rate, checkpoint=broken).state_dict()
+    assert torch.equal(finished["0.weight"], whole.state_dict()["0.weight"])
 
 
 def stop_at(step):
@@ -143,7 +144,7 @@ def test_the_rate_term_takes_part():
     tight = quantize_weights(paid, scale=Scale.FORWARD)
     for whole in (loose, tight):
         whole.quantizer.annealing.set(3.0)
-        whole.quantizer.centers.requires_grad_(requires_grad=False)
+        whole.quantizer.centers.requires_grad = False
     tuned(free, 60)
     tuned(paid, 60, rate_term=lambda: 5.0 * tight.entropy())
     assert tight.hard_entropy() < loose.hard_entropy() - 0.1

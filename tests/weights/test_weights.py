@@ -1,6 +1,7 @@
 """Weights of a network quantized while it trains: tiny networks, every promise."""
 
 import copy
+from typing import Any
 
 import pytest
 
@@ -246,12 +247,13 @@ def test_every_parameter_can_be_meant_and_zeros_have_no_scale():
 def test_gradients_accumulate_over_batches_before_and_after_the_switch():
     net = network()
     weights = quantize_weights(net, quantizer=few())
+    centers: Any = weights.quantizer.centers
     for _ in range(2):
         net.zero_grad()
         loss_of(net).backward()
-        once = weights.quantizer.centers.grad.clone()
+        once = centers.grad.clone()
         loss_of(net).backward()
-        assert torch.allclose(weights.quantizer.centers.grad, 2 * once, rtol=1e-3, atol=1e-6)
+        assert torch.allclose(centers.grad, 2 * once, rtol=1e-3, atol=1e-6)
         weights.harden()
 
 

@@ -29,7 +29,7 @@ def soft(folder: Path) -> ResNet32:
     weights = quantize_weights(network)
     # Learned while sigma is small, centers run away from 0 at no cost to the task and take the
     # rate with them: 0.36 bits at step 120, and nothing is left when sigma grows.
-    weights.quantizer.centers.requires_grad_(requires_grad=False)
+    weights.quantizer.centers.requires_grad = False
     data, held = cifar.training(), cifar.held_out()
     log = Log(folder / "soft.csv", ["step", "sigma", "soft_bits", "hard_bits", "soft", "hard"])
     seen = folder / "histograms.npz"

@@ -9,6 +9,7 @@ the optimizer has the centers:
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -31,19 +32,17 @@ def lightning_callback(plan: SoftToHard, evaluate: Evaluate | None = None) -> An
         evaluate: a figure of the network on data held out.
 
     Raises:
-        UnsupportedError: neither ``lightning`` nor ``pytorch_lightning`` is here.
+        UnsupportedError: ``lightning`` is not here.
     """
     try:
-        from lightning.pytorch import Callback
+        lightning = importlib.import_module("lightning.pytorch")
     except ImportError:
-        try:
-            from pytorch_lightning import Callback  # type: ignore[import-not-found]
-        except ImportError:
-            raise UnsupportedError(
-                "Lightning is not installed: pip install 'intact[lightning]'"
-            ) from None
+        raise UnsupportedError(
+            "lightning is not installed: pip install 'intact[lightning]'"
+        ) from None
+    base: Any = lightning.Callback
 
-    class WeightsCallback(Callback):
+    class WeightsCallback(base):
         """See `lightning_callback`."""
 
         def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
@@ -80,13 +79,15 @@ def trainer_callback(plan: SoftToHard, evaluate: Evaluate | None = None) -> Any:
         UnsupportedError: ``transformers`` is not here.
     """
     try:
-        from transformers import TrainerCallback
+        transformers = importlib.import_module("transformers")
     except ImportError:
         raise UnsupportedError(
             "transformers is not installed: pip install 'intact[transformers]'"
         ) from None
 
-    class WeightsCallback(TrainerCallback):
+    base: Any = transformers.TrainerCallback
+
+    class WeightsCallback(base):
         """See `trainer_callback`."""
 
         def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **at: Any) -> None:

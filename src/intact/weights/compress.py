@@ -149,7 +149,7 @@ def compress(  # noqa: PLR0913 - each has a default that serves
 
     # Bits fall by about 1 where steps are twice as long; at 2 bits a step is the deviation.
     low, high = 1e-3, 30.0
-    share, best = 1.0, None
+    share, best, reached = 1.0, None, 0.0
     for _ in range(12):
         found, reached = attempt(share)
         enough = reached >= ratio * (1 - tolerance)

@@ -37,7 +37,7 @@ class DeadZone(Quantizer):
         super().__init__(
             levels[None, :, None], Blocks(1), Fixed(), stage=Stage.HARD_IDENTITY_GRADIENT
         )
-        self.centers.requires_grad_(requires_grad=False)
+        self.centers.requires_grad = False
         self.highest = highest
         self.offset: Tensor
         self.register_buffer("offset", torch.zeros(()))
