@@ -1,11 +1,11 @@
 """Train the networks of the comparison, by name; each can be stopped and goes on where it was.
 
     python papers/agustsson2017/train.py --list
-    python papers/agustsson2017/train.py stage1 vector-b2 --runs RUNS --minutes 38
+    python papers/agustsson2017/train.py stage1 vector-b2 --runs RUNS --scale small --minutes 38
 
 A run's folder is RUNS/NAME: checkpoints, config.json, and log.csv, from which figure 3 is drawn.
 Every run of stage 2 starts from the last checkpoint of the stage-1 network that `ARMS` names, with
-equal steps and equal learning rates: `SMALL` is what two cores allowed, `docs/shvq.toml` the
+equal steps and equal learning rates. `SCALES` are what two cores allow, `docs/shvq.toml` has the
 paper's own numbers. What else differs from the paper stands in README.md.
 """
 
@@ -24,17 +24,41 @@ from intact.train import checkpoint, config as configuration
 from intact.train.start import trainer_for
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "train"
-SMALL = {
+COMMON = {
     "codec.kind": "vector", "data.crop": 128, "data.batch": 4, "data.flat": 0.0,
-    "data.memory_gb": 0.5, "transform.filters": 48, "transform.channels": 16,
-    "optimizer.precision": "float32", "output.checkpoint_every": 250, "output.log_every": 25,
-    "codebook.window": 250, "codebook.every": 2,
+    "data.memory_gb": 0.5, "transform.channels": 16, "optimizer.precision": "float32",
+    "optimizer.warmup": 100, "output.checkpoint_every": 250, "output.log_every": 10,
+    "codebook.window": 250, "codebook.every": 2, "codebook.fit_steps": 300,
 }  # fmt: skip
-STAGE_1 = {"rate.stage": 1, "optimizer.steps": 4500, "rate.unfreeze": 1500}
-STAGE_2 = {
-    "rate.stage": 2, "optimizer.steps": 2000, "optimizer.learning_rate": 5e-4,
-    "annealing.halving": 200.0, "annealing.gain": 300.0,
-}  # fmt: skip
+GAP = 50.0
+"""K_G times the steps, in thousands, over sigma_0: by it sigma may grow as much in short runs."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes that all runs of a comparison share: width, and the steps of both stages."""
+
+    filters: int
+    first: int
+    second: int
+    rate_1: float = 2e-3
+    rate_2: float = 1e-3
+
+    def settings(self, stage: int) -> dict[str, object]:
+        """Of a run of a stage."""
+        found: dict[str, object] = {**COMMON, "transform.filters": self.filters}
+        if stage == 1:
+            rest = {"rate.unfreeze": self.first // 3, "optimizer.learning_rate": self.rate_1}
+            return found | {"rate.stage": 1, "optimizer.steps": self.first} | rest
+        rest = {
+            "annealing.halving": self.second / 10, "annealing.gain": 1000 * GAP / self.second,
+            "optimizer.learning_rate": self.rate_2,
+        }  # fmt: skip
+        return found | {"rate.stage": 2, "optimizer.steps": self.second} | rest
+
+
+SCALES = {"tiny": Scale(32, 1500, 500), "small": Scale(48, 9000, 4000)}
+"""tiny took minutes of a shared core; small is meant for the curves, an hour for each run."""
 SCALAR: dict[str, object] = {"codebook.values": 1, "codebook.size": 6}
 """6^4 = 1296 [recall of A.3]."""
 BETAS = {"b1": 8e-3, "b2": 4e-3, "b3": 2e-3, "b4": 1e-3}
@@ -43,14 +67,16 @@ BETAS = {"b1": 8e-3, "b2": 4e-3, "b3": 2e-3, "b4": 1e-3}
 
 @dataclass(frozen=True)
 class Arm:
-    """A run: what it starts from, and its settings beyond those of its stage."""
+    """A run: what it starts from, its settings beyond those of its stage, and a factor of K_G."""
 
     start: str | None = None
     settings: dict[str, object] = field(default_factory=dict)
+    gain: float = 1.0
 
 
 def _arms() -> dict[str, Arm]:
     arms = {"stage1": Arm(), "stage1-all-at-once": Arm(None, {"rate.unfreeze": 0})}
+    gains = {"gain-0.1": 0.1, "gain-10": 10.0}
     kinds: dict[str, dict[str, object]] = {
         "vector": {},
         "scalar": SCALAR,
@@ -58,8 +84,8 @@ def _arms() -> dict[str, Arm]:
         "scalar-no-entropy": {**SCALAR, "rate.entropy": False},
         "own-codebooks": {"codebook.shared": False},
         "form-pq": {"rate.form": "p,q"},
-        "gain-0.1": {"annealing.gain": 30.0},
-        "gain-10": {"annealing.gain": 3000.0},
+        "gain-0.1": {},
+        "gain-10": {},
         # Theis et al.: rounding with the gradient of the identity; their parametric density is not.
         "identity": {**SCALAR, "rate.forward": "hard, identity gradient"},
     }
@@ -68,7 +94,9 @@ def _arms() -> dict[str, Arm]:
             arms[name] = Arm("stage1", settings)
             continue
         for beta, value in BETAS.items():
-            arms[f"{name}-{beta}"] = Arm("stage1", {**settings, "rate.beta": value})
+            arms[f"{name}-{beta}"] = Arm(
+                "stage1", {**settings, "rate.beta": value}, gains.get(name, 1.0)
+            )
     for size in (16, 128):
         few: dict[str, object] = {"codebook.size": size, "rate.entropy": False}
         arms[f"vector-no-entropy-{size}"] = Arm("stage1", few)
@@ -78,12 +106,9 @@ def _arms() -> dict[str, Arm]:
     for beta in ("b2", "b3"):
         one: dict[str, object] = {"rate.beta": BETAS[beta]}
         arms[f"all-at-once-{beta}"] = Arm("stage1-all-at-once", one)
-        # Logits have no first stage: as many steps as both together, all in this one.
-        total = STAGE_1["optimizer.steps"] + STAGE_2["optimizer.steps"]
         logits: dict[str, object] = {
-            "transform.decision": "largest", "transform.logits": 64, "optimizer.steps": total,
-            "optimizer.learning_rate": 1e-3, "annealing.method": "exponential",
-            "annealing.factor": 1.0005, "annealing.sigma": 1.0, **one,
+            "transform.decision": "largest", "transform.logits": 64,
+            "annealing.method": "exponential", "annealing.sigma": 1.0, **one,
         }  # fmt: skip
         arms[f"gumbel-{beta}"] = Arm(None, logits)
     return arms
@@ -92,10 +117,17 @@ def _arms() -> dict[str, Arm]:
 ARMS = _arms()
 
 
-def settings_of(name: str, runs: Path) -> list[str]:
+def settings_of(name: str, runs: Path, scale: Scale) -> list[str]:
     """All settings of an arm, as ``section.key=value``."""
-    stage = STAGE_1 if name.startswith("stage1") else STAGE_2
-    merged: dict[str, object] = {**SMALL, **stage, **ARMS[name].settings}
+    arm = ARMS[name]
+    merged = scale.settings(1 if name.startswith("stage1") else 2)
+    merged["annealing.gain"] = float(str(merged.get("annealing.gain", 100.0))) * arm.gain
+    if name.startswith("gumbel"):
+        # Logits have no first stage: as many steps as both together; 1 / tau grows to 10.
+        total = scale.first + scale.second
+        merged |= {"optimizer.steps": total, "annealing.factor": 10 ** (1 / total)}
+        merged |= {"optimizer.learning_rate": scale.rate_1}
+    merged |= arm.settings
     merged |= {"data.folders": [str(DATA)], "output.folder": str(runs / name)}
     words = {True: "true", False: "false"}
     found = []
@@ -105,10 +137,10 @@ def settings_of(name: str, runs: Path) -> list[str]:
     return found
 
 
-def train(name: str, runs: Path, deadline: float) -> bool:
+def train(name: str, runs: Path, scale: Scale, deadline: float) -> bool:
     """Train an arm to its end, or until the deadline; True if it is finished."""
     folder, start = runs / name, ARMS[name].start
-    config = configuration.load(None, settings_of(name, runs))
+    config = configuration.load(None, settings_of(name, runs, scale))
     resume = checkpoint.exists(folder)
     init = None if resume or start is None else runs / start
     trainer = trainer_for(config, torch.device("cpu"), resume=resume, init=init)
@@ -136,6 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *ARMS], metavar="NAME")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--scale", choices=SCALES, default="small")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
@@ -149,7 +182,7 @@ def main() -> None:
         start = ARMS[name].start
         if start is not None and not checkpoint.exists(options.runs / start):
             raise SystemExit(f"{name} starts from {start}, which is not trained")
-        if not train(name, options.runs, deadline):
+        if not train(name, options.runs, SCALES[options.scale], deadline):
             print(f"{name}: the time is over; the same command goes on")
             return
 
