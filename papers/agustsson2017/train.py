@@ -28,7 +28,7 @@ COMMON = {
     "codec.kind": "vector", "data.crop": 128, "data.batch": 4, "data.flat": 0.0,
     "data.memory_gb": 0.5, "transform.channels": 16, "optimizer.precision": "float32",
     "optimizer.warmup": 100, "output.checkpoint_every": 250, "output.log_every": 10,
-    "codebook.window": 250, "codebook.every": 2, "codebook.fit_steps": 300,
+    "codebook.window": 250, "codebook.every": 2, "codebook.fit_steps": 150,
 }  # fmt: skip
 GAP = 50.0
 """K_G times the steps, in thousands, over sigma_0: by it sigma may grow as much in short runs."""
@@ -57,8 +57,8 @@ class Scale:
         return found | {"rate.stage": 2, "optimizer.steps": self.second} | rest
 
 
-SCALES = {"tiny": Scale(32, 1500, 500), "small": Scale(48, 9000, 4000)}
-"""tiny took minutes of a shared core; small is meant for the curves, an hour for each run."""
+SCALES = {"tiny": Scale(24, 400, 150), "small": Scale(48, 9000, 4000)}
+"""tiny is to see that all of it works; small is meant for the curves (README.md: hours)."""
 SCALAR: dict[str, object] = {"codebook.values": 1, "codebook.size": 6}
 """6^4 = 1296 [recall of A.3]."""
 BETAS = {"b1": 8e-3, "b2": 4e-3, "b3": 2e-3, "b4": 1e-3}

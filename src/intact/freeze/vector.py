@@ -52,6 +52,9 @@ def freeze(
     net = net.cpu()
     if net.quantizer is None:
         raise ArgumentError("a run of rate.stage = 1 has no codebook: start one of stage 2 from it")
+    rate = net.own.rate
+    beta = f"beta {rate.beta:g}" if rate.entropy else "no entropy term"
+    info = {**(info or {}), "rate": f"{beta}, {net.config.channels} channels"}
     programs = {}
     for role in net.networks:
         network = net.networks[role]
@@ -66,7 +69,7 @@ def freeze(
     slots = channels * points
     order = np.tile(np.arange(size, dtype=np.int16), (slots, 1))
     even = TableBank.build([0] * slots, [[(1 << 14) - 1, 1]] * slots)
-    draft = Model(name, programs, Vector(codebook, order, even, net.config.decision), info or {})
+    draft = Model(name, programs, Vector(codebook, order, even, net.config.decision), info)
     counts = count_symbols(draft, images, progress, radius=size)["tables"][:, size : 2 * size]
     # All points of a channel share its histogram.
     counts = counts.reshape(channels, points, size).sum(axis=1)

@@ -1,0 +1,100 @@
+"""Figures 1 and 4 and the ablations: models and classical codecs, by ``intact eval``.
+
+    python papers/agustsson2017/curves.py --models MODELS --out OUT kodak=FOLDER b100=FOLDER ...
+
+The models in MODELS that `train.py` names NAME-b1 .. NAME-b4 are one curve, NAME; the others are
+one each. Per set OUT has what `intact eval` writes (results.csv, mean.csv, bd.csv, rd_*.png), and
+equal_error.csv: the rates of two curves at three PSNRs that both reach (A.3 compares there). Needs
+the extra `bench`, and no torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+CLASSICAL = ("jpeg", "jpeg2000", "webp")
+FEWEST = 6
+"""Qualities of each classical codec."""
+
+
+def curves_of(models: Path) -> dict[str, list[Path]]:
+    """Model files by curve."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(models.glob("*.intactm")):
+        name = re.sub(r"-b\d$", "", path.stem)
+        found.setdefault("shvq" if name == "vector" else name, []).append(path)
+    return found
+
+
+def equal_error(out: Path, curves: dict[str, list[Path]]) -> list[dict[str, object]]:
+    """Rates at equal PSNR, by linear interpolation of log rate between a curve's own points."""
+    points: dict[str, list[tuple[float, float]]] = {name: [] for name in (*curves, *CLASSICAL)}
+    for row in csv.DictReader((out / "mean.csv").open()):
+        points[row["codec"]].append((float(row["psnr"]), float(row["bpp"])))
+    ours = {name: sorted(found) for name, found in points.items() if name in curves}
+    several = {name: found for name, found in ours.items() if len(found) > 1}
+
+    def rate_at(name: str, psnr: float) -> float:
+        qualities, rates = zip(*several[name], strict=True)
+        return float(np.exp(np.interp(psnr, qualities, np.log(rates))))
+
+    rows: list[dict[str, object]] = []
+    for first in several:
+        for second in several:
+            low = max(several[first][0][0], several[second][0][0])
+            high = min(several[first][-1][0], several[second][-1][0])
+            if first >= second or low >= high:
+                continue
+            for psnr in np.linspace(low, high, 3):
+                one, other = rate_at(first, psnr), rate_at(second, psnr)
+                rows.append({
+                    "psnr": f"{psnr:.3f}", "first": first, "bpp_first": f"{one:.4f}",
+                    "second": second, "bpp_second": f"{other:.4f}",
+                    "second_to_first_percent": f"{100 * (other / one - 1):.1f}",
+                })  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    """Evaluate on each set."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sets", nargs="+", metavar="NAME=FOLDER")
+    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", help="curves, by name; all by default")
+    parser.add_argument("--jobs", default="1")
+    options = parser.parse_args()
+    curves = curves_of(options.models)
+    if options.only:
+        curves = {name: paths for name, paths in curves.items() if name in options.only}
+    for item in options.sets:
+        name, _, folder = item.partition("=")
+        out = options.out / name
+        command = [sys.executable, "-m", "intact", "eval", folder, "-o", str(out)]
+        command += ["--points", str(FEWEST), "--jobs", options.jobs]
+        for metric in ("psnr", "ssim", "ms_ssim"):
+            command += ["--metric", metric]
+        for curve, paths in curves.items():
+            command += ["--codec", f"{curve}={','.join(map(str, paths))}"]
+        for codec in CLASSICAL:
+            command += ["--codec", codec]
+        done = subprocess.run(command, check=False)
+        if done.returncode not in (0, 3):  # 3: something was left out, and said
+            raise SystemExit(done.returncode)
+        rows = equal_error(out, curves)
+        if rows:
+            with (out / "equal_error.csv").open("w", newline="") as file:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
