@@ -1,0 +1,115 @@
+"""`tests/platforms/run`: what it says is wrong, and that what is here passes."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intact.intnet.backends import choose
+from platforms import table, worker
+from platforms.matrix import PLATFORMS, absent
+
+HERE = Path(__file__).parent
+
+
+def test_golden_vectors_pass_with_numpy():
+    found = list(worker.vectors("numpy"))
+    assert {kind for kind, *_ in found} == {"op", "intnet", "bits", "file", "invalid", "model"}
+    assert [item for item in found if item[2]] == []
+
+
+def test_a_wrong_backend_is_seen(monkeypatch):
+    """The vectors must be able to fail: sums of the NumPy backend that are one too large."""
+    right = choose.backend("numpy")
+
+    def wrong(program):
+        runner = right(program)
+
+        def run(inputs, *, level, threads=1):
+            found = runner(inputs, level=level, threads=threads)
+            return {name: np.where(array < 100, array + 1, array) for name, array in found.items()}
+
+        return run
+
+    proven = choose.Proof("numpy", ok=True, reason="")
+    monkeypatch.setattr(choose, "backend", lambda name: wrong)
+    monkeypatch.setattr(choose, "prove", lambda name, program: proven)
+    found = [check() for _, check in worker.operations("numpy")]
+    assert sum(text != "" for text in found) > len(found) // 2
+
+
+def test_names_and_files_of_platforms_are_their_own():
+    assert len({platform.name for platform in PLATFORMS}) == len(PLATFORMS)
+    assert len({platform.key for platform in PLATFORMS}) == len(PLATFORMS)
+    assert sum(platform.emulated for platform in PLATFORMS) >= 5
+
+
+def test_what_is_not_here_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    for platform in PLATFORMS:
+        if platform.emulated:
+            assert "not installed" in absent(platform, (), tmp_path)
+
+
+def result(folder, what, name, rows):
+    path = folder / what / f"{name}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_symbols_errors_and_pixels_that_differ_are_failures(tmp_path):
+    result(tmp_path, "compress", "a", [{"key": k, "file": k + "0"} for k in "pqr"])
+    result(tmp_path, "compress", "b", [{"key": k, "file": k + "0"} for k in "p"])
+    home = [{"key": k + "0", "symbols": "same", "pixels": "1"} for k in "pqr"]
+    away = [
+        {"key": "p0", "symbols": "same", "pixels": "2"},
+        {"key": "q0", "symbols": "error: end", "pixels": ""},
+        {"key": "r0", "symbols": "same", "pixels": ""},
+    ]
+    result(tmp_path, "decompress", "a", home)
+    result(tmp_path, "decompress", "b", away)
+    rows = table.pairs("m", ["a", "b"], tmp_path, {"a": "a.jsonl", "b": "b.jsonl"})
+    found = {(r["compressed_on"], r["decompressed_on"]): (r["images"], r["failures"]) for r in rows}
+    # A file that both made counts for both; b's own pixels are its own.
+    assert found == {("a", "a"): (3, 0), ("a", "b"): (3, 2), ("b", "a"): (1, 1), ("b", "b"): (1, 0)}
+
+
+def test_a_table_keeps_other_models_rows(tmp_path):
+    for label, failures in (("exact", 0), ("float-prior", 3), ("exact", 1)):
+        cells = (label, "a", "b", 9, failures)
+        table.write(tmp_path / "t.csv", [dict(zip(table.COLUMNS, cells, strict=True))])
+    with (tmp_path / "t.csv").open(newline="") as file:
+        found = [(row["model"], row["failures"]) for row in csv.DictReader(file)]
+    assert found == [("exact", "1"), ("float-prior", "3")]
+
+
+@pytest.mark.slow
+def test_every_platform_here_passes(tmp_path):  # writes benchmarks/results/platforms.csv
+    command = [sys.executable, HERE / "run", "vectors", "--work", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_files_are_coded_and_decoded_on_two_backends(tmp_path, tiny_path):
+    """The whole way of the table, with a small model and picture."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "files").mkdir()
+    np.save(
+        tmp_path / "images" / "a.npy", np.arange(40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8)
+    )
+    case = {"model": str(tiny_path), "key": "a-3", "image": "a", "level": 3, "pixels": True}
+    job = {"folder": str(tmp_path), "analysis": True, "cases": [case]}
+    made = {name: next(worker.compress(name, job))["file"] for name in ("numpy", "reference")}
+    assert made["numpy"] == made["reference"]
+    job["cases"][0]["file"] = made["numpy"]
+    rows = [next(worker.decompress(name, job)) for name in ("numpy", "reference")]
+    assert [row["symbols"] for row in rows] == ["same", "same"]
+    assert rows[0]["pixels"] == rows[1]["pixels"] != ""
+    stored = dict(np.load(tmp_path / "files" / f"{made['numpy']}.npz"))
+    stored["latents"][0, 0, 0] += 1
+    np.savez(tmp_path / "files" / f"{made['numpy']}.npz", **stored)
+    assert next(worker.decompress("numpy", job))["symbols"] == "differ"
