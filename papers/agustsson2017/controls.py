@@ -49,7 +49,8 @@ def row_of(name: str, runs: Path) -> dict[str, str]:
         "steps": log[-1]["step"],
     }  # fmt: skip
     if config["transform"]["decision"] == "nearest":
-        facts["weights_before"] = f"{weight_norm(runs / 'stage1'):.4g}"
+        first = checkpoint.read(folder)[1]["parent"].removeprefix("run ")
+        facts["weights_before"] = f"{weight_norm(runs / first):.4g}"
     else:
         facts["weights_before"] = ""
     facts["weights_after"] = f"{weight_norm(folder):.4g}"

@@ -75,7 +75,12 @@ class Arm:
 
 
 def _arms() -> dict[str, Arm]:
-    arms = {"stage1": Arm(), "stage1-all-at-once": Arm(None, {"rate.unfreeze": 0})}
+    fast: dict[str, object] = {"transform.form": "fast"}
+    arms = {
+        "stage1": Arm(),
+        "stage1-all-at-once": Arm(None, {"rate.unfreeze": 0}),
+        "stage1-fast": Arm(None, fast),
+    }
     gains = {"gain-0.1": 0.1, "gain-10": 10.0}
     kinds: dict[str, dict[str, object]] = {
         "vector": {},
@@ -106,6 +111,7 @@ def _arms() -> dict[str, Arm]:
     for beta in ("b2", "b3"):
         one: dict[str, object] = {"rate.beta": BETAS[beta]}
         arms[f"all-at-once-{beta}"] = Arm("stage1-all-at-once", one)
+        arms[f"fast-{beta}"] = Arm("stage1-fast", {**fast, **one})
         logits: dict[str, object] = {
             "transform.decision": "largest", "transform.logits": 64,
             "annealing.method": "exponential", "annealing.sigma": 1.0, **one,

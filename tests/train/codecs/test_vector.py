@@ -98,6 +98,16 @@ def test_it_trains_resumes_freezes_encodes_and_decodes(settings, first, tmp_path
     np.testing.assert_array_equal(decode(data, model=model, backend="reference").pixels, pixels)
 
 
+def test_the_shipped_transforms_are_a_form_of_it(settings, tmp_path):
+    form = ["transform.form=fast"]
+    run(settings(tmp_path / "one", *form))
+    codec = run(settings(tmp_path / "two", *form, "rate.stage=2"), init=tmp_path / "one")
+    assert codec.config.form == "fast"
+    model = freeze_run(tmp_path / "two", "ours", images=2)
+    image = picture(70, 90)
+    assert decode(encode(image, model=model), model=model).pixels.shape == image.shape
+
+
 def test_gumbel_softmax_is_a_form_of_the_same_kind(settings, tmp_path):
     codec = run(settings(tmp_path / "run", *GUMBEL))
     assert float(quantizer_of(codec).sigma) == pytest.approx(1.001**4)
@@ -231,7 +241,8 @@ def test_a_first_stage_has_nothing_to_freeze(first):
         ("rate.forward=wish", r"rate\.forward = 'wish'; legal: soft, hard"),
         ("rate.beta=0", r"rate\.beta = 0.0, must be > 0"),
         ("annealing.method=slow", r"annealing\.method = 'slow'; legal: gap"),
-        ("transform.latents=4", r"unknown key transform\.latents; legal: filters"),
+        ("transform.form=slow", r"transform\.form = 'slow'; legal: strided, fast"),
+        ("transform.latents=4", r"unknown key transform\.latents; legal: form, filters"),
     ],
 )
 def test_settings_of_the_kind_are_its_own(setting, message):

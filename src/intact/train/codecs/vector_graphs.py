@@ -10,14 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from intact.train.codecs.transforms import STREAM_CHANNELS, STREAM_UNIT
 from intact.train.graph import Graph
 
+Form = Literal["strided", "fast"]
 Decision = Literal["nearest", "largest"]
 PIXEL_UNIT = 1 / 64
 """Float value of one gray level."""
 LATENT_UNIT = 1 / 128
 """Float value of one integer step of features, centers and logits, which then reach to 256."""
 UNITS = {"stream": 1 / 1024, "latent": LATENT_UNIT, "symbol": PIXEL_UNIT}
+FAST_UNITS = {**UNITS, "stream": STREAM_UNIT}
 PATCH = 4
 """Numbers of a channel in a latent of 16 x 16 pixels: features are at 1/8."""
 
@@ -27,7 +30,8 @@ class VectorTransform:
     """Sizes of the networks.
 
     Attributes:
-        filters: n, channels of the layers.
+        form: "strided", the paper's, or "fast".
+        filters: n, channels of the layers; a fast form has 192 whatever this says.
         channels: c, of the features; each has a histogram of its own.
         blocks: residual blocks on either side.
         decision: "nearest": a symbol is the center nearest to a patch of features (Agustsson 2017).
@@ -36,6 +40,7 @@ class VectorTransform:
         logits: L, of the decision "largest".
     """
 
+    form: str = "strided"
     filters: int = 128
     channels: int = 32
     blocks: int = 3
@@ -59,6 +64,8 @@ def _blocks(g: Graph, x: str, count: int) -> str:
 
 def analysis(config: VectorTransform) -> Graph:
     """Pixels to features, or to logits, a latent of 16 x 16 pixels in a position."""
+    if config.form == "fast":
+        return _fast_analysis(config)
     g, n = Graph("analysis", UNITS), config.filters
     x = g.input("pixels", 3, -128, 127, PIXEL_UNIT)
     x = g.conv(x, "a0", n, "relu", kernel=5, stride=2)
@@ -77,6 +84,8 @@ def analysis(config: VectorTransform) -> Graph:
 
 def synthesis(config: VectorTransform) -> Graph:
     """Values of symbols to pixels."""
+    if config.form == "fast":
+        return _fast_synthesis(config)
     g, n = Graph("synthesis", UNITS), config.filters
     x = g.input("y", PATCH * config.channels, -32768, 32767, LATENT_UNIT, typical=1 / LATENT_UNIT)
     x = g.requantize(g.shuffle(x, "features", 2), "first")
@@ -85,6 +94,32 @@ def synthesis(config: VectorTransform) -> Graph:
     x = g.conv(x, "s1", n, "relu", kernel=5, stride=2, transposed=True, fine=True)
     x = g.conv(x, "pixels", 3, "symbol", kernel=5, stride=2, transposed=True, fine=True)
     g.output(x, PIXEL_UNIT)
+    return g
+
+
+def _fast_analysis(config: VectorTransform) -> Graph:
+    """Unshuffle(8), residual blocks on the pixels' own stream, a 3x3 to c channels."""
+    g = Graph("analysis", FAST_UNITS)
+    u = g.unshuffle(g.input("pixels", 3, -128, 127, PIXEL_UNIT), "patches", 8)
+    s = g.add(g.scale(u, "s0"), g.conv(u, "ends", STREAM_CHANNELS, "stream", fine=True), "s1")
+    for i in range(config.blocks):
+        s = g.block(s, f"b{i}")
+    s = g.requantize(s, "last")
+    x = g.conv(s, "a2", config.channels, "latent", kernel=3, fine=True)
+    g.output(g.unshuffle(x, "y", 2), LATENT_UNIT)
+    return g
+
+
+def _fast_synthesis(config: VectorTransform) -> Graph:
+    """The mirror of `_fast_analysis`."""
+    g = Graph("synthesis", FAST_UNITS)
+    x = g.input("y", PATCH * config.channels, -32768, 32767, LATENT_UNIT, typical=1 / LATENT_UNIT)
+    x = g.requantize(g.shuffle(x, "features", 2), "first")
+    s = g.conv(x, "s0", STREAM_CHANNELS, "stream", kernel=3, fine=True)
+    for i in range(config.blocks):
+        s = g.block(s, f"b{i}", fine=True)
+    s = g.add(s, g.conv(s, "ends", STREAM_CHANNELS, "stream", fine=True), "s1")
+    g.output(g.shuffle(g.requantize(s, "patches", PIXEL_UNIT), "pixels", 8), PIXEL_UNIT)
     return g
 
 

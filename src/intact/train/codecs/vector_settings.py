@@ -7,7 +7,7 @@ from typing import get_args
 
 from intact.errors import ArgumentError
 from intact.quantize import Stage
-from intact.train.codecs.vector_graphs import PATCH, Decision, VectorTransform
+from intact.train.codecs.vector_graphs import PATCH, Decision, Form, VectorTransform
 
 MAX_CENTERS = 4096
 """L, at most; docs/spec/vector.md."""
@@ -114,6 +114,7 @@ def check(own: VectorConfig) -> None:
     gumbel = sizes.decision == "largest"
     legal: dict[tuple[str, object], tuple[object, ...]] = {
         ("transform.decision", sizes.decision): get_args(Decision),
+        ("transform.form", sizes.form): ("strided",) if gumbel else get_args(Form),
         ("codebook.values", book.values): (PATCH,) if gumbel else (1, 2, PATCH),
         ("rate.stage", rate.stage): (2,) if gumbel else (1, 2),
         ("rate.form", rate.form): ("q,p", "p,q"),
