@@ -17,7 +17,7 @@ typedef __m128i vec;
 typedef v128_t vec;
 #define LOAD(p) wasm_v128_load(p)
 #define STORE(p, v) wasm_v128_store(p, v)
-#define SPREAD(word) wasm_i32x4_splat(word)
+#define SPREAD_FROM(p) wasm_v128_load32_splat(p)
 #define MADD(acc, a, w) wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(a, w))
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 #include <arm_neon.h>
@@ -64,6 +64,10 @@ INTNET_INLINE vec intnet_madd(vec acc, vec a, vec w)
 #define MADD(acc, a, w) intnet_madd(acc, a, w)
 #endif
 
+#ifndef SPREAD_FROM
+#define SPREAD_FROM(p) SPREAD(intnet_load32(p))
+#endif
+
 enum { BLOCK = 16, ROWS = 2 };
 
 INTNET_INLINE void tile(const int rows, const intnet_op *op, const intnet_span *span, int64_t i,
@@ -79,7 +83,7 @@ INTNET_INLINE void tile(const int rows, const intnet_op *op, const intnet_span *
             acc[r][j] = LOAD(op->bias + first + 4 * j);
     for (int32_t k = 0; k < words; k++, weights += BLOCK) {
         INTNET_UNROLL for (int r = 0; r < rows; r++) {
-            const vec a = SPREAD(intnet_load32(source + r * stride + 4 * (ptrdiff_t)k));
+            const vec a = SPREAD_FROM(source + r * stride + 4 * (ptrdiff_t)k);
             INTNET_UNROLL for (int j = 0; j < 4; j++)
                 acc[r][j] = MADD(acc[r][j], a, LOAD(weights + 4 * j));
         }

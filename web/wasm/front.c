@@ -36,12 +36,15 @@ INTACT_API void web_reset(uint32_t mark) { top = mark; }
 void *malloc(size_t count) { return (void *)(uintptr_t)web_alloc((uint32_t)count); }
 void free(void *block) { (void)block; }
 
-/* The compiler may call these where it could have used an instruction. */
-void *memcpy(void *restrict target, const void *restrict source, size_t count)
+/* The compiler may call these where it could have used an instruction, and must not do so here. */
+void *(memcpy)(void *restrict target, const void *restrict source, size_t count)
 {
     return __builtin_memcpy(target, source, count);
 }
-void *memset(void *target, int value, size_t count) { return __builtin_memset(target, value, count); }
+void *(memset)(void *target, int value, size_t count)
+{
+    return __builtin_memset(target, value, count);
+}
 
 int abs(int value) { return value < 0 ? -value : value; }
 
