@@ -1,12 +1,26 @@
-"""The browser decoder in Node: its own tests, with all golden files."""
+"""The browser decoder in Node: its own tests, with all golden files, and mutated ones."""
 
 import subprocess
+from pathlib import Path
+
+import pytest
+
+from web.mutated import case, compare
+
+WEB = Path(__file__).parents[2] / "web"
+PAGE = Path(__file__).parents[2] / "src" / "intact" / "web" / "page"
 
 
-def run(folder, *command):
+def run(folder, *command, timeout=600):
     """Standard output of a command that must succeed."""
     found = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, timeout=600
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
     )
     assert found.returncode == 0, found.stdout[-3000:] + found.stderr[-3000:]
     return found.stdout
@@ -16,5 +30,34 @@ def test_the_tests_of_the_decoder_pass_in_node(built):
     assert "# fail 0" in run(built, "node", "--test", "test/")
 
 
-def test_the_types_of_the_decoder_are_right(built):
+def test_the_types_of_the_decoder_and_of_the_page_are_right(built):
     run(built, "node_modules/.bin/tsc", "--noEmit", "-p", ".")
+    run(built, "node_modules/.bin/tsc", "-p", "page")
+
+
+def test_the_page_in_the_package_is_built_from_its_sources(built):
+    made = {path.name: path.read_bytes() for path in (built / "dist" / "page").iterdir()}
+    assert {path.name: path.read_bytes() for path in PAGE.iterdir()} == made
+
+
+def test_the_page_without_models_is_small():
+    assert sum(path.stat().st_size for path in PAGE.iterdir()) < 300_000
+
+
+def test_the_kernels_are_compiled_from_native(tmp_path, need):
+    need("clang", "wasm-ld")
+    version = run(WEB, "clang", "--version")
+    if "version 14.0.6" not in version:
+        pytest.skip(f"the kernels were compiled with clang 14.0.6, here is {version.split()[3]}")
+    run(WEB, "./build_wasm.sh", str(tmp_path / "kernels.wasm"))
+    assert (tmp_path / "kernels.wasm").read_bytes() == (WEB / "wasm/kernels.wasm").read_bytes()
+
+
+def test_python_and_node_say_the_same_of_mutated_files(built):
+    counts, wrong = compare(0, range(250))
+    assert wrong == []
+    assert {name.split()[1] for name in counts} >= {"accepted", "corrupt", "model", "unsupported"}
+
+
+def test_a_mutated_file_follows_from_its_number():
+    assert [case(5, number) for number in range(20)] == [case(5, number) for number in range(20)]

@@ -53,8 +53,22 @@ const pixelsOf = (header: Header) => header.width * header.height;
 const isLarge = (header: Header) => pixelsOf(header) > WHOLE_PIXELS || Math.max(header.width, header.height) > WHOLE_SIDE;
 const begins = (bytes: Uint8Array, ...magic: number[]) => magic.every((byte, i) => bytes[i] === byte);
 
+interface Given {
+  name: string;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
 /** Take files, of whatever kind they are; the first picture among them is shown. */
-async function take(files: { name: string; bytes: Uint8Array<ArrayBuffer> }[]): Promise<void> {
+async function take(given: Promise<Given[]>): Promise<void> {
+  busy(1);
+  try {
+    await takeAll(await given);
+  } finally {
+    busy(-1);
+  }
+}
+
+async function takeAll(files: Given[]): Promise<void> {
   let first: Entry | null = null;
   for (const { name, bytes } of files) {
     if (begins(bytes, 0xcd, 0x49, 0x4e, 0x54)) {
@@ -301,11 +315,11 @@ async function takeServed(): Promise<void> {
     if (!file.ok) throw new Error(`${name}: ${file.status}`);
     return { name, bytes: new Uint8Array(await file.arrayBuffer()) };
   };
-  await take(await Promise.all(listed.map(read)));
+  await take(Promise.all(listed.map(read)));
 }
 
 ui.open.onchange = async () => {
-  await take(await filesOf(ui.open.files ?? []));
+  await take(filesOf(ui.open.files ?? []));
   ui.open.value = "";
 };
 addEventListener("dragover", (event) => {
@@ -316,7 +330,7 @@ addEventListener("dragleave", () => ui.stage.classList.remove("drop"));
 addEventListener("drop", async (event) => {
   event.preventDefault();
   ui.stage.classList.remove("drop");
-  await take(await filesOf(event.dataTransfer?.files ?? []));
+  await take(filesOf(event.dataTransfer?.files ?? []));
 });
 find("larger").onclick = () => viewer.scale(1.5);
 find("smaller").onclick = () => viewer.scale(1 / 1.5);

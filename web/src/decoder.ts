@@ -2,10 +2,13 @@
 
 import { PlainMessage } from "./bits/rans.js";
 import { checkPixels, MAX_PIXELS, readImageFile, type Header, type ImageFile, type Mode } from "./container/image_file.js";
+import { peekModelId } from "./container/model_file.js";
 import { decodePixels, type Engine, type Region } from "./codec/decode.js";
 import { readModel, type Model } from "./codec/model.js";
 import { corrupt, IntactError } from "./errors.js";
+import { embeddedWeight } from "./intnet/cost.js";
 import { plainRunner } from "./intnet/ops.js";
+import type { Program } from "./intnet/program.js";
 import type { Unpacker } from "./container/unpack.js";
 import { NativeEngine } from "./fast/engine.js";
 import { fault } from "./fast/prove.js";
@@ -125,7 +128,8 @@ export class Decoder {
     }
     const model = readModel(chunk, this.unpacker);
     if (model.id !== modelId) throw corrupt(`the model in the file is ${model.id}, not ${modelId}`);
-    checkPixels(file.header, maxPixels);
+    const programs = model.roles.map(({ name, inputs }): [string, Program, number] => [name, model.programs.get(name)!, inputs[0]!.px]);
+    checkPixels(file.header, maxPixels, embeddedWeight(programs, model.latents));
     return model;
   }
 
@@ -154,6 +158,24 @@ export class Decoder {
     engine.begin();
     return engine;
   }
+}
+
+let shared: Promise<Decoder> | undefined;
+
+/**
+ * Decode a file with the models given now or before, or with the one that it carries.
+ *
+ * @param options.models model files (`.intactm`); each is read once.
+ */
+export async function decode(
+  bytes: Uint8Array, options: DecodeOptions & { models?: Iterable<Uint8Array> } = {},
+): Promise<Decoded> {
+  shared ??= Decoder.create();
+  const decoder = await shared;
+  for (const model of options.models ?? []) {
+    if (!decoder.hasModel(peekModelId(model))) decoder.addModel(model);
+  }
+  return decoder.decode(bytes, options);
 }
 
 function checkRegion(region: Region | undefined, header: Header): void {

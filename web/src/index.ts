@@ -10,4 +10,4 @@ export { peek, MAX_PIXELS } from "./container/image_file.js";
 export { peekModelId } from "./container/model_file.js";
 export type { Region } from "./codec/decode.js";
 export type { Model } from "./codec/model.js";
-export { Decoder, type Decoded, type DecodeOptions, type Metadata } from "./decoder.js";
+export { decode, Decoder, type Decoded, type DecodeOptions, type Metadata } from "./decoder.js";

@@ -13,6 +13,7 @@ export { NativeRunner } from "./fast/engine.js";
 export { Banks, openMessage } from "./fast/message.js";
 export { Native } from "./fast/native.js";
 export { fault, probeInput, probeProgram } from "./fast/prove.js";
+export { embeddedWeight } from "./intnet/cost.js";
 export { plainRunner } from "./intnet/ops.js";
 export { readProgram } from "./intnet/program.js";
 export { default as kernels } from "../wasm/kernels.wasm";

@@ -11,7 +11,18 @@ from intact.cli import lines, parser
 from intact.cli.errors import MEANINGS, Code, UsageError, guarded, logged
 from intact.errors import quoted
 
-VERBS = ("encode", "decode", "info", "models", "verify", "eval", "train", "freeze", "export")
+VERBS = (
+    "encode",
+    "decode",
+    "info",
+    "models",
+    "verify",
+    "view",
+    "eval",
+    "train",
+    "freeze",
+    "export",
+)
 """``intact VERB`` is the function VERB of the module `intact.cli.VERB`."""
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in MEANINGS.items()) + "."
 

@@ -1,7 +1,7 @@
 /** What it takes to hold and to run a program; the limits of docs/spec/intnet.md. Fractions are exact: powers of two. */
 
 import { badModel } from "../errors.js";
-import { resolution, sourcesOf, type Program } from "./program.js";
+import { resolution, sourcesOf, type Op, type Program } from "./program.js";
 
 export interface Cost {
   ops: number;
@@ -10,6 +10,8 @@ export interface Cost {
   /** Multiplications and bytes alive at a time, per position of the inputs. */
   macs: number;
   bytes: number;
+  /** An estimate of the time, on the long side: what Python's two fast backends take together. */
+  picoseconds: number;
 }
 
 export function costOf(program: Program): Cost {
@@ -38,7 +40,48 @@ export function costOf(program: Program): Cost {
     macs += op.weight.length * area(op.target);
   }
   const channels = touched.flat().reduce((sum, name) => sum + infos.get(name)!.channels, 0);
-  return { ops: ops.length, channels, weights, macs, bytes };
+  const finest = (op: Op) => Math.max(...[op.target, ...sourcesOf(op)].map(area));
+  const picoseconds = ops.reduce((sum, op) => sum + timeOf(op, program) * finest(op), 0);
+  return { ops: ops.length, channels, weights, macs, bytes, picoseconds };
+}
+
+/** Picoseconds of an operation at one position of its grid. */
+function timeOf(op: Op, { infos }: Program): number {
+  const { channels } = infos.get(op.target)!;
+  switch (op.op) {
+    case "conv": {
+      const { low, high } = infos.get(op.source)!;
+      const wide = !(low >= 0 && high <= 255) && !(low >= -128 && high <= 127);
+      const position = (op.size === 1 ? 15_000 : 70_000) + (op.table.length ? 3_000 * channels : 0);
+      if (op.groups > 1) {
+        const each = op.size === 1 ? (wide ? 5_000 : 2_500) : wide ? 16_000 : 6_500;
+        return position + each * op.outputs;
+      }
+      return position + (wide ? 45 : 28) * op.weight.length + 1_500 * (op.inputs * op.size ** 2 + op.outputs);
+    }
+    case "shuffle":
+      return 8_000 + 1_400 * channels;
+    case "unshuffle":
+      return 8_000 + Math.floor((3_000 * channels) / op.factor ** 2);
+    default:
+      return 10_000 + 1_000 * channels;
+  }
+}
+
+/**
+ * Refuse a model that travels in an image file, which nobody chose, if it has too many operations.
+ *
+ * @returns as how many pixels one counts: 1 for what the shipped models take.
+ */
+export function embeddedWeight(programs: [string, Program, number][], latents: number): number {
+  const costs = programs.map(([role, program, px]) => ({ ...costOf(program), role, area: px ** 2 }));
+  atMost(costs.reduce((sum, cost) => sum + cost.ops, 0), 512, "operations, in an image file");
+  atMost(costs.reduce((sum, cost) => sum + cost.channels, 0), 131072, "channels in all operations, in an image file");
+  const decoding = costs.filter(({ role }) => !role.endsWith("analysis"));
+  const perPixel = latents / 256;
+  const time = decoding.reduce((sum, cost) => sum + cost.picoseconds / cost.area, perPixel * 250_000);
+  const memory = Math.max(...decoding.map((cost) => cost.bytes / cost.area)) + perPixel * 36;
+  return Math.max(1, time / 1_400_000, memory / 128);
 }
 
 /** Refuse models that take too much; `px` says how many pixels a side of a program's input position has. */

@@ -1,0 +1,301 @@
+// The decoder and the page in headless Chromium, on real files.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { inflateSync } from "node:zlib";
+import { Decoder } from "../dist/parts.js";
+import { FOLDERS, json, MODULE, names, read, sha256, VECTORS } from "../test/vectors.mjs";
+import { launch, serve, settled } from "./setup.mjs";
+
+const HYPER = ["exact", "factorized"];
+let site, browser, page, asked, faults;
+
+before(async () => {
+  site = await serve([...FOLDERS.map(({ model }) => model), ...HYPER.map((name) => read("image/hyperprior", `${name}.intactm`))]);
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  site?.close();
+});
+
+/** A fresh page; what it asks for and what goes wrong in it are kept. */
+async function open(options = {}) {
+  await page?.close();
+  page = await browser.newPage({ viewport: { width: 1000, height: 700 }, ...options });
+  [asked, faults] = [[], []];
+  page.on("request", (request) => asked.push(request.url()));
+  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("console", (message) => message.type() === "error" && !/404/.test(message.text()) && faults.push(message.text()));
+  await page.goto(`${site.origin}/page/`);
+  return page;
+}
+const drop = async (...files) => {
+  await page.setInputFiles("#open", files.map((file) => (typeof file === "string" ? VECTORS + file : file)));
+  await settled(page);
+};
+const textOf = (selector) => page.locator(selector).innerText();
+const file = (name, bytes) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(bytes) });
+
+test("all golden files decode to the same pixels in Chromium, and bad ones get the same verdict", async () => {
+  const jobs = FOLDERS.map(({ folder, files }) => ({
+    model: `${folder}/${json(folder, "index.json").model}`,
+    files: Object.entries(files).map(([name, { pixels_sha256 }]) => [`${folder}/${name}`, pixels_sha256]),
+  }));
+  const hyper = json("image/hyperprior/index.json");
+  for (const name of HYPER) {
+    jobs.push({ model: `image/hyperprior/${name}.intactm`, files: [[`image/hyperprior/${name}.intact`, hyper[name].pixels_sha256]] });
+  }
+  jobs[0].files.push(...names("invalid", ".intact").map((name) => [`invalid/${name}`, "corrupt"]));
+  jobs[0].files.push(...names("unsupported", ".intact").map((name) => [`unsupported/${name}`, "unsupported"]));
+  jobs[0].files.push(...["prior", "float"].map((name) => [`image/hyperprior/${name}.intact`, "inexact"]));
+  const models = [
+    ...names("invalid", ".intactm").map((name) => [`invalid/${name}`, "model"]),
+    ...names("unsupported", ".intactm").map((name) => [`unsupported/${name}`, "unsupported"]),
+  ];
+  await open();
+  await page.goto(`${site.origin}/blank.html`);
+  const found = await page.evaluate(async ([jobs, models]) => {
+    const { Decoder } = await import("/intact.js");
+    const get = async (path) => new Uint8Array(await (await fetch(`/vectors/${path}`)).arrayBuffer());
+    const hex = async (bytes) => Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)), (b) => b.toString(16).padStart(2, "0")).join("");
+    const results = [];
+    for (const { model, files } of jobs) {
+      const decoder = await Decoder.create();
+      if (!decoder.isFast) results.push([model, "fast", "slow"]);
+      decoder.addModel(await get(model));
+      for (const [path, wanted] of files) {
+        const bytes = await get(path);
+        let got;
+        try {
+          got = await hex(decoder.decode(bytes).pixels);
+        } catch (error) {
+          got = error.verdict ?? String(error);
+        }
+        results.push([path, wanted, got]);
+      }
+    }
+    for (const [path, wanted] of models) {
+      const bytes = await get(path);
+      let got = "accepted";
+      try {
+        (await Decoder.create()).addModel(bytes);
+      } catch (error) {
+        got = error.verdict ?? String(error);
+      }
+      results.push([path, wanted, got]);
+    }
+    return results;
+  }, [jobs, models]);
+  assert.ok(found.length > 45);
+  for (const [path, wanted, got] of found) assert.equal(got, wanted, path);
+});
+
+test("a dropped file is shown with its verdict, size and rate; nothing leaves the page's own server", async () => {
+  await open();
+  assert.match(await textOf("#empty"), /Drop .intact files here/);
+  await drop("image/finest.intact");
+  assert.match(await textOf("#verdict"), /checksum is met/);
+  const bytes = read("image", "finest.intact").length;
+  const facts = await textOf("#facts");
+  for (const text of ["90 \u00d7 70 pixels", `${bytes} bytes`, `${((8 * bytes) / 6300).toFixed(3)} bits per pixel`, "tiny"]) {
+    assert.ok(facts.includes(text), `${text} in ${facts}`);
+  }
+  const shown = await page.evaluate(() => {
+    const canvas = document.querySelector("#over");
+    return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data);
+  });
+  const decoder = new Decoder(MODULE);
+  decoder.addModel(FOLDERS[0].model);
+  const { pixels } = decoder.decode(read("image", "finest.intact"));
+  assert.deepEqual(shown.filter((_, i) => i % 4 < 3), Array.from(pixels));
+  assert.deepEqual(asked.filter((url) => !url.startsWith(`${site.origin}/page/`) && !/^(data|blob):/.test(url)), []);
+  assert.deepEqual(faults, []);
+});
+
+const SENTENCES = [
+  ["no image file at all", () => file("a.intact", "hello, I am text"), /^This is not an Intact image file\.$/],
+  ["an empty file", () => file("a.intact", ""), /^This is not an Intact image file\.$/],
+  ["a file that was cut short", () => file("a.intact", read("image", "finest.intact").slice(0, 90)), /ends early/],
+  ["a file that was changed as text", () => file("a.intact", read("image", "finest.intact").filter((b) => b !== 13)), /line ends were changed/],
+  ["a flipped bit", () => file("a.intact", read("image", "finest.intact").map((b, i) => (i === 60 ? b ^ 4 : b))), /damaged: the checksum/],
+  ["a later version", () => file("a.intact", read("image", "finest.intact").map((b, i) => (i === 8 ? 0x20 : b))), /version 2\.0/],
+  ["a model that is not here", () => file("a.intact", withModel(read("image", "finest.intact"))), /^The model 5a.* of this file is not here\.$/],
+  ["a float profile", () => "image/hyperprior/prior.intact", /computed in floating point/],
+  ["what this version lacks", () => "unsupported/preview.intact", /a preview of 3 bytes, which this version does not decode/],
+  ["what the browser cannot read", () => file("a.png", "no picture"), /neither an Intact image file nor a picture/],
+];
+
+/** The file with another model's id and a right checksum. */
+function withModel(bytes) {
+  const changed = Buffer.from(bytes);
+  changed.fill(0x5a, 9, 25);
+  const end = changed.length - 5; // there are no chunks
+  let c = ~0;
+  for (const byte of changed.subarray(0, end)) {
+    c ^= byte;
+    for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1;
+  }
+  changed.writeUInt32LE(~c >>> 0, end);
+  return changed;
+}
+
+for (const [what, make, sentence] of SENTENCES) {
+  test(`${what} is said in a sentence, and no picture is shown`, async () => {
+    await open();
+    await drop(make());
+    assert.match(await textOf("#message"), sentence);
+    assert.ok(await page.locator("#view").isHidden());
+    assert.equal(await textOf("#verdict"), "");
+    assert.deepEqual(faults, []);
+  });
+}
+
+test("a huge claim is refused at once, and the page goes on", async () => {
+  await open();
+  const head = Buffer.from(read("image", "finest.intact").slice(0, 32));
+  const size = Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f, 0xff, 0xff, 0xff, 0xff, 0x0f]);
+  await drop(file("huge.intact", Buffer.concat([head, size, Buffer.alloc(50)])));
+  await page.waitForSelector("#message:not([hidden])");
+  assert.match(await textOf("#message"), /exceeds the limit/);
+  await drop("image/finest.intact");
+  assert.match(await textOf("#verdict"), /checksum is met/);
+});
+
+test("a model that is dropped decodes the files that waited for it", async () => {
+  const { model, files } = FOLDERS[0];
+  await open();
+  await page.route("**/models/**", (route) => route.fulfill({ status: 404 }));
+  await drop("image/plain.intact");
+  assert.match(await textOf("#message"), /is not here/);
+  await page.setInputFiles("#open", [file("tiny.intactm", model)]);
+  await page.waitForFunction(() => /checksum is met/.test(document.querySelector("#verdict").textContent));
+  assert.ok(files["plain.intact"]);
+});
+
+test("two pictures are compared with a divider, one of them a PNG", async () => {
+  await open();
+  await drop("image/finest.intact", "image/coarsest.intact");
+  await page.selectOption("#compare", { label: "coarsest.intact" });
+  await page.waitForSelector("#divider:not([hidden])");
+  const cut = () => page.evaluate(() => ["over", "under"].map((id) => document.getElementById(id).style.clipPath));
+  const before = await cut();
+  const box = await page.locator("#handle").boundingBox();
+  await page.mouse.move(box.x + 18, box.y + 18);
+  await page.mouse.down();
+  await page.mouse.move(box.x - 150, box.y + 18, { steps: 5 });
+  await page.mouse.up();
+  assert.notDeepEqual(await cut(), before);
+  assert.ok(Number(await page.inputValue("#slider")) < 50);
+  await page.selectOption("#compare", "");
+  assert.ok(await page.locator("#divider").isHidden());
+});
+
+test("the PNG that is downloaded has the same samples and the same colors", async () => {
+  await open();
+  for (const name of ["image/rgb_alpha.intact", "image/hdr_colors.intact"]) {
+    await drop(name);
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
+    const chunks = [];
+    for await (const part of await download.createReadStream()) chunks.push(part);
+    const { samples, types } = readPng(Buffer.concat(chunks));
+    assert.equal(sha256(samples), FOLDERS[0].files[name.split("/")[1]].pixels_sha256);
+    assert.equal(types.includes("cICP"), name.includes("hdr"));
+  }
+});
+
+/** The samples of a PNG whose rows all have filter 2, and the types of its chunks. */
+function readPng(png) {
+  const types = [];
+  const data = [];
+  for (let at = 8; at < png.length; at += 12 + png.readUInt32BE(at)) {
+    types.push(png.toString("latin1", at + 4, at + 8));
+    if (types.at(-1) === "IDAT") data.push(png.subarray(at + 8, at + 8 + png.readUInt32BE(at)));
+  }
+  const [width, height] = [png.readUInt32BE(16), png.readUInt32BE(20)];
+  const row = width * { 0: 1, 4: 2, 2: 3, 6: 4 }[png[25]];
+  const lines = inflateSync(Buffer.concat(data));
+  assert.equal(lines.length, (row + 1) * height);
+  const samples = new Uint8Array(row * height);
+  for (let y = 0; y < height; y++) {
+    assert.equal(lines[y * (row + 1)], 2);
+    for (let i = 0; i < row; i++) samples[y * row + i] = lines[y * (row + 1) + 1 + i] + (y ? samples[(y - 1) * row + i] : 0);
+  }
+  return { samples, types };
+}
+
+test("only what is seen is decoded, where that is asked for", async () => {
+  await open();
+  await drop("image/codec2/four_tiles.intact");
+  await page.click("#actual");
+  for (let i = 0; i < 3; i++) await page.click("#larger");
+  await page.check("#part");
+  await page.waitForFunction(() => document.querySelector("#over").width < 400 && document.body.dataset.state === "ready");
+  assert.match(await textOf("#verdict"), /^A part of the picture/);
+  const { x, y, width, height, data } = await page.evaluate(() => {
+    const canvas = document.querySelector("#over");
+    const [, x, y] = canvas.style.transform.match(/translate\((.+)px, (.+)px\)/).map(Number);
+    const { width, height } = canvas;
+    return { x, y, width, height, data: Array.from(canvas.getContext("2d").getImageData(0, 0, width, height).data) };
+  });
+  assert.ok(Number.isFinite(x) && Number.isFinite(y));
+  const decoder = new Decoder(MODULE);
+  decoder.addModel(FOLDERS[1].model);
+  const whole = decoder.decode(read("image/codec2", "four_tiles.intact"));
+  const wanted = data.filter((_, i) => i % 4 < 3);
+  const at = (px, py) => Array.from({ length: height }, (_, row) => Array.from(whole.pixels.subarray(((py + row) * whole.width + px) * 3, ((py + row) * whole.width + px + width) * 3))).flat();
+  // Where it lies follows from the zoom: found by its first rows.
+  const places = [];
+  for (let py = 0; py + height <= whole.height; py++) {
+    for (let px = 0; px + width <= whole.width; px++) {
+      const from = (py * whole.width + px) * 3;
+      if (wanted.every((value, i) => i >= 60 || value === whole.pixels[from + i])) places.push([px, py]);
+    }
+  }
+  assert.ok(places.some(([px, py]) => at(px, py).join() === wanted.join()));
+});
+
+test("the page stays alive while it decodes, and decoding can be stopped", async () => {
+  await open();
+  await drop("image/codec2/four_tiles.intact");
+  const ticks = await page.evaluate(async () => {
+    let count = 0;
+    const timer = setInterval(() => count++, 5);
+    const part = document.querySelector("#part");
+    part.click();
+    part.click(); // decodes the whole again
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    clearInterval(timer);
+    return count;
+  });
+  assert.ok(ticks >= 5, `${ticks} ticks`);
+  await settled(page);
+  await page.evaluate(() => {
+    document.querySelector("#part").click();
+    document.querySelector("#part").click();
+    document.querySelector("#stop").click();
+  });
+  await page.waitForFunction(() => /^Stopped/.test(document.querySelector("#message").textContent));
+  await drop("image/finest.intact");
+  assert.match(await textOf("#verdict"), /checksum is met/);
+});
+
+test("the page fits a phone, light and dark", async () => {
+  for (const colorScheme of ["light", "dark"]) {
+    await open({ viewport: { width: 360, height: 640 }, colorScheme });
+    await drop("image/finest.intact", "image/coarsest.intact", "image/plain.intact");
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+    assert.equal(wide, false);
+    const box = await page.locator("#view").boundingBox();
+    assert.ok(box.width > 300 && box.height > 150, JSON.stringify(box));
+  }
+});
+
+test("what intact view serves is shown", { skip: !process.env.INTACT_VIEW_URL && "no INTACT_VIEW_URL" }, async () => {
+  await open();
+  await page.goto(process.env.INTACT_VIEW_URL);
+  await settled(page);
+  assert.match(await textOf("#verdict"), /checksum is met/);
+  const { origin } = new URL(process.env.INTACT_VIEW_URL);
+  assert.deepEqual(asked.slice(asked.findIndex((url) => url.startsWith(origin))).filter((url) => !url.startsWith(origin) && !/^(data|blob):/.test(url)), []);
+  assert.deepEqual(faults, []);
+});
