@@ -96,13 +96,13 @@ def test_segments_are_decoded_on_their_own(monkeypatch, method):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_truncation_and_every_tail_is_noticed(method, backend):
-    symbols = laplace(6, 45, 300)
+    symbols = laplace(3, 18, 300)
     data = coding.encode(symbols, method, kernel=9)
     for size in range(len(data)):
         with pytest.raises(CorruptDataError):
-            coding.decode(data[:size], 6, 45, backend=backend)
+            coding.decode(data[:size], 3, 18, backend=backend)
     with pytest.raises(CorruptDataError):
-        coding.decode(data + b"\0", 6, 45, backend=backend)
+        coding.decode(data + b"\0", 3, 18, backend=backend)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -110,7 +110,7 @@ def test_damage_is_a_typed_error_or_other_symbols_in_range_the_same_on_every_bac
     rng = np.random.default_rng(11)
     symbols = np.r_[laplace(8, 36, 3), [[5000] * 36]]
     data = coding.encode(symbols, method, kernel=9)
-    for _ in range(120):
+    for _ in range(40):
         damaged = bytearray(data)
         for _ in range(rng.integers(1, 4)):
             damaged[rng.integers(len(data))] = rng.integers(256)
@@ -131,7 +131,7 @@ def test_damage_is_a_typed_error_or_other_symbols_in_range_the_same_on_every_bac
 @pytest.mark.parametrize("seed", range(4))
 def test_noise_is_a_typed_error_or_symbols(seed):
     rng = np.random.default_rng(seed)
-    for _ in range(120):
+    for _ in range(60):
         head = bytes([rng.integers(16), rng.integers(8), rng.integers(20), rng.integers(1, 4)])
         data = head + rng.bytes(int(rng.integers(0, 60)))
         try:
@@ -164,6 +164,8 @@ def test_a_wrong_shape_is_noticed():
         (b"\x08\x00\x05\x08", "there is but one"),
         (b"\x00\x00\x05\x06\x00", "smallest symbol of the tables is 6"),
         (b"\x00\x00\x05\x03\x03", "symbols of the tables is 3"),
+        (b"\x01\x00\x05\x01" + varint.encode((1 << 30) + 1), "center of the tables is"),
+        (b"\x01\x00\x05\x01\x00" + varint.encode(256), "reach of the tables is 256"),
         (b"\x01\x00\x05\x01\x00\x05" + varint.encode(161), "mean of the magnitudes is 161"),
         (b"\x01\x00\x05\x01\x00\x05\x01\x54", "width of a step is 84"),
     ],
@@ -205,8 +207,8 @@ def test_rows_are_smaller_than_one_histogram_where_rows_and_columns_differ():
 
 def test_low_bits_keep_a_wide_range_close_to_its_entropy():
     symbols = np.random.default_rng(2).integers(-30_000, 30_000, (50, 1000))
-    for method in ("static", "rows"):
-        assert len(coding.encode(symbols, method)) < 50_000 * 16 // 8 * 1.02
+    for method, excess in (("static", 2), ("rows", 8)):
+        assert len(coding.encode(symbols, method)) * 100 < 50_000 * 2 * (100 + excess)
 
 
 def test_limits_hold_together():

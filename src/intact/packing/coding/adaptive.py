@@ -1,8 +1,8 @@
 """Frequency tables that learn: one for each context, all over the same symbols.
 
-Normative, with docs/spec/weights_coding.md. Counts start as those of a Laplace distribution of the
-mean magnitude that the context stands for, as if `PRIOR` symbols of it had been seen, and grow with
-every symbol; the tables are made from them anew when a sixteenth more symbols have been seen.
+Normative, with docs/spec/weights_coding.md. Counts start as those of a Laplace distribution with
+the mean magnitude and the middle that the context stands for, as if `PRIOR` symbols of it had been
+seen, and grow with every symbol; the tables are made anew when an eighth more have been seen.
 """
 
 from __future__ import annotations
@@ -14,53 +14,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intact.bits.tables import TOTAL, TableBank
+from intact.packing.coding.contexts import UNIT
 
 SEEN: Final = 32
 """What one symbol adds to its count."""
-PRIOR: Final = 100
+PRIOR: Final = 50
 """Symbols that the initial counts of a context are worth."""
-UNIT: Final = 12
-"""Means are in units of 2**-UNIT."""
 
 
-def prior_counts(mean: int, minimum: int, size: int) -> NDArray[np.int64]:
-    """Counts of symbols ``minimum ..`` by a Laplace distribution, rounded to integers.
+def prior_counts(mean: int, middle: int, reach: int) -> NDArray[np.int64]:
+    """Counts of symbols ``-reach .. reach`` by a Laplace distribution, rounded to integers.
 
     With u = exp(-1 / 2b): P(0) = 1 - u, P(k) = u (1 - u^2) / 2 u^(2 |k| - 2), and the mean of |k|
     is u / (1 - u^2); hence u = 2m / (1 + sqrt(1 + 4 m^2)).
 
     Args:
         mean: mean magnitude m in units of 2**-12, 1 .. 2**28.
-        minimum: the first symbol.
-        size: symbols.
+        middle: where the middle of the distribution is, in 16ths of a symbol, at least 0.
+        reach: the last symbol.
     """
     one = 1 << UNIT
     u = (2 * mean << 16) // (one + isqrt(one * one + 4 * mean * mean))
     ratio = u * u >> 16
     weights = [65536 - u, u * (65536 - ratio) >> 17]
-    farthest = max(abs(minimum), abs(minimum + size - 1))
+    whole, part = divmod(middle, 16)
+    farthest = reach + whole + 1
     while len(weights) <= farthest and weights[-1]:
         weights.append(weights[-1] * ratio >> 16)
     by_magnitude = np.zeros(farthest + 2, np.int64)
     by_magnitude[: len(weights)] = weights[: farthest + 2]
-    magnitudes = np.abs(np.arange(minimum, minimum + size))
-    return by_magnitude[magnitudes] * (PRIOR * SEEN) >> 16
+    symbols = np.arange(-reach, reach + 1) - whole
+    shifted = (16 - part) * by_magnitude[np.abs(symbols)] + part * by_magnitude[np.abs(symbols - 1)]
+    return shifted * (PRIOR * SEEN) >> 20
 
 
 class Tables:
     """Counts of each context, and the tables that were last made from them."""
 
-    def __init__(self, means: list[int], minimum: int, size: int) -> None:
+    def __init__(self, moments: list[tuple[int, int]], reach: int) -> None:
         """Initial counts.
 
         Args:
-            means: mean magnitude of each context, in units of 2**-12.
-            minimum: the first symbol of the tables.
-            size: symbols of the tables, without the escape.
+            moments: of each context the mean and the middle, as `prior_counts` takes them.
+            reach: the tables' symbols are -reach .. reach.
         """
-        self.minimum = minimum
-        self.size = size
-        self._counts = np.stack([prior_counts(mean, minimum, size) for mean in means])
+        self.minimum = -reach
+        self.size = 2 * reach + 1
+        self._counts = np.stack([prior_counts(*moment, reach) for moment in moments])
         self._seen = self._fresh = 0
         self.bank = self._make()
 
@@ -87,7 +87,7 @@ class Tables:
         found = np.bincount(at, minlength=self._counts.size)
         self._counts += SEEN * found.reshape(self._counts.shape)
         self._seen += symbols.size
-        if self._seen - self._fresh < self._seen >> 4:
+        if self._seen - self._fresh < self._seen >> 3:
             return False
         self._fresh = self._seen
         self.bank = self._make()

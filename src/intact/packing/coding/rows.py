@@ -17,20 +17,25 @@ from intact.bits.tables import COST_BITS
 from intact.container.cursor import Cursor
 from intact.errors import CorruptDataError
 from intact.packing.coding.adaptive import Tables
-from intact.packing.coding.alphabet import choose_table
+from intact.packing.coding.alphabet import check_range, choose_table
 from intact.packing.coding.contexts import (
     MAX_LEVEL,
     MAX_MAGNITUDE,
     MAX_MEAN,
     STEP,
     Contexts,
-    context_means,
+    context_moments,
+    num_contexts,
 )
+from intact.packing.coding.limits import MAX_TABLE
 from intact.packing.coding.logs import LOG, OCTAVE
 from intact.packing.coding.shape import WHAT, Backend, Shape, Symbols
-from intact.packing.coding.static import lanes_of, table_place
+from intact.packing.coding.static import lanes_of
 
 MAX_WIDTH_LOG2: Final = 20
+MAX_CENTER: Final = 1 << 29
+"""So that a symbol less the center fits 32 bits."""
+MAX_REACH: Final = (MAX_TABLE - 1) // 2
 SPREADS: Final = 4
 
 
@@ -54,25 +59,26 @@ LEVEL_BANKS: Final = _level_banks()
 
 def encode(symbols: Symbols, shape: Shape, backend: Backend | None) -> bytes:
     """Head, then one message: the rows' levels, and the symbols step by step."""
-    minimum, counts = choose_table(symbols, shape.low, shape.high)
-    by_row = symbols.reshape(shape.rows, shape.columns)
+    center, reach = _place(symbols, shape)
+    by_row = (symbols - np.int32(center)).reshape(shape.rows, shape.columns)
     mean, levels = _levels(by_row)
     costs = [int(bank.costs[levels + MAX_LEVEL].sum()) for bank in LEVEL_BANKS]
     spread = costs.index(min(costs))
     width_log2 = _width_log2(shape.size)
     contexts = Contexts(shape, mean, levels, 1 << width_log2)
-    tables = Tables(context_means(mean), minimum, counts.size)
+    tables = Tables(context_moments(mean, num_contexts(shape)), reach)
     cube = by_row.reshape(shape.rows, -1, shape.kernel)
     message = [(levels, np.zeros(levels.size, np.uint16), LEVEL_BANKS[spread])]
     cost = costs[spread]
     for first, last, position in contexts.steps():
         part = np.ascontiguousarray(cube[first:last, :, position]).reshape(-1)
-        indexes = contexts.indexes(position)
-        message.append((part, indexes, tables.bank))
-        cost += int(tables.bank.costs[tables.bank.entries_of(part, indexes)].sum())
+        indexes, negated = contexts.indexes(position)
+        coded = part if negated is None else np.where(negated, -part, part)
+        message.append((coded, indexes, tables.bank))
+        cost += int(tables.bank.costs[tables.bank.entries_of(coded, indexes)].sum())
         contexts.update(position, part)
-        tables.update(indexes, part)
-    head = [minimum - shape.low, counts.size - 1, mean, spread + SPREADS * width_log2]
+        tables.update(indexes, coded)
+    head = [varint.zigzag(center), reach, mean, spread + SPREADS * width_log2]
     lanes = _lanes(cost >> (COST_BITS + 3), contexts.step_size)
     payload = encode_bits(message, lanes, backend=backend)
     return b"".join(varint.encode(field) for field in head) + payload
@@ -85,7 +91,8 @@ def decode(data: bytes, shape: Shape, backend: Backend | None) -> Symbols:
         CorruptDataError: a field is out of its range, or the message ends early or late.
     """
     cursor = Cursor(data, f"{WHAT}, rows")
-    minimum, size = table_place(cursor, shape)
+    center = varint.unzigzag(cursor.varint(0, 2 * MAX_CENTER, "center of the tables"))
+    reach = cursor.varint(0, MAX_REACH, "reach of the tables")
     mean = cursor.varint(0, MAX_MEAN, "mean of the magnitudes")
     most = SPREADS * (MAX_WIDTH_LOG2 + 1) - 1
     width_log2, spread = divmod(cursor.varint(0, most, "width of a step"), SPREADS)
@@ -94,16 +101,30 @@ def decode(data: bytes, shape: Shape, backend: Backend | None) -> Symbols:
     if int(levels.min()) < -MAX_LEVEL or int(levels.max()) > MAX_LEVEL:
         raise CorruptDataError(f"{WHAT}, rows: the level of a row is not -{MAX_LEVEL}..{MAX_LEVEL}")
     contexts = Contexts(shape, mean, levels, 1 << width_log2)
-    tables = Tables(context_means(mean), minimum, size)
+    tables = Tables(context_moments(mean, num_contexts(shape)), reach)
     cube = np.empty((shape.rows, shape.columns // shape.kernel, shape.kernel), np.int32)
     for first, last, position in contexts.steps():
-        indexes = contexts.indexes(position)
-        part = decoder.decode(indexes, tables.bank)
+        indexes, negated = contexts.indexes(position)
+        coded = decoder.decode(indexes, tables.bank)
+        part = coded if negated is None else np.where(negated, -coded, coded)
+        check_range(part, shape.low - center, shape.high - center)
         cube[first:last, :, position] = part.reshape(last - first, -1)
         contexts.update(position, part)
-        tables.update(indexes, part)
+        tables.update(indexes, coded)
     decoder.finish()
-    return cube.reshape(-1)
+    return cube.reshape(-1) + np.int32(center)
+
+
+def _place(symbols: Symbols, shape: Shape) -> tuple[int, int]:
+    """The center of the tables, 0 wherever that is about the most frequent symbol; their reach."""
+    minimum, counts = choose_table(symbols, shape.low, shape.high)
+    last = minimum + counts.size - 1
+    center = minimum + int(np.argmax(counts))
+    if minimum <= 0 <= last and 8 * int(counts[-minimum]) >= 7 * int(counts.max()):
+        center = 0
+    center = min(max(center, last - MAX_REACH), minimum + MAX_REACH)
+    center = min(max(center, -MAX_CENTER), MAX_CENTER)
+    return center, min(max(abs(minimum - center), abs(last - center)), MAX_REACH)
 
 
 def _levels(by_row: Symbols) -> tuple[int, NDArray[np.int32]]:
