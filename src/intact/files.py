@@ -15,7 +15,9 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 try:
     import fcntl
@@ -56,6 +58,18 @@ def replace(
     Raises:
         OSError: it cannot be written; nothing was changed.
     """
+    with writing(path, modified_ns=modified_ns, origin=origin) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing(
+    path: str | Path, *, modified_ns: int | None = None, origin: str = ""
+) -> Iterator[BinaryIO]:
+    """As `replace`, for a content that comes in parts: write and seek in what this gives.
+
+    The file takes its place when the block ends; where it ends by an exception nothing was changed.
+    """
     target = Path(os.path.realpath(path))
     clean(target.parent)
     before = target.stat() if target.exists() else None
@@ -65,8 +79,8 @@ def replace(
     try:
         # Inside, from the first moment: a signal may end this between any two instructions.
         descriptor = _create(partial, 0o666 if before is None else 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
             file.flush()
             if before is not None:
                 _give(partial, before)

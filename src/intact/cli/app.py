@@ -22,6 +22,8 @@ VERBS = (
     "train",
     "freeze",
     "export",
+    "pack",
+    "unpack",
 )
 """``intact VERB`` is the function VERB of the module `intact.cli.VERB`."""
 EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in MEANINGS.items()) + "."

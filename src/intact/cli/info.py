@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import os
+from typing import Annotated, Any, Final
 
 from intact.cli.errors import printable
-from intact.cli.io import read
+from intact.cli.io import STDIO, read
 from intact.cli.options import Json, ModelName, Task, each
 from intact.cli.parser import Argument
+
+WEIGHTS_MAGIC: Final = b"\xd7INT"
+"""What a file of packed weights begins with."""
 
 
 def info(
@@ -15,9 +19,14 @@ def info(
     model: ModelName = None,
     as_json: Json = False,
 ) -> int:
-    """Show what files hold. Checksums of the bytes are tested, pixels are not decoded."""
+    """Show what files hold: images, and packed weights with their tensors.
+
+    Checksums of the bytes are tested; nothing is decoded.
+    """
 
     def one(source: str, _name: str, _task: Task) -> tuple[dict[str, Any], str]:
+        if is_weights(source):
+            return weights_of(source)
         facts = describe(read(source), model)
         lines = [source, *(f"  {k.replace('_', ' '):13}  {_text(v)}" for k, v in facts.items())]
         return {"input": source, **facts}, "\n".join(map(printable, lines))
@@ -66,6 +75,39 @@ def describe(data: bytes, override: str | None = None) -> dict[str, Any]:
         "pixel_crc": f"{header.pixel_crc:08x}",
         "chunks": {chunk.type: len(chunk.data) for chunk in file.chunks},
     }
+
+
+def is_weights(source: str) -> bool:
+    """Whether a file of that name is one of packed weights."""
+    if source == STDIO or not os.path.isfile(source):
+        return False
+    with open(source, "rb") as file:
+        return file.read(4) == WEIGHTS_MAGIC
+
+
+def weights_of(source: str) -> tuple[dict[str, Any], str]:
+    """The facts of a file of packed weights, and a table of its tensors.
+
+    Raises:
+        CorruptDataError: it is damaged; all its checksums are tested.
+        UnsupportedError: it is of a later version.
+    """
+    from intact.packing.facts import facts_of
+
+    facts = facts_of(source)
+    tensors = facts["tensors"]
+    lines = [source, f"  {facts['bytes']:,} bytes, {facts['tensors_bytes']:,} unpacked, "
+             f"{facts['ratio']:.2f}x, {len(tensors)} tensors"]  # fmt: skip
+    lines += [f"  {key}: {value}" for key, value in facts["metadata"].items()]
+    width = min(max((len(tensor["name"]) for tensor in tensors), default=0), 60)
+    for tensor in tensors:
+        shape = "x".join(map(str, tensor["shape"])) or "scalar"
+        how = f"as it was: {tensor['declined']}" if tensor["declined"] else tensor["coded_as"]
+        lines.append(
+            f"  {tensor['name']:{width}}  {tensor['dtype']:4} {shape:>14}  "
+            f"{tensor['coded_bytes']:12,.0f} bytes  {tensor['bits']:6.3f} bits  {how}"
+        )
+    return {"input": source, **facts}, "\n".join(map(printable, lines))
 
 
 def least_quality(level: int, num_levels: int) -> float | None:

@@ -1,6 +1,9 @@
-"""Compressible weights, for any torch module: Agustsson et al. 2017, §5. Needs torch.
+"""Compressible weights: small files of any network's, and training that makes them small.
 
-`quantize_weights` puts soft-to-hard quantization into a network while it trains:
+`load` and `save` need NumPy alone; the rest needs torch and is loaded when it is asked for.
+
+`quantize_weights` puts soft-to-hard quantization (Agustsson et al. 2017, §5) into a network while
+it trains:
 
     weights = quantize_weights(model)  # then the optimizer: the centers are parameters, too
     for x, y in batches:
@@ -8,6 +11,7 @@
         ...  # backward, step
         weights.quantizer.annealing.step()
     weights.harden()  # symbols stay; go on at a tenth of the learning rate
+    save_module(model, "model.intactw")
 
 In evaluation the weights are hard; within `weights.soft_evaluation()` they are soft. `SoftToHard`
 does the same around the steps of any loop, `lightning_callback` and `trainer_callback` in those
@@ -15,22 +19,89 @@ frameworks. `compress` needs a few batches and no training. `prune`, `cluster` a
 the methods that the paper compares with.
 """
 
-from intact.weights.assign import Clusters, ecsq, for_bits, k_means, uniform
-from intact.weights.attach import quantize_weights, remove, weights_of
-from intact.weights.callbacks import lightning_callback, trainer_callback
-from intact.weights.coded import Coded
-from intact.weights.compress import Compressed, compress, finish
-from intact.weights.dead_zone import DeadZone, lead_to
-from intact.weights.finetune import Settings, cross_entropy, distilled, fine_tune
-from intact.weights.gptq import recalibrate
-from intact.weights.methods import cluster, importance, prune, remove_masks
-from intact.weights.norms import ChannelAffine, fold_batch_norm, give_channel_affines
-from intact.weights.pieces import Scale
-from intact.weights.quantized import QuantizedWeights
-from intact.weights.schedule import Epoch, SoftToHard
-from intact.weights.search import Trial, search_beta
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from intact.packing.save import save as save
+from intact.packing.state import Raw as Raw, Symbols as Symbols, load as load
+
+if TYPE_CHECKING:
+    from intact.weights.assign import (
+        Clusters as Clusters,
+        ecsq as ecsq,
+        for_bits as for_bits,
+        k_means as k_means,
+        uniform as uniform,
+    )
+    from intact.weights.attach import (
+        quantize_weights as quantize_weights,
+        remove as remove,
+        weights_of as weights_of,
+    )
+    from intact.weights.callbacks import (
+        lightning_callback as lightning_callback,
+        trainer_callback as trainer_callback,
+    )
+    from intact.weights.coded import (
+        Coded as Coded,
+    )
+    from intact.weights.compress import (
+        Compressed as Compressed,
+        compress as compress,
+        finish as finish,
+    )
+    from intact.weights.dead_zone import (
+        DeadZone as DeadZone,
+        lead_to as lead_to,
+    )
+    from intact.weights.finetune import (
+        Settings as Settings,
+        cross_entropy as cross_entropy,
+        distilled as distilled,
+        fine_tune as fine_tune,
+    )
+    from intact.weights.gptq import (
+        recalibrate as recalibrate,
+    )
+    from intact.weights.methods import (
+        cluster as cluster,
+        importance as importance,
+        prune as prune,
+        remove_masks as remove_masks,
+    )
+    from intact.weights.module import (
+        load_into as load_into,
+        save_module as save_module,
+    )
+    from intact.weights.norms import (
+        ChannelAffine as ChannelAffine,
+        fold_batch_norm as fold_batch_norm,
+        give_channel_affines as give_channel_affines,
+    )
+    from intact.weights.pieces import (
+        Scale as Scale,
+    )
+    from intact.weights.quantized import (
+        QuantizedWeights as QuantizedWeights,
+    )
+    from intact.weights.schedule import (
+        Epoch as Epoch,
+        SoftToHard as SoftToHard,
+    )
+    from intact.weights.search import (
+        Trial as Trial,
+        search_beta as search_beta,
+    )
 
 __all__ = [
+    "load",
+    "save",
+    "Symbols",
+    "Raw",
+    "load_into",
+    "save_module",
     "quantize_weights",
     "weights_of",
     "remove",
@@ -66,3 +137,54 @@ __all__ = [
     "distilled",
     "cross_entropy",
 ]
+
+# Loaded when first asked for (PEP 562): `load` and `save` then work where torch is not.
+_HOMES = {
+    "Clusters": "intact.weights.assign",
+    "ecsq": "intact.weights.assign",
+    "for_bits": "intact.weights.assign",
+    "k_means": "intact.weights.assign",
+    "uniform": "intact.weights.assign",
+    "quantize_weights": "intact.weights.attach",
+    "remove": "intact.weights.attach",
+    "weights_of": "intact.weights.attach",
+    "lightning_callback": "intact.weights.callbacks",
+    "trainer_callback": "intact.weights.callbacks",
+    "Coded": "intact.weights.coded",
+    "Compressed": "intact.weights.compress",
+    "compress": "intact.weights.compress",
+    "finish": "intact.weights.compress",
+    "DeadZone": "intact.weights.dead_zone",
+    "lead_to": "intact.weights.dead_zone",
+    "Settings": "intact.weights.finetune",
+    "cross_entropy": "intact.weights.finetune",
+    "distilled": "intact.weights.finetune",
+    "fine_tune": "intact.weights.finetune",
+    "recalibrate": "intact.weights.gptq",
+    "cluster": "intact.weights.methods",
+    "importance": "intact.weights.methods",
+    "prune": "intact.weights.methods",
+    "remove_masks": "intact.weights.methods",
+    "load_into": "intact.weights.module",
+    "save_module": "intact.weights.module",
+    "ChannelAffine": "intact.weights.norms",
+    "fold_batch_norm": "intact.weights.norms",
+    "give_channel_affines": "intact.weights.norms",
+    "Scale": "intact.weights.pieces",
+    "QuantizedWeights": "intact.weights.quantized",
+    "Epoch": "intact.weights.schedule",
+    "SoftToHard": "intact.weights.schedule",
+    "Trial": "intact.weights.search",
+    "search_beta": "intact.weights.search",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'intact.weights' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,65 @@
+"""What a `.intactw` file says about itself, for `intact info`."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from typing import Any
+
+from intact.errors import CorruptDataError
+from intact.packing.file import MAJOR, MINOR, WeightsFile
+from intact.packing.index import NOTES, Kind, Tensor, coded_bytes
+from intact.packing.values import floats
+
+
+def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Plain values, for JSON. All checksums are tested, nothing is decoded.
+
+    Raises:
+        CorruptDataError: the file is damaged.
+        UnsupportedError: it is of a later version.
+    """
+    file = WeightsFile(path)
+    for number, blob in enumerate(file.index.blobs):
+        if zlib.crc32(file.bytes_of(blob)) != blob.crc:
+            raise CorruptDataError(f"{file.name}: blob {number} is damaged{_used_by(file, number)}")
+    unpacked = sum(tensor.dtype.num_bytes(tensor.shape) for tensor in file.index.tensors)
+    return {
+        "bytes": file.size,
+        "tensors_bytes": unpacked,
+        "ratio": unpacked / file.size,
+        "format": f"{MAJOR}.{MINOR}",
+        "features": [feature.name for feature in file.index.features],
+        "metadata": file.metadata,
+        "codebooks": [book.size for book in file.index.codebooks],
+        "index_bytes": file.size - sum(blob.length for blob in file.index.blobs),
+        "tensors": [_tensor(file, tensor) for tensor in file.index.tensors],
+    }
+
+
+def _used_by(file: WeightsFile, number: int) -> str:
+    names = [t.name for t in file.index.tensors if t.num_values and t.blob <= number]
+    return f", of tensor {names[-1]!r} or near it" if names else ""
+
+
+def _tensor(file: WeightsFile, tensor: Tensor) -> dict[str, Any]:
+    coded = coded_bytes(file.index, tensor)
+    note = NOTES[tensor.note] if tensor.note < len(NOTES) else f"note {tensor.note}"
+    blobs = file.index.blobs
+    stored = blobs[tensor.blob].dtype if tensor.num_values else tensor.dtype
+    if tensor.kind is Kind.STEP:
+        how = f"step {float(floats((tensor.step,))[0]):.4g}"
+    elif tensor.kind is Kind.CODEBOOK:
+        book = file.index.codebooks[tensor.codebook]
+        how = f"{book.size} centers" + (f" of {book.width}" if book.width > 1 else "")
+    else:
+        how = "values" if stored == tensor.dtype else f"values in {stored.name}"
+    return {
+        "name": tensor.name,
+        "dtype": tensor.dtype.name,
+        "shape": list(tensor.shape),
+        "coded_bytes": round(coded, 1),
+        "bits": 8 * coded / max(tensor.num_items, 1),
+        "coded_as": how,
+        "declined": note or None,
+    }

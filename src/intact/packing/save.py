@@ -1,0 +1,221 @@
+"""State dicts to `.intactw` files: arrays without loss, and the symbols that training produced."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from intact import files
+from intact.errors import ArgumentError, quoted
+from intact.packing.build import Builder, Kept, Source, groups_of_equals
+from intact.packing.coding import METHODS
+from intact.packing.dtypes import BY_NAME, F32, Array, as_float32, narrow, of_array, to_raw
+from intact.packing.file import Writer
+from intact.packing.index import NOTES, Codebook, Kind, Tensor
+from intact.packing.limits import MAX_BLOB_VALUES, MAX_CENTERS, MAX_SYMBOL, MAX_WIDTH, SMALL_VALUES
+from intact.packing.parallel import num_threads
+from intact.packing.safetensors import METADATA
+from intact.packing.state import Raw, Symbols
+
+Method = Literal["static", "rows", "best", "huffman"]
+
+
+def save(  # noqa: PLR0913 - keywords with defaults
+    tensors: Mapping[str, Array | Symbols | Raw],
+    path: str | os.PathLike[str],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    method: Method = "rows",
+    joint: bool = False,
+    narrow_to: str | None = None,
+    threads: int = 0,
+) -> int:
+    """Write a state dict as a `.intactw` file: symbols as they are, everything else without loss.
+
+    Args:
+        tensors: arrays, `Symbols` and `Raw` by name.
+        path: of the file, which appears whole or not at all.
+        metadata: text to text.
+        method: of coding symbols: "best" is smaller and slower than "rows"; "static" and
+            "huffman" have one table for a tensor.
+        joint: code all symbols in one row: one table for the network.
+        narrow_to: store float32 arrays as "F16" or "BF16", which rounds them; they are float32
+            again when they are read.
+        threads: to code with; 0 takes all cores.
+
+    Returns:
+        Bytes of the file.
+
+    Raises:
+        ArgumentError: a tensor, or an option, is not legal; the message names it.
+        OSError: the file cannot be written; what was there is still there.
+    """
+    if method not in METHODS:
+        raise ArgumentError(f"method is {quoted(method)}, legal: {', '.join(METHODS)}")
+    if narrow_to not in (None, "F16", "BF16"):
+        raise ArgumentError(f"narrow_to is {quoted(narrow_to)}, legal: None, 'F16', 'BF16'")
+    for name in tensors:
+        if not isinstance(name, str) or name == METADATA or not _is_text(name):
+            raise ArgumentError(f"{quoted(name)} cannot be the name of a tensor")
+    coded = {name: t for name, t in tensors.items() if isinstance(t, Symbols)}
+    sources = [
+        _source(name, t, narrow_to) for name, t in tensors.items() if not isinstance(t, Symbols)
+    ]
+    with files.writing(path) as file:
+        writer = Writer(file)
+        writer.index.metadata = dict(metadata or {})
+        builder = Builder(writer, method, num_threads(threads), lambda _: None)
+        first = groups_of_equals((source, 0) for source in sources)
+        kept = [Kept(s, NOTES.index("lossless")) for s in sources if first[s.name] == s.name]
+        found = {tensor.name: tensor for tensor in builder.keep(kept)}
+        found.update(_Coder(builder, joint=joint).code(coded))
+        writer.index.tensors = []
+        for name, tensor in tensors.items():
+            entry = replace(found[first.get(name, name)], name=name)
+            if narrow_to is not None and isinstance(tensor, np.ndarray) and of_array(tensor) == F32:
+                entry = replace(entry, dtype=F32)
+            writer.index.tensors.append(entry)
+        return writer.finish()
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _source(name: str, tensor: Any, narrow_to: str | None) -> Source:
+    """What is kept as it is, or narrowed."""
+    where = f"tensor {quoted(name)}"
+    if isinstance(tensor, Raw):
+        dtype = BY_NAME.get(tensor.dtype)
+        shape = tuple(tensor.shape)
+        if dtype is None:
+            raise ArgumentError(f"{where}: dtype {quoted(tensor.dtype)}; legal: {list(BY_NAME)}")
+        items = np.ascontiguousarray(tensor.items, dtype.raw).reshape(-1)
+        if items.size != dtype.num_items(shape):
+            raise ArgumentError(f"{where}: {items.size} elements do not make the shape {shape}")
+        return Source(name, dtype, shape, lambda: items)
+    array = np.asarray(tensor)
+    found = of_array(array)
+    if found is None:
+        raise ArgumentError(f"{where} is {array.dtype}, which no file has")
+    items, shape = to_raw(array), array.shape
+    if narrow_to is not None and found == F32:
+        dtype = BY_NAME[narrow_to]
+        narrowed = narrow(items.view("<f4"), dtype)
+        was, now = np.isfinite(items.view("<f4")), np.isfinite(as_float32(narrowed, dtype))
+        if not np.array_equal(was, now):
+            raise ArgumentError(f"{where} has a value too large for {narrow_to}")
+        return Source(name, dtype, shape, lambda: narrowed)
+    return Source(name, found, shape, lambda: items)
+
+
+class _Coder:
+    """Writes `Symbols`, small ones together."""
+
+    def __init__(self, builder: Builder, *, joint: bool) -> None:
+        self._builder, self._joint = builder, joint
+        self._books: dict[tuple[int, tuple[int, ...]], int] = {}
+
+    def code(self, tensors: Mapping[str, Symbols]) -> dict[str, Tensor]:
+        """What the index says of them."""
+        entries = {name: self._entry(name, tensor) for name, tensor in tensors.items()}
+        limit = MAX_BLOB_VALUES if self._joint else SMALL_VALUES
+        shared = {name: s for name, (_, s) in entries.items() if 0 < s.size <= limit}
+        places: dict[str, tuple[int, int]] = {}
+        for bundle in _bundles(shared, MAX_BLOB_VALUES if self._joint else 1 << 15):
+            row = np.concatenate([shared[name] for name in bundle])
+            number = self._builder.row(row)
+            start = 0
+            for name in bundle:
+                places[name] = number, start
+                start += shared[name].size
+        done = {}
+        for name, (entry, symbols) in entries.items():
+            if symbols.size and name not in places:
+                shape = entry.shape if entry.width == 1 else (symbols.size,)
+                places[name] = self._builder.symbols(symbols, shape), 0
+            blob, first = places.get(name, (-1, 0))
+            done[name] = replace(entry, blob=blob, first=first)
+        return done
+
+    def _entry(self, name: str, tensor: Symbols) -> tuple[Tensor, Array]:
+        where = f"tensor {quoted(name)}"
+        dtype = BY_NAME.get(tensor.dtype)
+        if dtype is None or not dtype.quantizable:
+            raise ArgumentError(f"{where}: dtype {quoted(tensor.dtype)} has no symbols")
+        symbols = np.asarray(tensor.symbols)
+        if symbols.dtype.kind not in "iu":
+            raise ArgumentError(f"{where}: symbols are {symbols.dtype}, must be integers")
+        if (tensor.step is None) == (tensor.centers is None):
+            raise ArgumentError(f"{where}: give a step or centers")
+        shape = tuple(symbols.shape if tensor.shape is None else tensor.shape)
+        flat = symbols.reshape(-1)
+        low, high = (int(flat.min()), int(flat.max())) if flat.size else (0, 0)
+        rows = shape[0] if shape else 1
+        scales = () if tensor.scales is None else _bits(tensor.scales, f"{where}: scales")
+        if len(scales) not in (0, 1, rows):
+            raise ArgumentError(f"{where}: {len(scales)} scales, legal: 1 or {rows}")
+        entry = Tensor(name, dtype, shape, Kind.STEP, -1, 0, scales=scales)
+        if tensor.step is not None:
+            [step] = _bits(tensor.step, f"{where}: step")
+            if max(-low, high) > MAX_SYMBOL:
+                raise ArgumentError(f"{where}: symbols {low} .. {high}; legal: up to {MAX_SYMBOL}")
+            entry = Tensor(name, dtype, shape, Kind.STEP, -1, 0, step=step, scales=scales)
+        else:
+            number, size, width = self._book(tensor.centers, where)
+            if not 0 <= low <= high < size:
+                raise ArgumentError(f"{where}: symbols {low} .. {high}; legal: 0 .. {size - 1}")
+            if not 0 <= tensor.lead < width:
+                raise ArgumentError(f"{where}: lead is {tensor.lead}; legal: 0 .. {width - 1}")
+            entry = Tensor(
+                name, dtype, shape, Kind.CODEBOOK, -1, 0, codebook=number, scales=scales,
+                width=width, lead=tensor.lead,
+            )  # fmt: skip
+        if entry.num_values != flat.size:
+            raise ArgumentError(f"{where}: {flat.size} symbols; {entry.num_values} make {shape}")
+        return entry, flat.astype(np.int32)
+
+    def _book(self, centers: Any, where: str) -> tuple[int, int, int]:
+        """Number, size and width of a codebook, which is stored once."""
+        array = np.asarray(centers)
+        width = array.shape[1] if array.ndim == 2 else 1
+        if array.ndim not in (1, 2) or not (
+            0 < len(array) <= MAX_CENTERS and 0 < width <= MAX_WIDTH
+        ):
+            raise ArgumentError(f"{where}: centers have shape {array.shape}; wanted [L] or [L, k]")
+        bits = _bits(array, f"{where}: centers")
+        books = self._builder.writer.index.codebooks
+        if (width, bits) not in self._books:
+            self._books[width, bits] = len(books)
+            books.append(Codebook(width, bits))
+        return self._books[width, bits], len(array), width
+
+
+def _bits(values: Any, what: str) -> tuple[int, ...]:
+    """Bits of finite float32."""
+    with np.errstate(over="ignore"):
+        found = np.asarray(values).astype(np.float32).reshape(-1)
+    if not np.isfinite(found).all():
+        raise ArgumentError(f"{what} are not all finite in float32")
+    return tuple(found.view(np.uint32).tolist())
+
+
+def _bundles(symbols: Mapping[str, Array], limit: int) -> Iterator[list[str]]:
+    bundle: list[str] = []
+    size = 0
+    for name, row in symbols.items():
+        if bundle and size + row.size > limit:
+            yield bundle
+            bundle, size = [], 0
+        bundle.append(name)
+        size += row.size
+    if bundle:
+        yield bundle
