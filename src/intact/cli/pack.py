@@ -33,7 +33,7 @@ def pack(
     output: Annotated[str | None, Option("-o", "--output", help="The file [IN.intactw].")] = None,
     bits: Annotated[
         float | None,
-        Option("--bits", minimum=0.01, maximum=16, help="Mean coded bits for a weight; 4."),
+        Option("--bits", minimum=0.01, maximum=12, help="Mean coded bits for a weight; 4."),
     ] = None,
     ratio: Annotated[
         float | None,

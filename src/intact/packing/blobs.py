@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from intact.container.arrays import inflate
 from intact.errors import CorruptDataError
 from intact.packing import coding
+from intact.packing.coding.limits import MAX_KERNEL, MAX_SYMBOL
 from intact.packing.dtypes import Array, Dtype
 from intact.packing.index import SYMBOL_TYPES, SYMBOLS, Blob, Method
 from intact.packing.limits import MAX_EXPANSION, MIN_VALUES
@@ -22,10 +23,12 @@ from intact.packing.limits import MAX_EXPANSION, MIN_VALUES
 DEFLATE_LEVEL: Final = 6
 SMALL_RAW: Final = 1 << 13
 """Values for which methods that are slow for many are tried, too."""
+MAX_SPAN: Final = 1 << 12
+"""Of integers that are coded as symbols."""
 Coded = tuple[Method, Dtype, bytes]
 
 
-def code_symbols(symbols: NDArray[np.int32], method: str, kernel: int) -> Coded:
+def code_symbols(symbols: NDArray[np.int32], method: coding.Method, kernel: int) -> Coded:
     """The smallest blob of symbols that stand for values.
 
     Args:
@@ -36,11 +39,13 @@ def code_symbols(symbols: NDArray[np.int32], method: str, kernel: int) -> Coded:
     low, high = int(symbols.min()), int(symbols.max())
     fits = (low >= -(1 << bits - 1) and high < 1 << bits - 1 for bits in (8, 16, 32))
     dtype = next(dtype for dtype, fit in zip(SYMBOL_TYPES, fits, strict=True) if fit)
+    if kernel > MAX_KERNEL or symbols.shape[1] % kernel:
+        kernel = 1
     coded = coding.encode(symbols, method, kernel=kernel)
     return _smallest(np.ascontiguousarray(symbols, signed(dtype)), dtype, (Method.SYMBOLS, coded))
 
 
-def code_values(raw: Array, dtype: Dtype, rows: int, method: str) -> Coded:
+def code_values(raw: Array, dtype: Dtype, rows: int, method: coding.Method) -> Coded:
     """The smallest blob of values as they are.
 
     Args:
@@ -49,27 +54,31 @@ def code_values(raw: Array, dtype: Dtype, rows: int, method: str) -> Coded:
         rows: of which n is a multiple.
         method: of `intact.packing.coding`, for integers.
     """
-    best: tuple[Method, bytes] | None = None
-    if dtype.floats is not None:
-        best = Method.FLOATS, coding.encode_floats(_native(raw), dtype.floats)
-    elif dtype.name in SYMBOLS:
+    if dtype.name in SYMBOLS:
         whole = raw.view(signed(dtype))
         low, high = int(whole.min()), int(whole.max())
-        if high - low < 1 << 12 and max(-low, high) <= 1 << 30:
+        if high - low < MAX_SPAN and max(-low, high) <= MAX_SYMBOL:
             symbols = whole.astype(np.int32).reshape(rows, -1)
-            best = Method.SYMBOLS, coding.encode(symbols, method)
-    return _smallest(raw, dtype, best)
+            return _smallest(raw, dtype, (Method.SYMBOLS, coding.encode(symbols, method)))
+    return _smallest(raw, dtype, (Method.PLANES, zlib.compress(_planes(raw), DEFLATE_LEVEL)))
+
+
+def _planes(raw: Array) -> bytes:
+    """The first bytes of all elements, then the second ones, and so on: exponents come together."""
+    columns = np.ascontiguousarray(raw).view(np.uint8).reshape(len(raw), -1)
+    return columns.T.tobytes()
+
+
+def _from_planes(data: bytes, raw: str) -> Array:
+    """Elements [n] of type ``raw``; inverse of `_planes`."""
+    planes = np.frombuffer(data, np.uint8).reshape(np.dtype(raw).itemsize, -1)
+    return np.ascontiguousarray(planes.T).view(raw).reshape(-1)
 
 
 def signed(dtype: Dtype) -> str:
     """What NumPy calls an integer type."""
     assert dtype.numpy is not None
     return dtype.numpy
-
-
-def _native(raw: Array) -> Array:
-    """In this machine's byte order."""
-    return np.ascontiguousarray(raw, raw.dtype.newbyteorder("="))
 
 
 def _smallest(values: Array, dtype: Dtype, coded: tuple[Method, bytes] | None) -> Coded:
@@ -94,19 +103,15 @@ def decode_blob(blob: Blob, data: bytes, what: str) -> Array:
         CorruptDataError: it holds something else, or is damaged.
     """
     _check(blob, data, what)
+    size = blob.count * np.dtype(blob.dtype.raw).itemsize
     match blob.method:
         case Method.SYMBOLS:
-            symbols = coding.decode(data, blob.rows, blob.columns).reshape(-1)
-            return _as_type(symbols, blob.dtype, what)
-        case Method.FLOATS:
-            assert blob.dtype.floats is not None
-            found = coding.decode_floats(data, blob.dtype.floats, blob.count)
-            return found.astype(blob.dtype.raw, copy=False)
+            return _as_type(symbols_of(blob, data, what), blob.dtype, what)
+        case Method.PLANES:
+            return _from_planes(inflate(data, size, size, what), blob.dtype.raw)
         case Method.DEFLATE:
-            size = blob.count * np.dtype(blob.dtype.raw).itemsize
             data = inflate(data, size, size, what)
         case Method.RAW:
-            size = blob.count * np.dtype(blob.dtype.raw).itemsize
             if len(data) != size:
                 raise CorruptDataError(f"{what}: {len(data)} bytes, must be {size}")
     return np.frombuffer(data, blob.dtype.raw)
@@ -147,7 +152,8 @@ def symbols_of(blob: Blob, data: bytes, what: str) -> NDArray[np.int32]:
     """
     if blob.method is Method.SYMBOLS:
         _check(blob, data, what)
-        return coding.decode(data, blob.rows, blob.columns).reshape(-1)
+        symbols = coding.decode(data, blob.rows, blob.columns).reshape(-1)
+        return symbols.astype(np.int32, copy=False)
     return decode_blob(blob, data, what).view(signed(blob.dtype)).astype(np.int32)
 
 

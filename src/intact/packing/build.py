@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from intact.packing.blobs import Coded, code_symbols, code_values
+from intact.packing.coding import Method
 from intact.packing.dtypes import Array, Dtype, as_float32
 from intact.packing.file import Writer
 from intact.packing.index import Kind, Tensor
@@ -130,7 +131,7 @@ class Builder:
     """
 
     def __init__(
-        self, writer: Writer, method: str, threads: int, tick: Callable[[int], None]
+        self, writer: Writer, method: Method, threads: int, tick: Callable[[int], None]
     ) -> None:
         self.writer, self._method, self._threads, self._tick = writer, method, threads, tick
 

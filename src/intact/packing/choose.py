@@ -22,7 +22,7 @@ from intact.packing.quantize import Statistics, pieces
 DEFAULT_BITS: Final = 4.0
 SMALL: Final = 1024
 """Elements of a tensor below which it is left alone: its tables would take what it saves."""
-MAX_BITS: Final = 16.0
+MAX_BITS: Final = 12.0
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ class Method(enum.IntEnum):
 
     RAW = 0
     DEFLATE = 1
-    SYMBOLS = 2
-    FLOATS = 3
+    PLANES = 2
+    SYMBOLS = 3
 
 
 class Kind(enum.IntEnum):

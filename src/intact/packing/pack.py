@@ -16,6 +16,7 @@ from intact.packing.file import Writer
 from intact.packing.index import NOTES, Feature, Tensor, coded_bytes
 from intact.packing.parallel import in_order, num_threads
 from intact.packing.quantize import (
+    FINEST_SHARE,
     LARGEST_SHARE,
     LARGEST_SYMBOL,
     Rounding,
@@ -221,7 +222,7 @@ class _Packing:
         if whole_file:
             other += 24 * len(group)  # what the index will say of them, before it is known
         factor = self._try(group, stats, max(goal - other, 0.0)) if group else 1.0
-        aim, size, done = AIM * goal, math.inf, self._done
+        aim, size, done, share = AIM * goal, math.inf, self._done, LARGEST_SHARE
         for attempt in range(ATTEMPTS):
             self._done = done
             share = LARGEST_SHARE
@@ -234,8 +235,8 @@ class _Packing:
             other, estimate = size - coded, estimate_bits(stats, share) / 8
             if size <= goal and (size >= (1 - MISS) * goal or attempt >= ATTEMPTS // 2):
                 return
-            if size <= goal and share <= 2.0**-13:
-                return  # there is nothing finer
+            if size <= goal and share <= 1.001 * FINEST_SHARE:
+                return
             if share >= LARGEST_SHARE:
                 break
             factor = coded / max(estimate, 1e-9)

@@ -30,6 +30,9 @@ SAMPLE: Final = 1 << 14
 LARGEST_SYMBOL: Final = 32767
 LEAST_SHARE, LARGEST_SHARE = 2.0**-14, 16.0
 """Of the standard deviation, that a step may be."""
+FINEST_SHARE: Final = 2.0**-10
+"""Where bits are asked for: 12 of them. A finer one has more multiples than small tensors have
+elements, and entropy then says nothing."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def share_for_bits(parts: Sequence[Statistics], bits: float) -> float:
 
     A number of bits that no step gives leads to the end of the range that is nearer.
     """
-    low, high = math.log2(LEAST_SHARE), math.log2(LARGEST_SHARE)
+    low, high = math.log2(FINEST_SHARE), math.log2(LARGEST_SHARE)
     while high - low > 1e-4:
         middle = (low + high) / 2
         if estimate_bits(parts, 2.0**middle) > bits:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from intact import files
 from intact.errors import ArgumentError, quoted
 from intact.packing.build import Builder, Kept, Source, groups_of_equals
-from intact.packing.coding import METHODS
+from intact.packing.coding import METHODS, Method
 from intact.packing.dtypes import BY_NAME, F32, Array, as_float32, narrow, of_array, to_raw
 from intact.packing.file import Writer
 from intact.packing.index import NOTES, Codebook, Kind, Tensor
@@ -20,8 +20,6 @@ from intact.packing.limits import MAX_BLOB_VALUES, MAX_CENTERS, MAX_SYMBOL, MAX_
 from intact.packing.parallel import num_threads
 from intact.packing.safetensors import METADATA
 from intact.packing.state import Raw, Symbols
-
-Method = Literal["static", "rows", "best", "huffman"]
 
 
 def save(  # noqa: PLR0913 - keywords with defaults

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from intact.errors import ArgumentError, CorruptDataError, UnsupportedError, quoted
 from intact.packing.build import Source
+from intact.packing.coding import Method
 from intact.packing.dtypes import BY_NAME, of_array, to_raw
 from intact.packing.file import WeightsFile
 from intact.packing.parallel import num_threads
-from intact.packing.save import Method, save
+from intact.packing.save import save
 from intact.packing.state import Raw, Symbols
 from intact.weights.attach import weights_of
 from intact.weights.quantized import QuantizedWeights

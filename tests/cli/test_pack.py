@@ -1,0 +1,182 @@
+"""``intact pack``, ``unpack`` and ``info`` of weights."""
+
+import json
+
+import numpy as np
+import pytest
+
+from intact import files
+from intact.packing.safetensors import SafetensorsFile
+from intact.weights import load
+from tiny_tensors import bell, menagerie, safetensors_bytes
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(safetensors_bytes(menagerie(), {"format": "pt"}))
+    return path
+
+
+def test_a_model_goes_in_and_comes_out(intact, model, tmp_path):
+    done = intact("pack", model, "--bits", "5")
+    assert done.code == 0, done.err
+    assert "bits a weight" in done.out.decode()
+    assert "16 of 22 tensors as they were" in done.out.decode()
+    packed = tmp_path / "net.intactw"
+    assert intact("unpack", packed).code == 2  # it came from there
+    done = intact("unpack", packed, "-o", tmp_path / "again.safetensors")
+    assert done.code == 0, done.err
+    again = SafetensorsFile(tmp_path / "again.safetensors")
+    assert {e.name for e in again.entries} == set(menagerie())
+    assert again.header.metadata == {"format": "pt"}
+    assert set(load(packed)) == set(menagerie())
+
+
+def test_lossless_gives_the_same_file_again(intact, model, tmp_path):
+    assert intact("pack", model, "--lossless", "-o", tmp_path / "x.intactw").code == 0
+    assert intact("unpack", tmp_path / "x.intactw", "-o", tmp_path / "y.safetensors").code == 0
+    assert (tmp_path / "y.safetensors").read_bytes() == model.read_bytes()
+
+
+def test_json_lists_every_tensor_with_its_reason(intact, model, tmp_path):
+    found = intact("pack", model, "--max-error", "0.1", "--json").json
+    assert found["ratio"] == pytest.approx(found["input_bytes"] / found["output_bytes"])
+    tensors = {tensor["name"]: tensor for tensor in found["tensors"]}
+    assert tensors["tokens"]["declined"] == "integer"
+    assert tensors["conv.weight"]["declined"] is None
+    assert 0.05 < tensors["conv.weight"]["error"] <= 0.1
+    assert found["max_error"] <= 0.1
+    out = intact("unpack", tmp_path / "net.intactw", "--json", "-o", tmp_path / "y.safetensors").json
+    assert out["outputs"] == [str(tmp_path / "y.safetensors")]
+
+
+def test_info_says_what_is_in_a_file(intact, model, tmp_path):
+    intact("pack", model)
+    done = intact("info", tmp_path / "net.intactw")
+    text = done.out.decode()
+    assert done.code == 0, done.err
+    assert "tied.weight" in text
+    assert "as it was: integer" in text
+    assert "a name, with \\n ümläuts" in text  # and nothing that breaks the table
+    found = intact("info", tmp_path / "net.intactw", "--json").json["files"][0]
+    assert found["metadata"] == {"format": "pt"}
+    assert sum(t["coded_bytes"] for t in found["tensors"]) < found["bytes"] + 4000
+
+
+def test_info_of_a_damaged_file_names_a_tensor(intact, model, tmp_path):
+    intact("pack", model)
+    path = tmp_path / "net.intactw"
+    data = bytearray(path.read_bytes())
+    data[2000] ^= 1
+    path.write_bytes(data)
+    done = intact("info", path)
+    assert done.code == 1
+    assert "is damaged" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--bits", "4", "--ratio", "3"], "exclude each other"),
+        (["--bits", "0"], "not in 0.01..12"),
+        (["--bits", "many"], "not a number"),
+        (["--exclude", "nothing*"], "no tensor's name matches"),
+        (["-o", "."], "the output must be a file"),
+        (["-o", "-"], "the output must be a file"),
+    ],
+)
+def test_wrong_arguments_are_usage_errors(intact, model, options, message):
+    done = intact("pack", model, *options)
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_an_input_is_never_overwritten(intact, model):
+    before = model.read_bytes()
+    done = intact("pack", model, "-o", model)
+    assert done.code == 2
+    assert "input and output at once" in done.err
+    assert model.read_bytes() == before
+
+
+def test_a_name_that_nobody_chose_is_not_replaced(intact, model, tmp_path):
+    (tmp_path / "net.intactw").write_bytes(b"mine")
+    done = intact("pack", model)
+    assert done.code == 2
+    assert "exists; give -o or --force" in done.err
+    assert (tmp_path / "net.intactw").read_bytes() == b"mine"
+    assert intact("pack", model, "--force").code == 0
+
+
+def test_a_ratio_that_cannot_be_reached_is_said(intact, model, tmp_path):
+    done = intact("pack", model, "--ratio", "2000")
+    assert done.code == 6
+    assert "at the coarsest step" in done.err
+    assert not (tmp_path / "net.intactw").exists()
+
+
+def test_damaged_and_missing_inputs_have_their_codes(intact, tmp_path):
+    assert intact("pack", tmp_path / "no.safetensors").code == 5
+    (tmp_path / "bad.safetensors").write_bytes(b"12345678")
+    assert intact("pack", tmp_path / "bad.safetensors").code == 1
+    assert intact("unpack", tmp_path / "bad.safetensors", "-o", tmp_path / "x").code == 1
+
+
+def test_a_full_disk_leaves_what_was_there(intact, model, tmp_path, monkeypatch):
+    target = tmp_path / "out.intactw"
+    target.write_bytes(b"before")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    done = intact("pack", model, "-o", target)
+    assert done.code == 5
+    assert f"{target}: No space left" in done.err
+    assert target.read_bytes() == b"before"
+    assert {p.name for p in tmp_path.iterdir()} == {"net.safetensors", "out.intactw"}
+
+
+def test_a_recipe_is_read(intact, model, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('exclude = ["fc*", "tied*"]\n[[tensors]]\nmatch = "conv*"\nbits = 2.0\n')
+    found = intact("pack", model, "--recipe", recipe, "--json").json
+    tensors = {tensor["name"]: tensor for tensor in found["tensors"]}
+    assert tensors["fc.weight"]["declined"] == "excluded"
+    assert 8 * tensors["conv.weight"]["coded_bytes"] <= 2.0 * 24 * 16 * 9
+    recipe.write_text("[[tensors]]\nname = 'a'\n")
+    done = intact("pack", model, "--recipe", recipe, "--force")
+    assert done.code == 2
+    assert "rule 1: no such key: 'name'" in done.err
+
+
+def test_shards_go_in_and_come_out(intact, tmp_path):
+    halves = {"s-1.safetensors": {"a": bell((50, 50))}, "s-2.safetensors": {"b": bell((9,))}}
+    for name, half in halves.items():
+        (tmp_path / name).write_bytes(safetensors_bytes(half))
+    index = {"weight_map": {key: name for name, half in halves.items() for key in half}}
+    (tmp_path / "s.safetensors.index.json").write_text(json.dumps(index))
+    done = intact("pack", tmp_path / "s.safetensors.index.json", "--lossless")
+    assert done.code == 0, done.err
+    packed, again = tmp_path / "s.intactw", tmp_path / "again"
+    again.mkdir()
+    done = intact("unpack", packed, "-o", again / "s.safetensors.index.json")
+    assert done.code == 0, done.err
+    for name in halves:
+        assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+    # The names of shards are those of the file: where they are taken nothing is written.
+    (again / "s.safetensors.index.json").unlink()
+    assert intact("unpack", packed, "-o", again / "s.safetensors.index.json").code == 2
+    assert not (again / "s.safetensors.index.json").exists()
+
+
+def test_a_checkpoint_of_torch_is_read(intact, tmp_path):
+    torch = pytest.importorskip("torch")
+    weight = torch.from_numpy(bell((60, 60)))
+    torch.save({"w": weight, "n": torch.ones(3)}, tmp_path / "net.pt")
+    done = intact("pack", tmp_path / "net.pt", "--bits", "6")
+    assert done.code == 0, done.err
+    found = load(tmp_path / "net.intactw")
+    assert np.abs(found["w"] - weight.numpy()).max() < 0.01
+    assert found["n"].tolist() == [1, 1, 1]

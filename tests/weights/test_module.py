@@ -1,0 +1,147 @@
+"""Networks of torch to files and back."""
+
+import copy
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from intact.errors import ArgumentError, CorruptDataError, UnsupportedError  # noqa: E402
+from intact.packing.file import WeightsFile  # noqa: E402
+from intact.packing.index import Kind  # noqa: E402
+from intact.quantize import Blocks, Fixed, Quantizer, grid_centers  # noqa: E402
+from intact.weights import (  # noqa: E402
+    Scale,
+    load,
+    load_into,
+    quantize_weights,
+    save_module,
+)
+from intact.weights.module import read_checkpoint  # noqa: E402
+
+
+def network(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten())
+    net.append(nn.Linear(8 * 36, 5))
+    with torch.no_grad():
+        for p in net.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator) / 10)
+    return net.eval()
+
+
+def pictures():
+    return torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_network_comes_back_bit_for_bit(tmp_path):
+    net, other = network(), network(1)
+    save_module(net, tmp_path / "x.intactw", metadata={"of": "a test"})
+    load_into(other, tmp_path / "x.intactw")
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(other.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize("scale", list(Scale))
+@pytest.mark.parametrize("k", [1, 2, 7])
+def test_a_quantized_network_computes_the_same_after_loading(tmp_path, scale, k):
+    net = network()
+    centers = grid_centers(9, 0.5).expand(1, 9, k).contiguous()
+    weights = quantize_weights(
+        net, quantizer=Quantizer(centers, Blocks(k), Fixed(2.0)), scale=scale
+    )
+    with pytest.raises(ArgumentError, match="harden"):
+        save_module(net, tmp_path / "x.intactw")
+    weights.harden()
+    net.eval()
+    save_module(net, tmp_path / "x.intactw")
+    plain = network(1)
+    load_into(plain, tmp_path / "x.intactw")
+    assert torch.equal(plain(pictures()), net(pictures()))
+    file = WeightsFile(tmp_path / "x.intactw")
+    assert list(load(tmp_path / "x.intactw")).sort() == list(plain.state_dict()).sort()
+    assert file.tensors["0.weight"].kind is Kind.CODEBOOK
+    assert file.tensors["1.weight"].kind is Kind.VALUES
+    found = np.concatenate([file.symbols(p.name).reshape(-1) for p in weights.pieces])
+    if k == 1:
+        assert np.array_equal(found, weights.symbols.numpy())
+
+
+def test_all_types_of_torch_come_back(tmp_path):
+    class Net(nn.Module):
+        def __init__(self, seed):
+            super().__init__()
+            random = torch.randn(4, 5, generator=torch.Generator().manual_seed(seed))
+            for kind in (
+                torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn,
+                torch.float8_e5m2, torch.bool, torch.int8, torch.int64, torch.complex64,
+            ):  # fmt: skip
+                value = (random * 3).to(kind) if kind != torch.bool else random > 0
+                self.register_buffer("of_" + str(kind).rpartition(".")[2], value.t())
+
+    net, other = Net(0), Net(1)
+    save_module(net, tmp_path / "x.intactw")
+    load_into(other, tmp_path / "x.intactw")
+    for name, tensor in net.state_dict().items():
+        found = other.state_dict()[name]
+        assert found.dtype == tensor.dtype
+        assert torch.equal(found.to(torch.complex64), tensor.to(torch.complex64)), name
+
+
+def test_names_and_shapes_that_do_not_fit_change_nothing(tmp_path):
+    net, other = network(), network(1)
+    save_module(net, tmp_path / "x.intactw")
+    before = copy.deepcopy(other.state_dict())
+    other.append(nn.Linear(5, 2))
+    with pytest.raises(ArgumentError, match=r"differ in 2 names, such as \['5.bias"):
+        load_into(other, tmp_path / "x.intactw")
+    assert all(torch.equal(other.state_dict()[name], t) for name, t in before.items())
+    load_into(other, tmp_path / "x.intactw", strict=False)
+    assert torch.equal(other[0].weight, net[0].weight)
+    other[4] = nn.Linear(8 * 36, 6)
+    with pytest.raises(ArgumentError, match=r"'4.weight' is \[5, 288\].* \[6, 288\]"):
+        load_into(other, tmp_path / "x.intactw", strict=False)
+
+
+def test_tied_parameters_stay_tied_and_are_stored_once(tmp_path):
+    net = nn.Sequential(nn.Linear(40, 40), nn.Linear(40, 40))
+    net[1].weight = net[0].weight
+    save_module(net, tmp_path / "x.intactw")
+    file = WeightsFile(tmp_path / "x.intactw")
+    assert file.tensors["0.weight"].blob == file.tensors["1.weight"].blob
+    other = copy.deepcopy(net)
+    load_into(other, tmp_path / "x.intactw")
+    assert other[0].weight is other[1].weight
+
+
+def test_a_checkpoint_is_read_without_running_its_code(tmp_path):
+    net = network()
+    torch.save(net.state_dict(), tmp_path / "x.pt")
+    torch.save({"state_dict": net.state_dict(), "epoch": 3}, tmp_path / "y.pt")
+    for name in ("x.pt", "y.pt"):
+        sources = read_checkpoint(tmp_path / name)
+        assert [s.name for s in sources] == list(net.state_dict())
+        assert np.array_equal(sources[0].raw().view("<f4"), net[0].weight.detach().numpy().ravel())
+    torch.save(net, tmp_path / "whole.pt")  # a pickled module: its classes are code
+    with pytest.raises(CorruptDataError, match="torch reads no weights"):
+        read_checkpoint(tmp_path / "whole.pt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(CorruptDataError, match="no state dict"):
+        read_checkpoint(tmp_path / "list.pt")
+    torch.save({"a": torch.ones(2), "epoch": 3}, tmp_path / "mixed.pt")
+    with pytest.raises(CorruptDataError, match="'epoch' is no tensor"):
+        read_checkpoint(tmp_path / "mixed.pt")
+    (tmp_path / "no.pt").write_bytes(b"nothing")
+    with pytest.raises(CorruptDataError):
+        read_checkpoint(tmp_path / "no.pt")
+    with pytest.raises(FileNotFoundError):
+        read_checkpoint(tmp_path / "missing.pt")
+
+
+def test_a_sparse_tensor_is_refused_by_name(tmp_path):
+    torch.save({"s": torch.eye(3).to_sparse()}, tmp_path / "x.pt")
+    with pytest.raises(UnsupportedError, match="'s' is torch.sparse_coo"):
+        read_checkpoint(tmp_path / "x.pt")
