@@ -14,6 +14,7 @@ from typing import Any
 import intact
 import intact.measure
 import intact.pillow
+import intact.weights
 
 PAGE = Path(__file__).with_name("api.md")
 HEAD = """# Python
@@ -98,6 +99,9 @@ def page() -> str:
     parts += [entry(f"measure.{name}", getattr(intact.measure, name)) for name in measures]
     parts.append(f"## intact.pillow\n\n```text\n{text_of(intact.pillow)}\n```\n")
     parts.append(entry("pillow.register", intact.pillow.register))
+    parts.append(f"## intact.weights\n\n```text\n{text_of(intact.weights)}\n```\n")
+    names = ("load", "save", "Symbols", "Raw")  # what needs no torch; docs/weights.md has the rest
+    parts += [entry(f"weights.{name}", getattr(intact.weights, name)) for name in names]
     return "\n".join(parts)
 
 

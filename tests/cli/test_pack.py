@@ -47,7 +47,9 @@ def test_json_lists_every_tensor_with_its_reason(intact, model, tmp_path):
     assert tensors["conv.weight"]["declined"] is None
     assert 0.05 < tensors["conv.weight"]["error"] <= 0.1
     assert found["max_error"] <= 0.1
-    out = intact("unpack", tmp_path / "net.intactw", "--json", "-o", tmp_path / "y.safetensors").json
+    out = intact(
+        "unpack", tmp_path / "net.intactw", "--json", "-o", tmp_path / "y.safetensors"
+    ).json
     assert out["outputs"] == [str(tmp_path / "y.safetensors")]
 
 

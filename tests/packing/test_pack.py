@@ -232,7 +232,9 @@ def test_large_tensors_are_cut_into_blobs(packed, monkeypatch):
             assert np.sqrt(np.mean(error**2)) <= 0.0101 * tensor.std()
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (7,), (3, 5), (5, 3, 2, 2), (2, 3000000), (2100, 1000)])
+@pytest.mark.parametrize(
+    "shape", [(), (1,), (7,), (3, 5), (5, 3, 2, 2), (2, 3000000), (2100, 1000)]
+)
 def test_spans_cover_a_tensor_once(shape):
     count, behind = math.prod(shape), 0
     for start, rows, columns in spans(shape, count):
@@ -307,7 +309,7 @@ def test_two_shards_may_not_have_one_name(tmp_path):
     (tmp_path / "m.index.json").write_text(
         json.dumps({"weight_map": {"a": "x.safetensors", "b": "y.safetensors"}})
     )
-    with pytest.raises(CorruptDataError, match="'a' is in x.safetensors and in y.safetensors"):
+    with pytest.raises(CorruptDataError, match=r"'a' is in x.safetensors and in y.safetensors"):
         open_input(tmp_path / "m.index.json")
 
 
@@ -372,7 +374,7 @@ def test_another_major_version_is_refused(tmp_path):
     data = bytearray(path.read_bytes())
     data[8] = 0x20
     path.write_bytes(data)
-    with pytest.raises(UnsupportedError, match="version 2.0"):
+    with pytest.raises(UnsupportedError, match=r"version 2.0"):
         WeightsFile(path)
 
 
@@ -393,7 +395,7 @@ def test_one_tensor_is_read_without_the_others(packed, tmp_path):
     (tmp_path / "x.intactw").write_bytes(data)
     damaged = WeightsFile(tmp_path / "x.intactw")
     assert np.array_equal(damaged.raw(wanted), file.raw(wanted))
-    with pytest.raises(CorruptDataError, match="double.weight"):
+    with pytest.raises(CorruptDataError, match=r"double.weight"):
         damaged.raw(other)
 
 

@@ -20,7 +20,8 @@ def symbols(shape, seed=0, low=0, high=8):
 
 def test_arrays_come_back_bit_for_bit(tmp_path):
     tensors = {
-        name: Raw(t[2], t[0], t[1]) if isinstance(t, tuple) else t for name, t in menagerie().items()
+        name: Raw(t[2], t[0], t[1]) if isinstance(t, tuple) else t
+        for name, t in menagerie().items()
     }
     size = save(tensors, tmp_path / "x.intactw", metadata={"a": "b"})
     assert size == (tmp_path / "x.intactw").stat().st_size
@@ -66,7 +67,9 @@ def test_narrow_floats_are_what_torch_says(name):
 
 def test_rounding_to_bfloat16_is_what_torch_does():
     torch = pytest.importorskip("torch")
-    values = np.concatenate([bell(5000), bell(5000, 1, 1e30), [0.0, -0.0, 1 + 2**-8, 1 + 3 * 2**-8]])
+    values = np.concatenate(
+        [bell(5000), bell(5000, 1, 1e30), [0.0, -0.0, 1 + 2**-8, 1 + 3 * 2**-8]]
+    )
     values = values.astype(np.float32)
     wanted = torch.from_numpy(values).bfloat16().view(torch.int16).numpy().view(np.uint16)
     assert np.array_equal(narrow(values, BY_NAME["BF16"]), wanted)

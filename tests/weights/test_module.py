@@ -143,5 +143,5 @@ def test_a_checkpoint_is_read_without_running_its_code(tmp_path):
 
 def test_a_sparse_tensor_is_refused_by_name(tmp_path):
     torch.save({"s": torch.eye(3).to_sparse()}, tmp_path / "x.pt")
-    with pytest.raises(UnsupportedError, match="'s' is torch.sparse_coo"):
+    with pytest.raises(UnsupportedError, match=r"'s' is torch.sparse_coo"):
         read_checkpoint(tmp_path / "x.pt")

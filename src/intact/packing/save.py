@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -124,7 +125,9 @@ class _Coder:
 
     def code(self, tensors: Mapping[str, Symbols]) -> dict[str, Tensor]:
         """What the index says of them."""
-        entries = {name: self._entry(name, tensor) for name, tensor in tensors.items()}
+        everything = {name: self._entry(name, tensor) for name, tensor in tensors.items()}
+        first = _first_of_equals(everything)
+        entries = {name: everything[name] for name in dict.fromkeys(first.values())}
         limit = MAX_BLOB_VALUES if self._joint else SMALL_VALUES
         shared = {name: s for name, (_, s) in entries.items() if 0 < s.size <= limit}
         places: dict[str, tuple[int, int]] = {}
@@ -140,9 +143,9 @@ class _Coder:
             if symbols.size and name not in places:
                 shape = entry.shape if entry.width == 1 else (symbols.size,)
                 places[name] = self._builder.symbols(symbols, shape), 0
-            blob, first = places.get(name, (-1, 0))
-            done[name] = replace(entry, blob=blob, first=first)
-        return done
+            blob, start = places.get(name, (-1, 0))
+            done[name] = replace(entry, blob=blob, first=start)
+        return {name: done[twin] for name, twin in first.items()}
 
     def _entry(self, name: str, tensor: Symbols) -> tuple[Tensor, Array]:
         where = f"tensor {quoted(name)}"
@@ -195,6 +198,16 @@ class _Coder:
             self._books[width, bits] = len(books)
             books.append(Codebook(width, bits))
         return self._books[width, bits], len(array), width
+
+
+def _first_of_equals(entries: Mapping[str, tuple[Tensor, Array]]) -> dict[str, str]:
+    """For each tensor the first with the same symbols that mean the same: tied ones, say."""
+    found: dict[tuple[Tensor, bytes], str] = {}
+    first = {}
+    for name, (entry, symbols) in entries.items():
+        key = replace(entry, name=""), hashlib.sha256(symbols.tobytes()).digest()
+        first[name] = found.setdefault(key, name)
+    return first
 
 
 def _bits(values: Any, what: str) -> tuple[int, ...]:

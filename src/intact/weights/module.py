@@ -23,6 +23,8 @@ from intact.packing.parallel import num_threads
 from intact.packing.save import save
 from intact.packing.state import Raw, Symbols
 from intact.weights.attach import weights_of
+from intact.weights.coded import Coded
+from intact.weights.pieces import Scale
 from intact.weights.quantized import QuantizedWeights
 
 _NAMES = {
@@ -61,6 +63,7 @@ def save_module(  # noqa: PLR0913 - keywords with defaults
     *,
     metadata: Mapping[str, str] | None = None,
     method: Method = "rows",
+    coded: Mapping[str, Coded] | None = None,
     joint: bool = False,
     narrow_to: str | None = None,
     threads: int = 0,
@@ -75,6 +78,7 @@ def save_module(  # noqa: PLR0913 - keywords with defaults
         path: of the file.
         metadata: as in `save`; so are all other arguments.
         method: see `save`.
+        coded: symbols of tensors of the state, by name, as `compress` and `cluster` give them.
         joint: see `save`.
         narrow_to: see `save`.
         threads: see `save`.
@@ -88,13 +92,28 @@ def save_module(  # noqa: PLR0913 - keywords with defaults
     """
     tensors: dict[str, Any] = {}
     hidden: list[str] = []
+    names = {id(module): name for name, module in model.named_modules(remove_duplicate=False)}
     for whole in weights_of(model):
-        tensors.update(symbols_of(whole))
+        found = symbols_of(whole)
         for piece in whole.pieces:
-            owner, _, key = piece.name.rpartition(".")
-            hidden.append(f"{owner}.parametrizations.{key}.".removeprefix("."))
-    for name, tensor in model.state_dict().items():
-        if not name.startswith(tuple(hidden)):
+            for owner, key in ((piece.owner, piece.key), *piece.also):
+                prefix = f"{names[id(owner)]}." if names[id(owner)] else ""
+                tensors[f"{prefix}{key}"] = found[piece.name]
+                hidden.append(f"{prefix}parametrizations.{key}.")
+    state = model.state_dict()
+    for name, item in (coded or {}).items():
+        if name not in state:
+            raise ArgumentError(f"coded has {quoted(name)}, which is no tensor of the state")
+        centers = None if item.centers is None else item.centers.detach().float().cpu().numpy()
+        tensors[name] = Symbols(
+            item.symbols.cpu().numpy().reshape(tuple(state[name].shape)),
+            step=item.step,
+            centers=centers,
+            scales=None if centers is None else item.scale,
+            dtype=_NAMES[state[name].dtype],
+        )
+    for name, tensor in state.items():
+        if name not in tensors and not name.startswith(tuple(hidden)):
             if not isinstance(tensor, Tensor):
                 raise UnsupportedError(f"{quoted(name)} of the state is a {type(tensor).__name__}")
             tensors[name] = to_array(tensor, f"tensor {quoted(name)}")
