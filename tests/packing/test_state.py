@@ -112,6 +112,22 @@ def test_one_codebook_and_one_row_serve_many_tensors(tmp_path, method, joint):
         assert np.array_equal(file.symbols(name), s)
 
 
+def test_small_tensors_with_other_steps_and_centers_may_share_a_blob(tmp_path):
+    s = symbols((30, 20), low=-4)
+    few = symbols((30, 20), high=2)
+    tensors = {
+        "a": Symbols(s, step=0.5), "b": Symbols(200 * s, step=0.1),
+        "c": Symbols(few, centers=[1, 2, 3]), "d": Symbols(few + 2, centers=bell(9)),
+    }  # fmt: skip
+    for joint in (False, True):
+        save(tensors, tmp_path / "x.intactw", joint=joint)
+        found = load(tmp_path / "x.intactw")
+        assert np.array_equal(found["a"], s.astype(np.float32) * np.float32(0.5))
+        assert np.array_equal(found["b"], (200 * s).astype(np.float32) * np.float32(0.1))
+        assert np.array_equal(found["c"], few + np.float32(1))
+        assert np.array_equal(found["d"], bell(9)[few + 2])
+
+
 def test_vectors_may_lie_across_two_tensors(tmp_path):
     centers = bell((8, 3))
     row = symbols(10, high=7)  # 30 numbers: 13 of a, 15 of b, 2 of nobody

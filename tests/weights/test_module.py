@@ -14,6 +14,7 @@ from intact.packing.file import WeightsFile  # noqa: E402
 from intact.packing.index import Kind  # noqa: E402
 from intact.quantize import Blocks, Fixed, Quantizer, grid_centers  # noqa: E402
 from intact.weights import (  # noqa: E402
+    Coded,
     Scale,
     load,
     load_into,
@@ -145,3 +146,34 @@ def test_a_sparse_tensor_is_refused_by_name(tmp_path):
     torch.save({"s": torch.eye(3).to_sparse()}, tmp_path / "x.pt")
     with pytest.raises(UnsupportedError, match=r"'s' is torch.sparse_coo"):
         read_checkpoint(tmp_path / "x.pt")
+
+
+def test_quantized_tied_parameters_are_stored_once_and_under_both_names(tmp_path):
+    net = nn.Sequential(nn.Linear(40, 40, bias=False), nn.Linear(40, 40, bias=False))
+    net[1].weight = net[0].weight
+    whole = quantize_weights(net)
+    whole.harden()
+    net.eval()
+    save_module(net, tmp_path / "x.intactw")
+    file = WeightsFile(tmp_path / "x.intactw")
+    assert set(file.tensors) == {"0.weight", "1.weight"}
+    assert len(file.index.blobs) == 1
+    found = load(tmp_path / "x.intactw")
+    assert np.array_equal(found["0.weight"], net[0].weight.detach().numpy())
+    assert np.array_equal(found["1.weight"], found["0.weight"])
+
+
+def test_coded_tensors_take_the_place_of_the_network_s(tmp_path):
+    net = network()
+    coded = {
+        "0.weight": Coded(torch.randint(-3, 4, (8, 3, 3, 3)), step=0.11),
+        "4.weight": Coded(
+            torch.randint(0, 3, (5, 288)), centers=torch.tensor([-1.0, 0, 1]), scale=0.3
+        ),
+    }  # fmt: skip
+    save_module(net, tmp_path / "x.intactw", coded=coded)
+    found = load(tmp_path / "x.intactw")
+    for name, item in coded.items():
+        assert np.array_equal(found[name], item.values.numpy())
+    with pytest.raises(ArgumentError, match=r"'5\.weight', which is no tensor"):
+        save_module(net, tmp_path / "x.intactw", coded={"5.weight": coded["0.weight"]})

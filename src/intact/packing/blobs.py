@@ -117,14 +117,17 @@ def decode_blob(blob: Blob, data: bytes, what: str) -> Array:
     return np.frombuffer(data, blob.dtype.raw)
 
 
-def decode_levels(blob: Blob, data: bytes, levels: Array, low: int, what: str) -> Array:
-    """What the symbols of a blob stand for, [rows x columns].
+def decode_levels(
+    blob: Blob, data: bytes, levels: Array, low: int, part: slice, what: str
+) -> Array:
+    """What some symbols of a blob stand for; those around them may be another tensor's.
 
     Args:
         blob: whose values are symbols.
         data: its bytes.
         levels: bit patterns, uint16 or uint32 in native order, of symbols ``low`` and up.
         low: see there.
+        part: which symbols.
         what: for messages.
 
     Raises:
@@ -133,12 +136,10 @@ def decode_levels(blob: Blob, data: bytes, levels: Array, low: int, what: str) -
     if blob.method is Method.SYMBOLS:
         _check(blob, data, what)
         first, last = coding.span(data)
-        if not low <= first <= last < low + len(levels):
-            raise CorruptDataError(f"{what}: symbols {first} .. {last}, legal: {low} .. "
-                                   f"{low + len(levels) - 1}")  # fmt: skip
-        part = levels[first - low : last - low + 1]
-        return coding.decode(data, blob.rows, blob.columns, levels=part).reshape(-1)
-    symbols = symbols_of(blob, data, what)
+        if low <= first <= last < low + len(levels):
+            levels = levels[first - low : last - low + 1]
+            return coding.decode(data, blob.rows, blob.columns, levels=levels).reshape(-1)[part]
+    symbols = symbols_of(blob, data, what)[part]
     if int(symbols.min()) < low or int(symbols.max()) >= low + len(levels):
         raise CorruptDataError(f"{what}: a symbol is outside {low} .. {low + len(levels) - 1}")
     return levels[symbols - low]

@@ -12,7 +12,7 @@ import numpy as np
 
 from intact import files
 from intact.errors import ArgumentError, quoted
-from intact.packing.build import Builder, Kept, Source, groups_of_equals
+from intact.packing.build import SHARED_VALUES, Builder, Kept, Source, groups_of_equals
 from intact.packing.coding import METHODS, Method
 from intact.packing.dtypes import BY_NAME, F32, Array, as_float32, narrow, of_array, to_raw
 from intact.packing.file import Writer
@@ -129,9 +129,14 @@ class _Coder:
         first = _first_of_equals(everything)
         entries = {name: everything[name] for name in dict.fromkeys(first.values())}
         limit = MAX_BLOB_VALUES if self._joint else SMALL_VALUES
-        shared = {name: s for name, (_, s) in entries.items() if 0 < s.size <= limit}
+        alike: dict[object, dict[str, Array]] = {}
+        for name, (entry, symbols) in entries.items():
+            if 0 < symbols.size <= limit:
+                key = None if self._joint else (entry.kind, entry.codebook, len(entry.shape) > 1)
+                alike.setdefault(key, {})[name] = symbols
+        size = MAX_BLOB_VALUES if self._joint else SHARED_VALUES
         places: dict[str, tuple[int, int]] = {}
-        for bundle in _bundles(shared, MAX_BLOB_VALUES if self._joint else 1 << 15):
+        for shared, bundle in ((s, b) for s in alike.values() for b in _bundles(s, size)):
             row = np.concatenate([shared[name] for name in bundle])
             number = self._builder.row(row)
             start = 0

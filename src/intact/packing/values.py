@@ -60,14 +60,14 @@ def part_of(index: Index, tensor: Tensor, run: Run, done: int, get: Bytes) -> Ar
         if book.width > 1:
             return _vectors(symbols_of(blob, data, what)[part], centers, tensor, done, what)
     if len(tensor.scales) > 1:  # another for each row
-        bits = decode_levels(blob, data, centers.view(np.uint32), low, what)[part]
+        bits = decode_levels(blob, data, centers.view(np.uint32), low, part, what)
         return narrow(_scaled(bits.view(np.float32), tensor, done), tensor.dtype)
     levels = narrow(_scaled(centers, tensor, 0), tensor.dtype)
     if levels.itemsize > 4:  # the coder has none of 8 bytes
         numbers = np.arange(len(levels), dtype=np.uint32)
-        return levels[decode_levels(blob, data, numbers, low, what)[part]]
+        return levels[decode_levels(blob, data, numbers, low, part, what)]
     native = levels.astype(levels.dtype.newbyteorder("="), copy=False)
-    return decode_levels(blob, data, native, low, what)[part]
+    return decode_levels(blob, data, native, low, part, what)
 
 
 def _vectors(symbols: Array, centers: Array, tensor: Tensor, done: int, what: str) -> Array:
