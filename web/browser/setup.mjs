@@ -12,13 +12,13 @@ const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const TYPES = { html: "text/html", js: "text/javascript", css: "text/css" };
 export const CHROMIUM = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
 
-/** Serves dist/ and vectors/, and models by their id beside the page. */
-export async function serve(models) {
+/** Serves dist/ and vectors/, models by their id beside the page, and `files` by their path. */
+export async function serve(models, files) {
   const known = new Map(models.map((bytes) => [`/page/models/${peekModelId(bytes)}.intactm`, bytes]));
   const server = createServer(async ({ url }, response) => {
     const path = decodeURIComponent(url.split("?")[0]);
     const file = path.startsWith("/vectors/") ? VECTORS + path.slice(9) : DIST + path.slice(1) + (path.endsWith("/") ? "index.html" : "");
-    const body = path === "/blank.html" ? "<!doctype html>" : known.get(path) ?? (await readFile(file).catch(() => null));
+    const body = path === "/blank.html" ? "<!doctype html>" : known.get(path) ?? files[path] ?? (await readFile(file).catch(() => null));
     response.writeHead(body ? 200 : 404, { "Content-Type": TYPES[file.split(".").pop()] ?? "application/octet-stream" });
     response.end(body ?? "");
   });

@@ -14,11 +14,24 @@ export const MODULE = new WebAssembly.Module(kernels);
 /** Both ways to decode: the definitions, and the kernels. */
 export const WAYS = { plain: () => new Decoder(), WebAssembly: () => new Decoder(MODULE) };
 
-/** Folders of whole images and the model of each; an index lists the files. */
-export const FOLDERS = ["image", "image/codec2"].map((folder) => {
-  const { model, files } = json(folder, "index.json");
-  return { folder, model: read(folder, model), files };
-});
+/** Whole images: path, facts and model file; null where the model travels in the image. */
+export const IMAGES = Object.entries(json("files.json")).map(([path, facts]) => ({ path, facts, model: modelFile(facts.model) }));
+
+/** A model's file by its path below vectors/, or by the name of one of the package. */
+export function modelFile(name) {
+  if (name === null) return null;
+  return name.includes("/") ? read(name) : new Uint8Array(readFileSync(join(VECTORS, "../src/intact/models", `${name}.intactm`)));
+}
+
+/** Verdicts by the names of Python's errors. A missing model ("model-missing") is an error of models there, too. */
+export const VERDICTS = {
+  CorruptDataError: "corrupt", UnsupportedError: "unsupported", InexactError: "inexact", ModelError: "model", ModelNotFoundError: "model-missing",
+};
+
+/** What must be refused, with the model that is there and the verdict. */
+export const INVALID = Object.entries(json("invalid/index.json")).map(([name, { model, error }]) => ({
+  path: `invalid/${name}`, model: model ? modelFile(model) : null, verdict: VERDICTS[error],
+}));
 
 /** A tree as a model file holds it from JSON, in which an array is a list, or its shape and values. */
 export function treeOf(item, types, key = "") {

@@ -9,6 +9,7 @@ import type { Runner, Value } from "../intnet/ops.js";
 import { checkerboardLatents } from "./checkerboard.js";
 import { hyperpriorLatents } from "./hyperprior.js";
 import type { Model } from "./model.js";
+import { vectorLatents } from "./vector.js";
 import { neededRect, rectOf, runOver, squares, type Rect } from "./plane.js";
 import { columns, rows } from "../container/image_file.js";
 
@@ -27,6 +28,9 @@ export interface Engine {
 }
 
 const LATENT_PX = 16;
+const LATENTS = {
+  "image codec 1": checkerboardLatents, "image codec 2": checkerboardLatents, hyperprior: hyperpriorLatents, vector: vectorLatents,
+};
 
 /** Samples of an image, [height, width, channels of the mode], of a region or of the whole. */
 export function decodePixels(
@@ -48,7 +52,7 @@ export function decodePixels(
   const gridColumns = columns(header);
   const needed = neededRect(synthesis, wanted, gridRows, gridColumns);
   const context = { file, model, runner: engine.runner, open: engine.open, ...(progress && { progress }) };
-  const y = model.kind === "hyperprior" ? hyperpriorLatents(context, needed) : checkerboardLatents(context, needed);
+  const y = LATENTS[model.kind](context, needed);
   const pixels = new Uint8Array(part.width * part.height * channelsOf(header));
   const blocks = squares(wanted, 1024);
   const total = (blocks.bottom - blocks.top) * (blocks.right - blocks.left);

@@ -1,19 +1,19 @@
-/** A model from its file, checked as docs/spec/image.md, image2.md and hyperprior.md, section 1, demand. */
+/** A model from its file, checked as docs/spec/image.md, image2.md, hyperprior.md and vector.md, section 1, demand. */
 
 import { Bank } from "../bits/tables.js";
 import { readModelFile } from "../container/model_file.js";
 import { TreeArray, type Tree } from "../container/tree.js";
 import type { Unpacker } from "../container/unpack.js";
-import { badModel, IntactError, quoted, unsupported } from "../errors.js";
+import { badModel, IntactError, quoted } from "../errors.js";
 import { checkBounds } from "../intnet/bounds.js";
 import { checkCosts } from "../intnet/cost.js";
 import { readProgram, type Program } from "../intnet/program.js";
-import { checkerboardRoles, checkRoles, hyperpriorRoles, type Role } from "../intnet/roles.js";
+import { checkerboardRoles, checkRoles, hyperpriorRoles, vectorRoles, type Role } from "../intnet/roles.js";
 import { fields, integer, integers, text, within, type Fields } from "../untrusted.js";
 
 export const NUM_SCALES = 64;
 
-export type KindName = "image codec 1" | "image codec 2" | "hyperprior";
+export type KindName = "image codec 1" | "image codec 2" | "hyperprior" | "vector";
 
 export interface Model {
   /** 32 hexadecimal digits. */
@@ -33,6 +33,20 @@ export interface Model {
   /** [8, predicted], image codec 2 alone. */
   stages: Int32Array;
   levels: Levels;
+  /** The kind vector alone. */
+  slots: Slots | null;
+}
+
+/** A latent of the kind vector: `count` symbols, each of which stands for `numbers` channels. */
+export interface Slots {
+  count: number;
+  centers: number;
+  numbers: number;
+  /** [1 or count, centers, numbers]. */
+  codebook: Int32Array;
+  shared: boolean;
+  /** [count, centers]. */
+  order: Int32Array;
 }
 
 /** Rows by level. `steps` and `shifts` have a column, or M of them; `hyperSteps` and `bands` are of image codec 2. */
@@ -50,13 +64,13 @@ const KEYS: Record<KindName, string[]> = {
   "image codec 1": ["tables_y", "tables_z", "skip", "predicted", "levels"],
   "image codec 2": ["tables_y", "tables_z", "skip", "predicted", "stages", "levels"],
   hyperprior: ["profile", "networks", "tables_y", "tables_z", "levels"],
+  vector: ["codebook", "order", "tables", "decision"],
 };
 
 /** Read a model file of unknown origin. */
 export function readModel(bytes: Uint8Array, unpacker?: Unpacker): Model {
   const { id, tree } = readModelFile(bytes, unpacker);
   const format = tree instanceof Map ? tree.get("format") : undefined;
-  if (format === "vector") throw unsupported("this model is of the kind 'vector', which this version does not decode");
   if (typeof format !== "string" || !Object.hasOwn(KEYS, format)) {
     throw badModel(`the model is of no kind that there is: ${format instanceof TreeArray ? "an array" : quoted(format)}`);
   }
@@ -73,14 +87,16 @@ export function readModel(bytes: Uint8Array, unpacker?: Unpacker): Model {
     roles: [],
     latents: 0,
     hyper: 0,
-    tablesY: bank(top.get("tables_y"), "tables_y"),
+    tablesY: kind === "vector" ? bank(top.get("tables"), "tables") : bank(top.get("tables_y"), "tables_y"),
     tablesZ: null,
     skip: 0,
     predicted: 0,
     stages: new Int32Array(0),
     levels: { count: 0, ...NO_LEVELS },
+    slots: null,
   };
   if (kind === "hyperprior") readHyperprior(model, top);
+  else if (kind === "vector") readVector(model, top);
   else readCheckerboard(model, top);
   checkCosts(model.roles.map((role) => [role.name, model.programs.get(role.name)!, role.inputs[0]!.px]));
   for (const [role, program] of model.programs) checkBounds(program, role);
@@ -152,6 +168,37 @@ function readHyperprior(model: Model, top: Fields): void {
   model.tablesZ = bank(tables, "tables_z");
   count(model.tablesZ, model.hyper, "tables_z");
   if (model.tablesY.count < 2 || model.tablesY.count > 256) throw badModel(`tables_y has ${model.tablesY.count} tables, legal: 2..256`);
+}
+
+function readVector(model: Model, top: Fields): void {
+  const decision = text(top.get("decision"), "the model's decision");
+  if (decision !== "nearest" && decision !== "largest") throw badModel(`the model's decision is ${quoted(decision)}`);
+  const shapes = ["codebook", "order"].map((key) => {
+    const array = top.get(key);
+    return array instanceof TreeArray ? array.shape : [];
+  });
+  const [books, centers, numbers] = shapes[0]!;
+  const [rows, ranks] = shapes[1]!;
+  if (shapes[0]!.length !== 3 || shapes[1]!.length !== 2) throw badModel("the model's codebook or order has not its axes");
+  const slots = rows!;
+  if (centers! < 2 || centers! > 4096 || numbers! < 1 || numbers! > 64) {
+    throw badModel(`the model has ${centers} centers of ${numbers} numbers`);
+  }
+  if (slots < 1 || ranks !== centers || (books !== 1 && books !== slots)) throw badModel("the model's codebook and order do not fit");
+  const order = integers(top.get("order"), "int16", "the model's order");
+  for (let slot = 0; slot < slots; slot++) {
+    const row = order.slice(slot * centers!, (slot + 1) * centers!).sort();
+    if (row.some((center, i) => center !== i)) throw badModel(`row ${slot} of the model's order is no permutation`);
+  }
+  const codebook = integers(top.get("codebook"), "int16", "the model's codebook");
+  model.slots = { count: slots, centers: centers!, numbers: numbers!, codebook, shared: books === 1, order };
+  model.levels = { ...NO_LEVELS, count: 1, parameters: new Int32Array(1) };
+  count(model.tablesY, slots, "tables");
+  readPrograms(model, top, vectorRoles(decision === "largest"));
+  const logits = model.programs.get("analysis")!.infos.get("y")!.channels;
+  if (model.latents !== slots * numbers! || logits !== slots * (decision === "largest" ? centers! : numbers!)) {
+    throw badModel(`the model's latents have ${model.latents} channels, its analysis gives ${logits}: not those of ${slots} slots`);
+  }
 }
 
 function plainLevels(value: Tree | undefined): Levels {

@@ -1,4 +1,4 @@
-/** What each program of a model is for: the tables of docs/spec/image.md, image2.md and hyperprior.md, section 1. */
+/** What each program of a model is for: the tables of docs/spec/image.md, image2.md, hyperprior.md and vector.md, section 1. */
 
 import { badModel } from "../errors.js";
 import type { Program, Step } from "./program.js";
@@ -58,6 +58,14 @@ export function hyperpriorRoles(hasHyper: boolean): Role[] {
   return [
     { name: "analysis", inputs: [pixels], outputs: [y] },
     ...(hasHyper ? hyper : []),
+    { name: "synthesis", inputs: [y], outputs: [pixels] },
+  ];
+}
+
+/** Roles of the kind vector; `largest`: the analysis gives a logit for each center of each slot. */
+export function vectorRoles(largest: boolean): Role[] {
+  return [
+    { name: "analysis", inputs: [pixels], outputs: [largest ? signal("y", "A", 16) : y] },
     { name: "synthesis", inputs: [y], outputs: [pixels] },
   ];
 }
