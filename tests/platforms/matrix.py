@@ -112,6 +112,7 @@ PLATFORMS = [
     _torch("without oneDNN", "SSE41", "default", mkl="SSE4_2", off=True),
     Platform("without C", "numpy", options=("--without-extension",), slow=True),
     Platform("ONNX Runtime AVX-512", "onnx", "onnxruntime", needs=("avx512f",)),
+    Platform("Node, WebAssembly", "node"),
     *_emulated("Haswell", cpu="Haswell"),
     *_emulated("Nehalem", cpu="Nehalem"),
     *_emulated("aarch64", arch="arm64"),

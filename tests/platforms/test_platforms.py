@@ -102,7 +102,7 @@ def test_files_are_coded_and_decoded_on_two_backends(tmp_path, tiny_path):
         tmp_path / "images" / "a.npy", np.arange(40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8)
     )
     case = {"model": str(tiny_path), "key": "a-3", "image": "a", "level": 3, "pixels": True}
-    job = {"folder": str(tmp_path), "analysis": True, "cases": [case]}
+    job = {"folder": str(tmp_path), "analysis": True, "cases": [case], "how": "file"}
     made = {name: next(worker.compress(name, job))["file"] for name in ("numpy", "reference")}
     assert made["numpy"] == made["reference"]
     job["cases"][0]["file"] = made["numpy"]

@@ -252,6 +252,37 @@ class Coder:
         return self.networks.run("synthesis", {"y": latents}, level)["pixels"]
 
 
+class EverySymbol(Coder):
+    """The other float control: Eq. 14 in float32 for every symbol, no table's index in between."""
+
+    def compress(self, y: np.ndarray, level: int) -> tuple[tuple[bytes, ...], np.ndarray]:
+        """The message, the hyper-latents as they are, and the symbols."""
+        from intact.inexact import every_symbol
+
+        plan = self.model.bottleneck.plan(self.networks, y, level, self.layout(y.shape))
+        theta = self._theta(plan.z, y.shape)
+        library = self.networks.library
+        message = every_symbol.encode(plan.symbols, theta, every_symbol.Scales(), library)
+        return (message, plan.z.tobytes()), plan.symbols.astype(np.int16)
+
+    def decompress(self, payloads: list[bytes], level: int, shape: tuple[int, ...]) -> np.ndarray:
+        """The symbols."""
+        from intact.inexact import every_symbol
+
+        message, hyper = payloads
+        z = np.frombuffer(hyper, np.int8).reshape(-(-shape[0] // 4), -(-shape[1] // 4), -1)
+        theta, scales = self._theta(z, shape), every_symbol.Scales()
+        return every_symbol.decode(message, theta, scales, self.networks.library)
+
+    def _theta(self, z: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """float32 [h, w, M]."""
+        return self.networks.real("hyper_synthesis", {"z": z})[: shape[0], : shape[1]]
+
+
+CODERS = {"file": Coder, "every-symbol": EverySymbol}
+"""How symbols are coded: as in a file, or as nobody should."""
+
+
 def done_in(path: Path) -> set[str]:
     """Keys of results that are there already."""
     if not path.exists():
@@ -270,7 +301,8 @@ def compress(backend: str, job: Row) -> Iterator[Row]:
         if path not in coders:
             names = tuple(model_of(path).programs)
             skipped = ("synthesis",) if job["analysis"] else ("synthesis", "analysis")
-            coders[path] = Coder(path, backend, tuple(n for n in names if n not in skipped))
+            names = tuple(n for n in names if n not in skipped)
+            coders[path] = CODERS[job["how"]](path, backend, names)
         coder = coders[path]
         if job["analysis"]:
             y = coder.analysis(np.load(folder / "images" / f"{case['image']}.npy"), case["level"])
@@ -296,7 +328,7 @@ def decompress(backend: str, job: Row) -> Iterator[Row]:
         begin, path = time.perf_counter(), case["model"]
         if path not in coders:
             names = tuple(n for n in model_of(path).decoding if n not in skipped)
-            coders[path] = Coder(path, backend, names)
+            coders[path] = CODERS[job["how"]](path, backend, names)
         coder = coders[path]
         with np.load(folder / "files" / f"{case['file']}.npz") as stored:
             latents = stored["latents"]
