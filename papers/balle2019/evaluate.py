@@ -64,7 +64,8 @@ def main() -> None:
     parser.add_argument("--snapshots", action="store_true")
     args = parser.parse_args()
     results, runs = HERE / "results" / str(args.steps), RUNS / str(args.steps)
-    for name in args.arms or ARMS:
+    there = [path.stem for path in sorted(runs.glob("*.intactm"))]  # posthoc.py's, too
+    for name in args.arms or dict.fromkeys([*ARMS, *there]):
         if not args.snapshots:
             path = runs / f"{name}.intactm"
             if path.exists():

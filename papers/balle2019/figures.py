@@ -18,7 +18,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from arms import ARMS, FLOAT, INTEGER, LAMBDAS, MAIN, STEPS
-from common import HERE, read_rows, write_rows
+from common import HERE, RUNS, read_rows, write_rows
 
 from intact.measure import bd_rate
 
@@ -57,7 +57,7 @@ def rate_distortion(
     if len(curves) < 2:
         return []
     figure, axes = plt.subplots(figsize=(6.4, 4.4))
-    for (label, points), style in zip(curves.items(), ("o-", "s--", "^-", "d:"), strict=False):
+    for (label, points), style in zip(curves.items(), ("o-", "s--", "^-", "d:", "x-."), strict=False):
         axes.plot(*zip(*points, strict=True), style, label=label, markersize=5)
     axes.set(xlabel="bits per pixel (whole files)", ylabel="PSNR, dB",
              title=f"{title}\nKodak, {steps} steps, {NOTE}")  # fmt: skip
@@ -145,6 +145,21 @@ def beta(folder: Path, found: dict[tuple[str, int], dict[str, float]], steps: in
         print(*rows, sep="\n")
 
 
+def cost(folder: Path, found: dict[tuple[str, int], dict[str, float]], steps: int) -> None:
+    """§6: bytes of the model and times of the ReLU models; float networks run in PyTorch."""
+    rows = []
+    for name in ("relu-float-32", "relu-integer-32", "relu-integer-64"):
+        arm = f"{name}-{MAIN:g}"
+        path, values = RUNS / str(steps) / f"{arm}.intactm", found.get((arm, steps))
+        if path.exists() and values:
+            rows.append({"arm": arm, "model_bytes": path.stat().st_size,
+                         "encode_s": f"{values['encode_s']:.3f}",
+                         "decode_s": f"{values['decode_s']:.3f}"})  # fmt: skip
+    if len(rows) > 1:
+        write_rows(folder / "cost.csv", rows)
+        print(*rows, sep="\n")
+
+
 def figure2(path: Path) -> None:
     """QReLU, Qtanh and what training sees of them."""
     rows = read_rows(HERE / "figure2.csv")
@@ -187,7 +202,8 @@ def main() -> None:
     left = {FLOAT: "float prior", INTEGER: "integer prior"}
     right = {"relu-float-32": "ReLU, float, 32", "relu-integer-32": "QReLU, integer, 32",
              "relu-integer-64": "QReLU, integer, 64",
-             "relu-integer-32-k7": "QReLU, integer, 32, K = 7"}  # fmt: skip
+             "relu-integer-32-k7": "QReLU, integer, 32, K = 7",
+             "relu-posthoc-32": "float, 32, converted afterwards"}  # fmt: skip
     rates = rate_distortion(
         found, args.steps, left, folder / "figure3_left.png", "Figure 3, left: scale hyperprior"
     )
@@ -200,6 +216,7 @@ def main() -> None:
     figure4(means(folder / "training_rd.csv"), args.steps, folder / "figure4.png")
     instability(folder / "training", folder / "instability.png")
     beta(folder, found, args.steps)
+    cost(folder, found, args.steps)
 
 
 if __name__ == "__main__":
