@@ -17,6 +17,8 @@ from intact.images import read_image
 HERE = Path(__file__).resolve().parent
 RUNS = Path(os.environ.get("BALLE_RUNS", HERE / "runs"))
 """Checkpoints and models; outside of git."""
+RESULTS = Path(os.environ.get("BALLE_RESULTS", HERE / "results"))
+"""Tables and pictures; committed."""
 SHARED = HERE.parents[2] / "shared"
 KODAK = SHARED / "data" / "kodak"
 

@@ -16,7 +16,7 @@ from typing import cast
 
 import numpy as np
 from arms import FLOAT, INTEGER, STEPS
-from common import HERE, RUNS, kodak, model_of, pixels_of, write_rows
+from common import RESULTS, RUNS, kodak, model_of, pixels_of, write_rows
 
 from intact.bits.fast import Decoder, encode
 from intact.bottleneck.hyperprior import Hyperprior
@@ -73,7 +73,7 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     for weight in args.weights:
         rows += compare(RUNS / str(args.steps), weight, args.every)
-    write_rows(HERE / "results" / str(args.steps) / "controls.csv", rows)
+    write_rows(RESULTS / str(args.steps) / "controls.csv", rows)
 
 
 def compare(folder: Path, weight: str, every: int) -> list[dict[str, object]]:

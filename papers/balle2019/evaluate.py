@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from arms import ARMS, STEPS
-from common import HERE, RUNS, kodak, model_of, pixels_of, read_rows, write_rows
+from common import RESULTS, RUNS, kodak, model_of, pixels_of, read_rows, write_rows
 
 import intact
 from intact.codec.model import Model
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--snapshots", action="store_true")
     args = parser.parse_args()
-    results, runs = HERE / "results" / str(args.steps), RUNS / str(args.steps)
+    results, runs = RESULTS / str(args.steps), RUNS / str(args.steps)
     there = [path.stem for path in sorted(runs.glob("*.intactm"))]  # posthoc.py's, too
     for name in args.arms or dict.fromkeys([*ARMS, *there]):
         if not args.snapshots:

@@ -18,7 +18,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from arms import ARMS, FLOAT, INTEGER, LAMBDAS, MAIN, STEPS
-from common import HERE, RUNS, read_rows, write_rows
+from common import HERE, RESULTS, RUNS, read_rows, write_rows
 
 from intact.measure import bd_rate
 
@@ -57,7 +57,8 @@ def rate_distortion(
     if len(curves) < 2:
         return []
     figure, axes = plt.subplots(figsize=(6.4, 4.4))
-    for (label, points), style in zip(curves.items(), ("o-", "s--", "^-", "d:", "x-."), strict=False):
+    styles = ("o-", "s--", "^-", "d:", "x-.")
+    for (label, points), style in zip(curves.items(), styles, strict=False):
         axes.plot(*zip(*points, strict=True), style, label=label, markersize=5)
     axes.set(xlabel="bits per pixel (whole files)", ylabel="PSNR, dB",
              title=f"{title}\nKodak, {steps} steps, {NOTE}")  # fmt: skip
@@ -195,7 +196,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     args = parser.parse_args()
     figure2(HERE / "figure2.png")
-    folder = HERE / "results" / str(args.steps)
+    folder = RESULTS / str(args.steps)
     if not folder.exists():
         return
     found = means(folder / "rd.csv")

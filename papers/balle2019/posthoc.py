@@ -3,8 +3,8 @@
     posthoc.py --steps 5000 [LAMBDA ...]
 
 Kernels by Eq. 5 and 9 with K = 8 (or a little coarser, where c would be even), activations in 8
-bits over the range that they have on training crops; nothing is trained. Writes runs/STEPS/relu-posthoc-32-LAMBDA.intactm, an exact model,
-which evaluate.py measures like the others.
+bits over the range that they have on training crops; nothing is trained. Writes
+runs/STEPS/relu-posthoc-32-LAMBDA.intactm, an exact model, which evaluate.py measures as the others.
 """
 
 from __future__ import annotations

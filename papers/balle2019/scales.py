@@ -16,7 +16,7 @@ import math
 import numpy as np
 import torch
 from arms import FLOAT, MAIN, STEPS
-from common import HERE, RUNS, kodak, model_of, pixels_of, write_rows
+from common import RESULTS, RUNS, kodak, model_of, pixels_of, write_rows
 
 from intact.codec.pixels import to_network
 from intact.inexact.every_symbol import Scales
@@ -70,7 +70,7 @@ def main() -> None:
         for how in ("logarithmic", "linear") for count in COUNTS
         for found in (bits(y, nearest(sigma, spaced(count, how))),)
     ]  # fmt: skip
-    write_rows(HERE / "results" / str(args.steps) / "scales.csv", rows)
+    write_rows(RESULTS / str(args.steps) / "scales.csv", rows)
     print(*rows, sep="\n")
 
 

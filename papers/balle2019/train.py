@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from arms import ARMS, STEPS, Arm
-from common import HERE, RUNS, SHARED, read_rows, write_rows
+from common import RESULTS, RUNS, SHARED, read_rows, write_rows
 from torch import Tensor, nn
 
 from intact import files
@@ -155,7 +155,7 @@ class Log:
 def train(arm: Arm, steps: int, data: Path, deadline: float) -> bool:
     """Train an arm to its end and freeze it; whether it came there."""
     model_path = RUNS / str(steps) / f"{arm.name}.intactm"
-    log_path = HERE / "results" / str(steps) / "training" / f"{arm.name}.csv"
+    log_path = RESULTS / str(steps) / "training" / f"{arm.name}.csv"
     if model_path.exists() and log_path.exists():
         return True
     trainer = trainer_of(arm, steps, data)

@@ -1,0 +1,119 @@
+"""The scripts of papers/balle2019: what the arms have in common, and that they run to a model."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from intact.bottleneck.hyperprior import Hyperprior
+from intact.codec.model import Model
+from tiny_model import picture
+
+pytest.importorskip("torch")
+
+FOLDER = Path(__file__).resolve().parents[2] / "papers" / "balle2019"
+ARMS = "float-prior-0.01", "integer-prior-0.01"
+
+
+def run(*command, folder):
+    """Run Python there, with its runs and results below a folder."""
+    environment = {
+        **os.environ, "BALLE_RUNS": str(folder / "runs"), "BALLE_RESULTS": str(folder / "results"),
+        "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, *command], cwd=FOLDER, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("balle2019")
+    (folder / "data").mkdir()
+    for number in range(2):
+        pixels = np.roll(picture(160, 160), 31 * number, 1)
+        Image.fromarray(pixels).save(folder / "data" / f"{number}.png")
+    run("train.py", "--steps", "2", "--data", str(folder / "data"), ARMS[1], folder=folder)
+    return folder
+
+
+def test_arms_that_are_compared_differ_in_what_they_name():
+    script = """
+import arms, dataclasses, json, pathlib
+def settings(name):
+    config = arms.ARMS[name].config(5000, pathlib.Path("x"), pathlib.Path("y"))
+    common = {k: dataclasses.asdict(getattr(config, k)) for k in ("data", "optimizer")}
+    return common | dataclasses.asdict(config.own)
+print(json.dumps({name: settings(name) for name in arms.ARMS}))
+"""
+    found = json.loads(run("-c", script, folder=Path("/nowhere")))
+    assert len(found) > 30
+    common = ("data", "optimizer")
+    for name, settings in found.items():
+        first = found[ARMS[0]]
+        seed = settings["optimizer"].pop("seed")
+        assert (seed == 1) == name.endswith("seed1")
+        first["optimizer"].pop("seed", None)
+        assert [settings[k] for k in common] == [first[k] for k in common]
+    a, b = (found[name] for name in ARMS)
+    assert {k for k in a["transform"] if a["transform"][k] != b["transform"][k]} == {"profile"}
+    assert a["rate"] == b["rate"]
+
+
+def test_two_models_differ_in_the_prior_alone(models):
+    one, other = (
+        Model.from_bytes((models / "runs" / "2" / f"{arm}.intactm").read_bytes()) for arm in ARMS
+    )
+    a, b = one.bottleneck_of(Hyperprior), other.bottleneck_of(Hyperprior)
+    assert (a.profile, b.profile) == ("float", "prior")
+    shared = set(a.networks) & set(b.networks)
+    assert shared == {"analysis", "hyper_analysis", "synthesis"}
+    assert all(a.networks[n].to_tree()[k].keys() == b.networks[n].to_tree()[k].keys()
+               for n in shared for k in range(len(a.networks[n].layers)))  # fmt: skip
+    for name in shared:
+        for x, y in zip(a.networks[name].layers, b.networks[name].layers, strict=True):
+            assert all(np.array_equal(x.arrays[k], y.arrays[k]) for k in x.arrays)
+    assert np.array_equal(a.tables_z.freqs, b.tables_z.freqs)
+    assert np.array_equal(a.tables_y.freqs, b.tables_y.freqs)
+    assert set(other.programs) == {"hyper_synthesis"}
+
+
+def test_what_is_done_is_not_trained_again(models):
+    logs = models / "results" / "2" / "training"
+    assert sorted(path.stem for path in logs.iterdir()) == sorted(ARMS)
+    data = ["--data", "/nowhere/to/be/found"]
+    assert run("train.py", "--steps", "2", *data, ARMS[1], folder=models) == ""
+
+
+def test_reading_on_past_the_checksum_shows_a_picture_of_a_damaged_file(tmp_path):
+    script = f"""
+import sys, dataclasses, pathlib, numpy as np
+sys.path.insert(0, {str(FOLDER.parents[1] / "tests")!r})
+from tiny_model import picture
+from tiny_hyperprior import tiny_hyperprior
+import damage
+from intact.codec.image import Encoder
+from intact.container.image_file import unpack_image, pack_image
+for name in ("float", "prior"):
+    model = tiny_hyperprior(name)
+    data = Encoder(picture(70, 90), model, runtime=damage.runtime("numpy")).encode(0).data
+    pixels, latents = damage.decode_anyway(model, data, "numpy")
+    assert pixels.shape == (70, 90, 3)
+    assert not damage.fails(model, data, "numpy")
+    file = unpack_image(data)
+    (payload,) = file.tiles
+    changed = bytearray(payload)
+    changed[len(payload) // 2] ^= 255
+    forged = pack_image(dataclasses.replace(file, tiles=(bytes(changed),)))
+    wrong, others = damage.decode_anyway(model, forged, "numpy")
+    assert wrong.shape == pixels.shape and not np.array_equal(latents, others)
+print("read")
+"""
+    assert run("-c", script, folder=tmp_path).strip() == "read"
