@@ -3,16 +3,17 @@
     controls.py --steps 5000 [--arms float-prior-0.01 ...] [--every 1]
 
 Three models of the same transforms: `float-prior`, whose float scale is rounded to a table's index;
-`float-every-symbol`, Eq. 14 in float32 for every symbol; `integer-prior`. Every pair of NumPy and
-PyTorch: coded by one, decoded by the other; a failure is any differing symbol. Latents and
-hyper-latents are computed once, by NumPy, and sent by both. Writes results/STEPS/controls.csv.
+`float-every-symbol`, Eq. 14 in float32 for every symbol; `integer-prior`. Every pair of NumPy,
+PyTorch and ONNX Runtime (if there): coded by one, decoded by the other; a failure is any differing
+symbol. Latents and hyper-latents are computed once, by PyTorch, and sent by each. Writes
+results/STEPS/controls.csv.
 """
 
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from arms import FLOAT, INTEGER, STEPS
@@ -24,17 +25,17 @@ from intact.codec.model import Model
 from intact.codec.pixels import to_network
 from intact.errors import CorruptDataError
 from intact.inexact import every_symbol
-from intact.inexact.every_symbol import Library, Scales
+from intact.inexact.every_symbol import Scales
 from intact.inexact.networks import FloatNetworks
 
-LIBRARIES = ("numpy", "torch")
+LIBRARIES = ("numpy", "torch", *(["onnx"] if find_spec("onnxruntime") else []))
 
 
 def message(model: Model, networks: FloatNetworks, z: np.ndarray, y: np.ndarray, how: str) -> bytes:
     """The latents' message by a library."""
     if how == "every-symbol":
         theta = networks.real("hyper_synthesis", {"z": z})[: y.shape[0], : y.shape[1]]
-        return every_symbol.encode(y, theta, Scales(), cast(Library, networks.library))
+        return every_symbol.encode(y, theta, Scales(), networks.library)
     tables = model.bottleneck_of(Hyperprior).tables_y
     return encode([(y.ravel().astype(np.int32), index_of(networks, z, y).ravel(), tables)])
 
@@ -46,8 +47,8 @@ def differs(
     try:
         if how == "every-symbol":
             theta = networks.real("hyper_synthesis", {"z": z})[: y.shape[0], : y.shape[1]]
-            library = cast(Library, networks.library)
-            return not np.array_equal(every_symbol.decode(data, theta, Scales(), library), y)
+            found = every_symbol.decode(data, theta, Scales(), networks.library)
+            return not np.array_equal(found, y)
         decoder = Decoder(data)
         tables = model.bottleneck_of(Hyperprior).tables_y
         found = decoder.decode(index_of(networks, z, y).ravel(), tables)
@@ -100,7 +101,7 @@ def compare(folder: Path, weight: str, every: int) -> list[dict[str, object]]:
              "images": len(pictures), "failures": count}
             for (a, b), count in failures.items()
         ]  # fmt: skip
-        print(*rows[-4:], sep="\n", flush=True)
+        print(*rows[-len(failures) :], sep="\n", flush=True)
     return rows
 
 

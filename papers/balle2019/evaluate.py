@@ -1,8 +1,9 @@
 """Codes Kodak by the arms' frozen models, in real files, and decodes them again.
 
-    evaluate.py --steps 5000 [--snapshots] [ARM ...]
+    evaluate.py --steps 5000 [--snapshots] [--every 1] [ARM ...]
 
-Appends to results/STEPS/rd.csv (all 24 pictures by the finished models), or with --snapshots to
+Appends to results/STEPS/rd.csv (all 24 pictures by the finished models, or every n-th), or with
+--snapshots to
 results/STEPS/training_rd.csv (every third picture by the models frozen on the way). Rows that are
 there already for the same model are not measured again.
 """
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("arms", nargs="*", metavar="ARM")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--snapshots", action="store_true")
+    parser.add_argument("--every", type=int, default=1)
     args = parser.parse_args()
     results, runs = RESULTS / str(args.steps), RUNS / str(args.steps)
     there = [path.stem for path in sorted(runs.glob("*.intactm"))]  # posthoc.py's, too
@@ -69,7 +71,7 @@ def main() -> None:
         if not args.snapshots:
             path = runs / f"{name}.intactm"
             if path.exists():
-                evaluate(results / "rd.csv", name, args.steps, path, 1)
+                evaluate(results / "rd.csv", name, args.steps, path, args.every)
             continue
         for path in sorted((runs / name).glob("step*.intactm")):
             step = int(path.stem.removeprefix("step"))

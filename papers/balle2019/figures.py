@@ -34,6 +34,7 @@ def means(path: Path) -> dict[tuple[str, int], dict[str, float]]:
     keys = ("bpp", "mse", "psnr", "encode_s", "decode_s")
     return {
         place: {k: float(np.mean([float(r[k]) for r in rows])) for k in keys}
+        | {"pictures": len(rows)}
         for place, rows in groups.items()
     }
 
@@ -56,12 +57,14 @@ def rate_distortion(
     curves = {label: points for label, points in curves.items() if points}
     if len(curves) < 2:
         return []
+    mine = tuple(names)
+    counts = {int(v["pictures"]) for (arm, _), v in found.items() if arm.startswith(mine)}
     figure, axes = plt.subplots(figsize=(6.4, 4.4))
     styles = ("o-", "s--", "^-", "d:", "x-.")
     for (label, points), style in zip(curves.items(), styles, strict=False):
         axes.plot(*zip(*points, strict=True), style, label=label, markersize=5)
     axes.set(xlabel="bits per pixel (whole files)", ylabel="PSNR, dB",
-             title=f"{title}\nKodak, {steps} steps, {NOTE}")  # fmt: skip
+             title=f"{title}\n{max(counts)} pictures of Kodak, {steps} steps, {NOTE}")  # fmt: skip
     save(figure, axes, path)
     anchor, *others = curves
     rows: list[dict[str, object]] = []

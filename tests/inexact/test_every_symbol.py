@@ -22,9 +22,9 @@ def latents(count=9000, seed=1):
     return np.rint(rng.normal(size=count) * sigma).astype(np.int32), theta
 
 
-@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("library", ["numpy", "torch", "onnx"])
 def test_it_decodes_what_it_encoded(library):
-    pytest.importorskip(library)
+    pytest.importorskip({"onnx": "onnxruntime"}.get(library, library))
     symbols, theta = latents()
     symbols[:3] = 5000, -5000, 12  # escapes
     data = every_symbol.encode(symbols, theta, SCALES, library)
@@ -70,5 +70,5 @@ def test_tables_are_valid_for_every_scale():
 
 def test_an_unknown_library_is_refused():
     symbols, theta = latents(5)
-    with pytest.raises(ArgumentError, match="legal: numpy, torch"):
+    with pytest.raises(ArgumentError, match="legal: numpy, torch, onnx"):
         every_symbol.encode(symbols, theta, SCALES, "jax")  # type: ignore[arg-type]

@@ -12,15 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from intact.bits.fast import Decoder, encode as encode_message
 from intact.bits.tables import TOTAL, TableBank
 from intact.errors import ArgumentError
+from intact.inexact.networks import Library
 
-Library = Literal["numpy", "torch"]
 MAX_RADIUS = 1024
 TABLES = 1 << 12
 """Latents whose tables are made together."""
@@ -125,6 +125,10 @@ def _functions(library: Library) -> tuple[Any, Erfc]:
     """Exponential function and `Erfc` of a library, on NumPy's arrays."""
     if library == "numpy":
         return np.exp, _erfc
+    if library == "onnx":
+        from intact.inexact import onnx_layers
+
+        return onnx_layers.exp, onnx_layers.erfc
     if library == "torch":
         import torch
 
@@ -135,7 +139,7 @@ def _functions(library: Library) -> tuple[Any, Erfc]:
             return torch.erfc(torch.from_numpy(x)).numpy()
 
         return exp, erfc
-    raise ArgumentError(f"library = {library!r}; legal: numpy, torch")
+    raise ArgumentError(f"library = {library!r}; legal: numpy, torch, onnx")
 
 
 _P = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)

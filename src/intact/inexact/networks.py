@@ -15,16 +15,17 @@ from intact.codec.networks import Networks
 from intact.inexact import layers
 from intact.intnet.program import dtype_of
 
+Library = Literal["numpy", "torch", "onnx"]
 EVERYWHERE = 1 << 40
 """How far a float network is said to look: the whole image is computed, as the encoder did. Another
 window would have other sums."""
 
 
 class FloatNetworks(Networks):
-    """A model's programs on a proven backend and its float networks in NumPy, or in PyTorch.
+    """A model's programs on a proven backend and its float networks in NumPy, or another library.
 
     Args: as of `intact.codec.networks.Networks`; the backend is that of the programs, and with
-        "torch" the float networks are computed by PyTorch, too.
+        "torch" or "onnx" the float networks are computed by PyTorch or ONNX Runtime, too.
 
     Raises:
         ArgumentError: the model has no float networks.
@@ -41,7 +42,9 @@ class FloatNetworks(Networks):
     ) -> None:
         super().__init__(model, pixels, backend, threads, roles, progress)
         bottleneck = model.bottleneck_of(Hyperprior)
-        self.library: Literal["numpy", "torch"] = "torch" if backend == "torch" else "numpy"
+        self.library: Library = "numpy"
+        if backend in ("torch", "onnx"):
+            self.library = backend
         self._floats: dict[str, tuple[FloatNetwork, Signal, Signal]] = {
             role.name: (bottleneck.networks[role.name], role.inputs[0], role.outputs[0])
             for role in bottleneck.float_roles
@@ -64,6 +67,10 @@ class FloatNetworks(Networks):
             from intact.inexact import torch_layers  # takes a second to load
 
             return torch_layers.run(network, values, self.threads)
+        if self.library == "onnx":
+            from intact.inexact import onnx_layers
+
+            return onnx_layers.run(network, values, self.threads)
         return layers.run(network, values)
 
     def reach(self, role: str) -> dict[str, int]:

@@ -31,7 +31,8 @@ _LOCK = Lock()
 _ERRORS = 3  # of ONNX Runtime's severities: it warns of what is no concern
 
 
-def _session(content: bytes, threads: int) -> Any:
+def session(content: bytes, threads: int) -> Any:
+    """An InferenceSession of a graph's bytes, on the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = _ERRORS
@@ -71,7 +72,7 @@ class _OnnxRunner:
             if key not in self._sessions:
                 if len(self._sessions) >= _SESSIONS:  # whoever runs one holds it on
                     self._sessions.clear()
-                self._sessions[key] = _session(self.network.content, threads)
+                self._sessions[key] = session(self.network.content, threads)
             return self._sessions[key]
 
 
