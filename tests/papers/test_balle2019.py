@@ -80,6 +80,8 @@ def test_two_models_differ_in_the_prior_alone(models):
     for name in shared:
         for x, y in zip(a.networks[name].layers, b.networks[name].layers, strict=True):
             assert all(np.array_equal(x.arrays[k], y.arrays[k]) for k in x.arrays)
+    assert a.tables_z is not None
+    assert b.tables_z is not None
     assert np.array_equal(a.tables_z.freqs, b.tables_z.freqs)
     assert np.array_equal(a.tables_y.freqs, b.tables_y.freqs)
     assert set(other.programs) == {"hyper_synthesis"}
