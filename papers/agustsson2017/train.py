@@ -1,6 +1,7 @@
 """Train the networks of the comparison, by name; each can be stopped and goes on where it was.
 
     python papers/agustsson2017/train.py --list
+    python papers/agustsson2017/train.py all --runs RUNS
     python papers/agustsson2017/train.py stage1 vector-b2 --runs RUNS --scale small --minutes 38
 
 A run's folder is RUNS/NAME: checkpoints, config.json, and log.csv, from which figure 3 is drawn.
@@ -121,6 +122,15 @@ def _arms() -> dict[str, Arm]:
 
 
 ARMS = _arms()
+PLAN = [
+    "stage1", "vector-b2", "scalar-b2", "vector-b3", "scalar-b3", "vector-b1", "vector-b4",
+    "vector-no-entropy", "vector-no-entropy-128", "scalar-no-entropy", "scalar-no-entropy-3",
+    "identity-b2", "identity-b3", "own-codebooks-b2", "own-codebooks-b3", "form-pq-b2",
+    "form-pq-b3", "gain-0.1-b2", "gain-10-b2", "gain-0.1-b3", "gain-10-b3", "stage1-fast",
+    "fast-b2", "fast-b3", "gumbel-b2", "gumbel-b3", "stage1-all-at-once", "all-at-once-b2",
+    "all-at-once-b3", "vector-no-entropy-16", "scalar-no-entropy-2",
+]  # fmt: skip
+"""What `all` trains, what says most first."""
 
 
 def settings_of(name: str, runs: Path, scale: Scale) -> list[str]:
@@ -172,19 +182,22 @@ def train(name: str, runs: Path, scale: Scale, deadline: float) -> bool:
 def main() -> None:
     """Train the arms that are named, in this order."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *ARMS], metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--scale", choices=SCALES, default="small")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    if options.list:
+    if options.list or not options.names:
         print("\n".join(ARMS))
         return
     torch.set_num_threads(1)
     keep_memory()
     deadline = time.monotonic() + 60 * options.minutes
-    for name in options.names:
+    names = PLAN if options.names == ["all"] else options.names
+    if unknown := [name for name in names if name not in ARMS]:
+        parser.error(f"no such runs: {', '.join(unknown)}; --list has them")
+    for name in names:
         start = ARMS[name].start
         if start is not None and not checkpoint.exists(options.runs / start):
             raise SystemExit(f"{name} starts from {start}, which is not trained")

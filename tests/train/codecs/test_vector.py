@@ -217,6 +217,14 @@ def test_a_file_costs_what_the_frozen_p_says():
     assert len(data) <= 1.005 * ideal + 64, len(data) / ideal
 
 
+def test_a_channel_that_no_image_uses_has_a_table():
+    """A histogram of zeros: log p is finite, and every symbol can be sent."""
+    order, tables = ranked(np.zeros((1, 7), int), 4)
+    assert order.tolist() == [list(range(7))] * 4
+    assert tables.num_tables == 4
+    assert probabilities(np.zeros((1, 7), int)) == pytest.approx(1 / 7)
+
+
 def test_the_cheapest_table_is_no_dearer_than_one_with_all_symbols():
     pmf = np.sort(np.random.default_rng(1).dirichlet(np.full(1000, 0.05)))[::-1]
     freqs = cheapest(pmf)
