@@ -191,6 +191,11 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer[
     sizes, wanted = getattr(before.own, kind.sizes), getattr(config.own, kind.sizes)
     if wanted not in (sizes, getattr(kind.config(), kind.sizes)):
         raise ArgumentError(f"the checkpoint's {kind.sizes} is {sizes}, not {wanted}")
+    for place in kind.shapes:
+        section, key = place.split(".")
+        was, now = (getattr(getattr(of.own, section), key) for of in (before, config))
+        if was != now:
+            raise ArgumentError(f"{place} was {was!r} in this run, not {now!r}; use --init instead")
     for key in ("integer", "method"):
         was = getattr(before.optimizer, key)
         if was != getattr(config.optimizer, key):

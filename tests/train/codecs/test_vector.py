@@ -15,7 +15,7 @@ from intact.codec.pixels import to_network  # noqa: E402
 from intact.freeze.run import freeze_run  # noqa: E402
 from intact.freeze.vector import cheapest, probabilities, ranked  # noqa: E402
 from intact.quantize import Patches, Quantizer  # noqa: E402
-from intact.train import checkpoint, config as configuration, start  # noqa: E402
+from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
 from intact.train.codecs.vector import Slots, VectorNet  # noqa: E402
 from intact.train.task import Share  # noqa: E402
 from tiny_model import picture  # noqa: E402
@@ -151,6 +151,26 @@ def test_the_second_stage_starts_from_the_first_with_fitted_centers(settings, fi
     assert float(codec.fitted) == pytest.approx(sigma)
     one.task.before(1)
     assert torch.equal(quantizer_of(codec).centers, fitted)
+
+
+def test_a_run_keeps_its_codebook_and_its_stage(settings, first, tmp_path):
+    parts = settings(tmp_path / "second", "rate.stage=2")
+    trainer(parts, init=first)
+    with pytest.raises(ValueError, match=r"codebook\.size was 12 in this run, not 13"):
+        trainer([*parts, "codebook.size=13"], resume=True)
+    with pytest.raises(ValueError, match=r"rate\.stage was 1 in this run, not 2"):
+        trainer(settings(first, "rate.stage=2"), resume=True)
+    again = trainer(settings(tmp_path / "third", "rate.stage=2", "codebook.size=13"), init=first)
+    assert quantizer_of(net_of(again)).centers.shape == (1, 13, 4)
+
+
+def test_float_weights_of_it_are_a_start(settings, first, tmp_path):
+    codec = run(settings(tmp_path / "second", "rate.stage=2"), init=first)
+    weights_file.write(tmp_path / "it.safetensors", codec)
+    again = weights_file.read(tmp_path / "it.safetensors")
+    assert isinstance(again, VectorNet)
+    centers = quantizer_of(again).centers
+    torch.testing.assert_close(centers, quantizer_of(codec).centers, rtol=1e-2, atol=1e-2)
 
 
 def test_the_gap_moves_sigma(settings, first, tmp_path):

@@ -49,7 +49,9 @@ class Kind:
             ArgumentError.
         grow: (codec, sections, uint8 [b, h, w, 3] crops) to a codec of larger sizes; likewise.
         grows_from: other kinds whose codecs ``grow`` takes.
-        adopt: (codec of another run, sections, seed): go on with its networks under these settings.
+        shapes: settings besides ``sizes`` that a run cannot change, as "section.key": its checkpoints
+            would not fit.
+        adopt: (codec of another run, sections, seed): go on with its networks under these.
     """
 
     name: str
@@ -64,4 +66,5 @@ class Kind:
     thaw: Callable[[Model, Any], Codec] = cannot_thaw
     grow: Callable[[Any, Any, Iterable[Tensor]], Codec] = cannot_grow
     grows_from: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
     adopt: Callable[[Codec, Any, int], None] = take_settings

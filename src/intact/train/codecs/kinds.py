@@ -71,6 +71,7 @@ VECTOR = Kind(
     check=vector_settings.check,
     positive=(*vector_settings.POSITIVE, *vector_graphs.POSITIVE),
     not_negative=(*vector_settings.NOT_NEGATIVE, *vector_graphs.NOT_NEGATIVE),
+    shapes=vector_settings.SHAPES,
     adopt=vector.adopt,
 )
 KINDS = {kind.name: kind for kind in (CHECKERBOARD, CHANNELWISE, HYPERPRIOR, VECTOR)}

@@ -101,6 +101,10 @@ POSITIVE = (
     "codebook.fit_batches", "codebook.fit_steps", "codebook.window", "codebook.every", "rate.beta",
     "annealing.gain", "annealing.halving", "annealing.factor", "annealing.every",
 )  # fmt: skip
+SHAPES = (
+    "codebook.size", "codebook.values", "codebook.shared", "codebook.window", "rate.stage",
+    "annealing.method",
+)  # fmt: skip
 NOT_NEGATIVE = ("rate.unfreeze", "rate.l2", "annealing.sigma")
 
 
