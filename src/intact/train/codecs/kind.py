@@ -49,7 +49,7 @@ class Kind:
             ArgumentError.
         grow: (codec, sections, uint8 [b, h, w, 3] crops) to a codec of larger sizes; likewise.
         grows_from: other kinds whose codecs ``grow`` takes.
-        shapes: settings besides ``sizes`` that a run cannot change, as "section.key": its checkpoints
+        shapes: settings besides ``sizes`` that a run cannot change, as "section.key": checkpoints
             would not fit.
         adopt: (codec of another run, sections, seed): go on with its networks under these.
     """
