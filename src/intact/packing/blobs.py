@@ -54,6 +54,10 @@ def code_values(raw: Array, dtype: Dtype, rows: int, method: coding.Method) -> C
         rows: of which n is a multiple.
         method: of `intact.packing.coding`, for integers.
     """
+    if dtype.floats is not None:
+        native = np.ascontiguousarray(raw, raw.dtype.newbyteorder("="))
+        coded = coding.encode_floats(native, dtype.floats)
+        return _smallest(raw, dtype, (Method.FLOATS, coded))
     if dtype.name in SYMBOLS:
         whole = raw.view(signed(dtype))
         low, high = int(whole.min()), int(whole.max())
@@ -107,6 +111,10 @@ def decode_blob(blob: Blob, data: bytes, what: str) -> Array:
     match blob.method:
         case Method.SYMBOLS:
             return _as_type(symbols_of(blob, data, what), blob.dtype, what)
+        case Method.FLOATS:
+            assert blob.dtype.floats is not None
+            found = coding.decode_floats(data, blob.dtype.floats, blob.count)
+            return found.astype(blob.dtype.raw, copy=False)
         case Method.PLANES:
             return _from_planes(inflate(data, size, size, what), blob.dtype.raw)
         case Method.DEFLATE:

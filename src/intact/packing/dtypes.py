@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intact.errors import UnsupportedError, quoted
+from intact.packing.coding import FloatKind
 
 Array = NDArray[Any]
 
@@ -40,7 +41,7 @@ class Dtype:
     bits: int
     raw: str
     numpy: str | None
-    floats: str | None = None
+    floats: FloatKind | None = None
 
     @property
     def quantizable(self) -> bool:
@@ -63,7 +64,7 @@ DTYPES: Final = (
     Dtype("F64", 64, "<u8", "<f8", "float64"),
     Dtype("F8_E4M3", 8, "|u1", None, "float8"),
     Dtype("F8_E5M2", 8, "|u1", None, "float8"),
-    Dtype("F8_E8M0", 8, "|u1", None),
+    Dtype("F8_E8M0", 8, "|u1", None, "float8"),
     Dtype("F8_E4M3FNUZ", 8, "|u1", None, "float8"),
     Dtype("F8_E5M2FNUZ", 8, "|u1", None, "float8"),
     Dtype("BOOL", 8, "|u1", "|b1"),

@@ -31,6 +31,7 @@ class Method(enum.IntEnum):
     DEFLATE = 1
     PLANES = 2
     SYMBOLS = 3
+    FLOATS = 4
 
 
 class Kind(enum.IntEnum):

@@ -90,6 +90,8 @@ def _read_blobs(cursor: Cursor, index: Index) -> None:
         length = cursor.varint(1, MAX_LENGTH, f"{what}: length")
         if rows * columns > min(MAX_BLOB_VALUES, MIN_VALUES + MAX_EXPANSION * length):
             raise cursor.corrupt(f"{what}: {length} bytes may not hold {rows} x {columns} values")
+        if method == Method.FLOATS and dtype.floats is None:
+            raise cursor.corrupt(f"{what}: {dtype.name} is coded as floats")
         if method == Method.SYMBOLS and dtype.name not in SYMBOLS:
             raise cursor.corrupt(f"{what}: {dtype.name} is coded as symbols")
         crc = cursor.u32(f"{what}: CRC-32")
