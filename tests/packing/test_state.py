@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from intact.errors import ArgumentError, CorruptDataError
+from intact.errors import ArgumentError, CorruptDataError, UnsupportedError
 from intact.packing.dtypes import BY_NAME, narrow, widen
 from intact.packing.file import WeightsFile
 from intact.packing.save import save
@@ -203,6 +203,14 @@ def test_a_tensor_that_is_not_there_is_said(tmp_path):
     (tmp_path / "y").write_bytes(b"no weights at all, but long enough for a header")
     with pytest.raises(CorruptDataError, match="not an Intact weight file"):
         load(tmp_path / "y")
+
+
+def test_a_file_that_unpacks_to_more_than_is_wanted_is_refused_before_it_is_unpacked(tmp_path):
+    save({"w": np.zeros((1000, 1000), np.float32), "v": bell(9)}, tmp_path / "x.intactw")
+    assert (tmp_path / "x.intactw").stat().st_size < 10_000
+    with pytest.raises(UnsupportedError, match="4000036 bytes unpacked, max_bytes is 4000035"):
+        load(tmp_path / "x.intactw", max_bytes=4_000_035)
+    assert load(tmp_path / "x.intactw", ["v"], max_bytes=36)["v"].shape == (9,)
 
 
 def test_loading_needs_no_torch(tmp_path):

@@ -25,6 +25,7 @@ from intact.packing.index import (
     Method,
     Places,
     Tensor,
+    encode_index,
     runs,
 )
 from intact.packing.limits import (
@@ -74,6 +75,8 @@ def decode_index(data: bytes, name: str) -> Index:
         index.tensors.append(_read_tensor(cursor, index, places))
     _unique((tensor.name for tensor in index.tensors), cursor, "tensor")
     cursor.finish()
+    if encode_index(index) != data:
+        raise cursor.corrupt("the place of a tensor is not in its shortest spelling")
     return index
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from intact.errors import UnsupportedError
 from intact.packing.dtypes import Array, from_raw, widen
 from intact.packing.file import WeightsFile
 from intact.packing.parallel import num_threads
@@ -61,6 +62,7 @@ def load(
     names: Sequence[str] | None = None,
     *,
     raw: bool = False,
+    max_bytes: int | None = None,
     threads: int = 0,
 ) -> dict[str, Array]:
     """Read the tensors of a `.intactw` file. Needs NumPy alone.
@@ -70,6 +72,8 @@ def load(
         names: of the tensors that are wanted, only these are decoded; None for all.
         raw: bfloat16 and float8, which NumPy has not, as the unsigned integers of their bits; else
             as float32, exactly.
+        max_bytes: refuse a file whose wanted tensors take more, unpacked; a small file from a
+            stranger may hold huge ones, many times over.
         threads: to decode with; 0 takes all cores.
 
     Returns:
@@ -77,12 +81,16 @@ def load(
 
     Raises:
         CorruptDataError: the file is damaged.
-        UnsupportedError: it needs a later version.
         ArgumentError: it has no tensor of a name.
+        UnsupportedError: it is of a later version, or exceeds ``max_bytes``.
         OSError: it cannot be read.
     """
     file = WeightsFile(path)
     wanted = list(file.tensors) if names is None else list(names)
+    tensors = [file.tensor(name) for name in wanted]
+    total = sum(tensor.dtype.num_bytes(tensor.shape) for tensor in tensors)
+    if max_bytes is not None and total > max_bytes:
+        raise UnsupportedError(f"{file.name}: {total} bytes unpacked, max_bytes is {max_bytes}")
     return {name: array_of(file, name, raw=raw, threads=threads) for name in wanted}
 
 
