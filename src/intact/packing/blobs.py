@@ -23,6 +23,8 @@ from intact.packing.limits import MAX_EXPANSION, MIN_VALUES
 DEFLATE_LEVEL: Final = 6
 SMALL_RAW: Final = 1 << 13
 """Values for which methods that are slow for many are tried, too."""
+FEW: Final = 1 << 16
+"""Symbols up to which contexts may cost more than they save."""
 MAX_SPAN: Final = 1 << 12
 """Of integers that are coded as symbols."""
 Coded = tuple[Method, Dtype, bytes]
@@ -42,6 +44,8 @@ def code_symbols(symbols: NDArray[np.int32], method: coding.Method, kernel: int)
     if kernel > MAX_KERNEL or symbols.shape[1] % kernel:
         kernel = 1
     coded = coding.encode(symbols, method, kernel=kernel)
+    if method in ("rows", "best") and symbols.size <= FEW:  # one table may be all that pays
+        coded = min(coded, coding.encode(symbols, "static"), key=len)
     return _smallest(np.ascontiguousarray(symbols, signed(dtype)), dtype, (Method.SYMBOLS, coded))
 
 

@@ -10,7 +10,6 @@ import mmap
 import os
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
@@ -18,12 +17,13 @@ import numpy as np
 from intact.container.arrays import inflate
 from intact.container.cursor import Cursor
 from intact.container.framing import read_magic
-from intact.errors import ArgumentError, CorruptDataError, quoted
+from intact.errors import ArgumentError, quoted
 from intact.packing.blobs import Coded
 from intact.packing.dtypes import Array
 from intact.packing.index import Blob, Index, Kind, Tensor, encode_index, runs
 from intact.packing.index_reader import decode_index
 from intact.packing.limits import MAX_INDEX_BYTES
+from intact.packing.mapped import Mapped
 from intact.packing.parallel import in_order
 from intact.packing.values import part_of, symbols_of_tensor
 
@@ -126,13 +126,9 @@ class WeightsFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.name = os.fspath(path)
-        with Path(path).open("rb") as file:
-            self.size = os.fstat(file.fileno()).st_size
-            if not self.size:
-                raise CorruptDataError(f"{self.name}: is empty")
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.index = _read_index(self._map, self.size)
+        self._file = Mapped(path)
+        self.name, self.size = self._file.name, self._file.size
+        self.index = _read_index(self._file.data, self.size)
         self.tensors = {tensor.name: tensor for tensor in self.index.tensors}
 
     @property
@@ -153,7 +149,8 @@ class WeightsFile:
     def bytes_of(self, blob: Blob) -> bytes:
         """Of the file."""
         start = HEADER_BYTES + blob.start
-        return self._map[start : start + blob.length]
+        self._file.count(blob.length)
+        return self._file.data[start : start + blob.length]
 
     def parts(self, tensor: Tensor, threads: int = 1) -> Iterator[Array]:
         """The raw elements of a tensor, blob by blob.

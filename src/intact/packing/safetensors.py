@@ -14,13 +14,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from intact.errors import CorruptDataError, quoted
 from intact.packing.dtypes import MAX_AXES, MAX_BYTES, Array, Dtype, by_name
+from intact.packing.mapped import Mapped
 
 MAX_HEADER_BYTES: Final = 100_000_000
 """As the library has it."""
@@ -215,13 +215,9 @@ class SafetensorsFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.name = os.fspath(path)
-        with Path(path).open("rb") as file:
-            self.size = os.fstat(file.fileno()).st_size
-            if not self.size:
-                raise CorruptDataError(f"{self.name}: is empty")
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.header = read_header(self._map, self.size, self.name)
+        self._file = Mapped(path)
+        self.name, self.size = self._file.name, self._file.size
+        self.header = read_header(self._file.data, self.size, self.name)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -234,4 +230,5 @@ class SafetensorsFile:
         start = self.header.num_bytes + entry.start
         if not count:
             return np.zeros(0, entry.dtype.raw)
-        return np.frombuffer(self._map, entry.dtype.raw, count, start)
+        self._file.count(entry.num_bytes)
+        return np.frombuffer(self._file.data, entry.dtype.raw, count, start)
