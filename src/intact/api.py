@@ -34,6 +34,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     metadata: Mapping[str, bytes | None] | None = None,
     embed_model: bool = False,
     check: bool = False,
+    effort: int = 0,
     allow_inexact: bool = False,
     backend: str = "auto",
     threads: int = 0,
@@ -55,6 +56,10 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
         embed_model: put the model into the file, which then needs nothing else to decode.
         check: decode with an independent backend, too, before the file is returned; for archives.
+        effort: 0..3. From 1 on latents are refined by gradient descent, for seconds to minutes per
+            megapixel, which gives better pictures at the same size (docs/cli.md); needs PyTorch.
+            Its floats decide which file is written, not what one decodes to: another machine may
+            write another file.
         allow_inexact: take a model that computes in float, too; whether its files decode elsewhere,
             and to what, nobody knows.
         backend: "auto", "native", "numpy", "torch", "onnx" or "reference": same bytes from each.
@@ -65,7 +70,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         The file.
 
     Raises:
-        UnsupportedError: 16-bit, floating-point and CMYK images; a path of something else.
+        UnsupportedError: 16-bit, floating-point and CMYK images; a path of something else; an
+            effort without PyTorch.
         CorruptDataError: the image at a path is damaged.
         ArgumentError: (a `ValueError`) an argument is out of its range, which the message names; an
             empty or misshapen array; more than one of quality and targets.
@@ -95,8 +101,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         source = image
     return codec.encode(
         source, quality=quality, target=target, model=model, metadata=metadata,
-        embed_model=embed_model, check=check, allow_inexact=allow_inexact, backend=backend,
-        threads=threads, progress=progress,
+        embed_model=embed_model, check=check, effort=effort, allow_inexact=allow_inexact,
+        backend=backend, threads=threads, progress=progress,
     )  # fmt: skip
 
 

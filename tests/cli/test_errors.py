@@ -224,6 +224,18 @@ def test_steps_and_shares_of_steps_add_up():
     assert bar.completed == 2
 
 
+def test_a_stage_that_comes_in_parts_fills_the_bar_evenly():
+    from intact.cli.progress import Bar, Stages
+
+    bar = Bar("x", 1)
+    stages = Stages(bar, "a", {"analysis": 0.0, "refining": 0.08})
+    found = []
+    for stage in ("analysis", "synthesis", "refining 1 of 3", "refining 2 of 3", "refining 3 of 3"):
+        stages(stage)
+        found.append(bar.completed)
+    assert found == pytest.approx([0, 0, 0.08, 0.38, 0.68])
+
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 

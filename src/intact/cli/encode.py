@@ -39,6 +39,8 @@ BEGINS = {
     "prior b": 0.54, "entropy coding": 0.67, "synthesis": 0.69,
 }  # fmt: skip
 """Share of an encode that is done when a stage begins (6 megapixels, native)."""
+EFFORT_BEGINS = {"analysis": 0.0, "refining": 0.02}
+"""The same with an effort; "refining" counts its windows."""
 
 
 def encode(
@@ -70,6 +72,10 @@ def encode(
         bool,
         Option("--check", help="Decode with a second backend, too, before writing."),
     ] = False,
+    effort: Annotated[
+        int,
+        Option("--effort", minimum=0, maximum=3, help="Refine for longer, smaller files [0]."),
+    ] = 0,
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
     allow_inexact: AllowInexact = False,
@@ -116,12 +122,12 @@ def encode(
             return None
         task.check(num_pixels(content[0]))
         runs = 1 if target is None else SEARCHES
-        stages = Stages(bar, source, BEGINS, runs)
+        stages = Stages(bar, source, EFFORT_BEGINS if effort else BEGINS, runs)
         runtime = Runtime(backend.value, task.threads, stages, allow_inexact)
         # Nobody holds the file while it is coded.
         image = open_image(content.pop(), source, quiet=quiet)
         drop = stripped(image.metadata) if strip_metadata else None
-        encoder = Encoder(image, chosen, drop, runtime, embed_model=embed_model)
+        encoder = Encoder(image, chosen, drop, runtime, embed_model=embed_model, effort=effort)
         if place.old is not None:
             level = min(peek(place.old).level, len(chosen.levels) - 1)
             if place.is_done_by_bytes(encoder.encode(level).data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -121,6 +122,12 @@ class Bar:
             self._progress.update(self._task, completed=steps, **fields)
 
 
+COUNTED = re.compile(r"(.+) (\d+) of (\d+)")
+"""A stage that comes in parts."""
+LAST = 0.98
+"""Share that is done when the last part of such a stage is."""
+
+
 class Stages:
     """Moves a bar within one input, as the stages of its work begin.
 
@@ -137,7 +144,10 @@ class Stages:
 
     def __call__(self, stage: str) -> None:
         """A stage begins."""
-        share = self._begins.get(stage, self._share)
+        counted = COUNTED.fullmatch(stage)
+        share = self._begins.get(counted[1] if counted else stage, self._share)
+        if counted:
+            share += (LAST - share) * (int(counted[2]) - 1) / int(counted[3])
         if share == 0 and self._share:  # from the beginning
             self._run, self._share = self._run + 1, 0.0
         self._share = max(share, self._share)

@@ -17,6 +17,9 @@ from intact.codec import pixels as px
 from intact.container.image_file import ImageFile, ImageHeader
 from intact.errors import CorruptDataError
 
+Coded = tuple[tuple[bytes, ...], np.ndarray, np.ndarray]
+"""Payloads, colors and latents; see `encode_colors`."""
+
 
 def encode_colors(
     networks: Networks,
@@ -24,7 +27,7 @@ def encode_colors(
     colors: np.ndarray,
     header: ImageHeader,
     enter: Callable[[str], None] = lambda _: None,
-) -> tuple[tuple[bytes, ...], np.ndarray, np.ndarray]:
+) -> Coded:
     """Payloads, one per tile; what they decode to: uint8 [h, w, 1 or 3]; and the latents.
 
     Args:
@@ -34,9 +37,26 @@ def encode_colors(
         header: of the file to be; its checksum does not count.
         enter: called with the name of a stage that is no network's, as it begins.
     """
-    level, layout = header.level, Layout(header.latent_shape, header.tile_log2)
     pixels = px.to_network(colors, bottleneck.LATENT_PX)
-    y = networks.run("analysis", {"pixels": pixels}, level)["y"]
+    # The latents have no name here: who codes them lets go of them.
+    return encode_latents(
+        networks,
+        bottleneck,
+        networks.run("analysis", {"pixels": pixels}, header.level)["y"],
+        header,
+        enter,
+    )
+
+
+def encode_latents(
+    networks: Networks,
+    bottleneck: Bottleneck[Any],
+    y: np.ndarray,
+    header: ImageHeader,
+    enter: Callable[[str], None] = lambda _: None,
+) -> Coded:
+    """The same from latents int16 [h, w, M] that are not quantized yet."""
+    level, layout = header.level, Layout(header.latent_shape, header.tile_log2)
     plan = bottleneck.plan(networks, y, level, layout)
     enter("entropy coding")
     payloads = bottleneck.encode(plan, layout)

@@ -5,15 +5,17 @@ It runs the decoder's half too: the file carries a checksum of the pixels that i
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from intact.codec import alpha, arguments, foreign, opinion, pixels as px
-from intact.codec.coding import encode_colors
+from intact.codec.coding import Coded, encode_colors, encode_latents
 from intact.codec.model import Model
-from intact.codec.runtime import Runtime
+from intact.codec.runtime import Runtime, num_cores
 from intact.container import chunks
 from intact.container.image_file import ImageFile, ImageHeader, Profile, check_pixels, pack_image
 from intact.container.limits import MAX_METADATA_BYTES, MAX_PIXELS, MAX_TILE_LOG2
@@ -26,6 +28,7 @@ CHUNKS = {
     "xmp": chunks.XMP,
 }
 """Chunks of metadata by the names that callers use."""
+MOST_EFFORT = 3
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,10 @@ class Encoder:
             drops.
         runtime: how to compute.
         embed_model: put the model into the file, which then needs nothing else to decode.
+        effort: 0..3, how long to look for better latents (`intact.refine`).
+
+    Raises:
+        UnsupportedError: an effort needs PyTorch, or a model of another kind.
     """
 
     def __init__(
@@ -65,8 +72,10 @@ class Encoder:
         runtime: Runtime | None = None,
         *,
         embed_model: bool = False,
+        effort: int = 0,
     ) -> None:
         self.embed_model = arguments.flag("embed_model", embed_model)
+        self.effort = arguments.integer("effort", effort, 0, MOST_EFFORT)
         given = arguments.metadata(metadata)
         if not isinstance(image, px.Source):
             arguments.image(image)
@@ -75,7 +84,10 @@ class Encoder:
         if embed_model and not model.is_exact:
             raise InexactError(f"model {model.name!r} is not exact: it does not travel in files")
         self._check_size()
-        self.networks = (runtime or Runtime()).networks(model, self.height * self.width)
+        runtime = runtime or Runtime()
+        self.networks = runtime.networks(model, self.height * self.width)
+        self.threads = runtime.threads or num_cores()
+        self._refine = _refine_room(model) if self.effort else None
         self.gray = px.is_gray(self.source.color)
         found = dict(self.source.metadata)
         if "icc_profile" in given:  # whoever says what the colors mean says all of it
@@ -102,8 +114,13 @@ class Encoder:
 
             check_embedded(self.model, header, MAX_PIXELS)
 
-    def encode(self, level: int) -> Encoded:
-        """Encode at a level (an index into the model's levels)."""
+    def encode(self, level: int, *, plain: bool = False) -> Encoded:
+        """Encode at a level (an index into the model's levels).
+
+        Args:
+            level: the level.
+            plain: without the effort.
+        """
         level = arguments.integer("level", level, 0, len(self.model.levels) - 1)
         source, bottleneck, networks = self.source, self.model.bottleneck, self.networks
         header = ImageHeader(
@@ -118,9 +135,11 @@ class Encoder:
             gray=self.gray,
             profile=Profile[bottleneck.profile.upper()],
         )
-        payloads, decoded, latents = encode_colors(
-            networks, bottleneck, source.color, header, networks.enter
-        )
+        if self._refine is None or plain:
+            found = encode_colors(networks, bottleneck, source.color, header, networks.enter)
+        else:
+            found = self._refined(header)
+        payloads, decoded, latents = found
         extra = []
         if source.alpha is not None:
             decoded = np.dstack([decoded, source.alpha])
@@ -133,6 +152,24 @@ class Encoder:
         header = replace(header, pixel_crc=crc)
         data = pack_image(ImageFile(header, payloads, tuple(extra)))
         return Encoded(data, level, decoded, source.note)
+
+    def _refined(self, header: ImageHeader) -> Coded:
+        """Coded twice, with latents as they are found and refined; the better of both."""
+        networks, bottleneck, colors = self.networks, self.model.bottleneck, self.source.color
+        pixels = px.to_network(colors, bottleneck.LATENT_PX)
+        y = networks.run("analysis", {"pixels": pixels}, header.level)["y"]
+        plain = encode_latents(networks, bottleneck, y, header, networks.enter)
+        assert self._refine is not None
+        refiner = self._refine.Refiner(
+            self.model, header.level, self.effort, self.threads, networks.enter
+        )
+        y = refiner.refine(pixels, y, colors.shape[:2])
+        refined = encode_latents(networks, bottleneck, y, header, networks.enter)
+
+        def cost(coded: Coded) -> float:
+            return refiner.cost(sum(map(len, coded[0])), colors, coded[1])
+
+        return min(plain, refined, key=cost)
 
     def check(self, encoded: Encoded) -> str:
         """Decode a file with another backend than the one that made it, before anybody trusts it.
@@ -155,3 +192,22 @@ class Encoder:
         from intact.measure.psnr import psnr  # not needed to encode
 
         return psnr(self.source.color, encoded.pixels[:, :, : self.source.mode.color_channels])
+
+
+def _refine_room(model: Model) -> Any:
+    """`intact.refine`, by name and only now: it stands above the line, and needs PyTorch.
+
+    Raises:
+        UnsupportedError: PyTorch is not here, or latents of the model's kind cannot be refined.
+    """
+    try:
+        room = importlib.import_module("intact.refine")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "intact":
+            raise
+        raise UnsupportedError(
+            f"an effort needs {error.name}, which is not installed: pip install '.[train]' where "
+            "Intact's source is"
+        ) from error
+    room.check(model)
+    return room

@@ -80,6 +80,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     metadata: Mapping[str, bytes | None] | None = None,
     embed_model: bool = False,
     check: bool = False,
+    effort: int = 0,
     allow_inexact: bool = False,
     backend: str = "auto",
     threads: int = 0,
@@ -98,6 +99,10 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         metadata: overrides of "exif", "icc_profile", "xmp", "cicp"; b"" drops one.
         embed_model: put the model into the file, which then needs nothing else to decode.
         check: decode with an independent backend, too, before the file is returned; for archives.
+        effort: 0..3. From 1 on latents are refined by gradient descent, for seconds to minutes per
+            megapixel, which gives better pictures at the same size (docs/cli.md); needs PyTorch.
+            Its floats decide which file is written, not what one decodes to: another machine may
+            write another file.
         allow_inexact: take a model that computes in float, too; whether its files decode elsewhere,
             and to what, nobody knows.
         backend: "auto", "native", "numpy", "torch", "onnx" or "reference": same bytes from each.
@@ -108,7 +113,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         The file.
 
     Raises:
-        UnsupportedError: 16-bit, floating-point and CMYK images.
+        UnsupportedError: 16-bit, floating-point and CMYK images; an effort without PyTorch.
         ArgumentError: (a `ValueError`) an argument is out of its range, which the message names; an
             empty or misshapen array.
         TypeError: an argument of another kind: the name of an image instead of an image.
@@ -131,7 +136,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     arguments.flag("check", check)
     chosen = model if isinstance(model, Model) else load_model(model)
     runtime = Runtime(backend, threads, progress, allow_inexact)
-    encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model)
+    encoder = Encoder(image, chosen, metadata, runtime, embed_model=embed_model, effort=effort)
     for text in encoder.source.lost:
         log.warning("image: %s", text)
     if target is None:

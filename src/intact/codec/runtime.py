@@ -50,7 +50,7 @@ class Runtime:
         Raises:
             InexactError: the model computes in float, which is not allowed.
         """
-        threads = self.threads or min(_num_cores(), MAX_THREADS)
+        threads = self.threads or min(num_cores(), MAX_THREADS)
         threads = max(min(threads, num_pixels // PIXELS_PER_THREAD), 1)
         kind: type[Networks] = Networks
         if not model.is_exact:
@@ -69,7 +69,7 @@ def inexact(what: str, profile: str) -> InexactError:
     )
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
     """Cores that this process may use: containers and batch systems grant fewer than there are."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))

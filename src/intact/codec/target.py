@@ -12,6 +12,8 @@ from intact.errors import ArgumentError, UnreachableError
 
 SEARCHES = 7
 """Encodes that a target takes at most, with 64 levels."""
+NEAR = 2
+"""Levels that are refined for a target: refined at the same one, a file is a little larger."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def search(
         nonlocal best
         if level in scores:
             return reached(scores[level])
-        encoded = encoder.encode(level)
+        encoded = encoder.encode(level, plain=True)
         by_psnr = target.psnr is not None
         scores[level] = encoder.psnr(encoded) if by_psnr else len(encoded.data)
         tell(encoded)
@@ -96,14 +98,56 @@ def search(
         if not meets(level) and level + 1 < num_levels:
             level += 1
             meets(level)
+        best = _refined(encoder, target, best, limit, tell)
         if best is None:
             raise UnreachableError(f"the best level gives {scores[level]:.2f} dB, not {target}")
         return best
     level = search_level(num_levels, meets)
     meets(level)
+    best = _refined(encoder, target, best, limit, tell)
     if best is None:
         size = int(scores[level])
         raise UnreachableError(
             f"the lowest level takes {size} bytes ({8 * size / area:.3f} bpp), more than {target}"
         )
+    return best
+
+
+def _refined(
+    encoder: Encoder,
+    target: Target,
+    plain: Encoded | None,
+    limit: float,
+    tell: Callable[[Encoded], object],
+) -> Encoded | None:
+    """With an effort: the best that meets the target at levels near the one found without.
+
+    Args:
+        encoder: of the image.
+        target: what to aim for.
+        plain: what was found without the effort; None if no level met the target.
+        limit: of bytes.
+        tell: called with what was tried.
+    """
+    if not encoder.effort:
+        return plain
+    best, by_psnr = plain, target.psnr is not None
+    if plain is None:
+        levels = [len(encoder.model.levels) - 1 if by_psnr else 0]
+    elif by_psnr:  # each level below that still reaches it is a smaller file
+        levels = list(range(plain.level - 1, max(plain.level - 1 - NEAR, -1), -1))
+    else:
+        levels = list(range(plain.level, max(plain.level - NEAR, -1), -1))
+    for level in levels:
+        encoded = encoder.encode(level)
+        tell(encoded)
+        fits = (
+            encoder.psnr(encoded) >= (target.psnr or 0) if by_psnr else len(encoded.data) <= limit
+        )
+        if by_psnr and not fits:
+            break
+        if fits and (best is None or by_psnr or encoder.psnr(encoded) > encoder.psnr(best)):
+            best = encoded
+        if fits and not by_psnr:
+            break
     return best

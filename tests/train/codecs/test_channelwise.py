@@ -14,12 +14,18 @@ from intact.errors import ArgumentError
 from intact.freeze.channelwise import freeze, make_levels
 from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
-from intact.train.codecs.channelwise_start import from_checkerboard, grow_codec, old_sizes
+from intact.train.codecs.channelwise_start import (
+    from_checkerboard,
+    grow_codec,
+    old_sizes,
+    thaw_codec,
+)
 from intact.train.codecs.checkerboard import CodecNet
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.thaw import balance
 from intact.train.convert import convert_codec
 from intact.train.noise import Noise
+from tiny_hyperprior import tiny_hyperprior
 
 SIZES = ChannelwiseConfig(
     blocks_analysis=1, blocks_synthesis=1, latents=16, hyper_latents=8, features=16,
@@ -147,3 +153,54 @@ def test_a_frozen_codec_codes_what_the_trained_one_did():
     assert 8 * len(payload[0]) / 64**2 == pytest.approx(float(result.bpp), rel=0.35)
     with pytest.raises(ArgumentError, match="rounds to the nearest"):
         freeze(net, "small", [], dead_zone=0.4)
+
+
+def test_thawing_a_frozen_model_gives_the_steps_and_nearly_the_codec_it_was_frozen_from():
+    net, t = channelwise(), torch.tensor([-0.6, 0.4])
+    with torch.no_grad():
+        for parameter, spread in (
+            (net.step_offset, 0.3), (net.step_slope, 0.1), (net.hyper_offset, 0.2),
+        ):  # fmt: skip
+            torch.nn.init.normal_(parameter, 0, spread)
+            parameter -= parameter.mean()  # the range of rates is that of the mean
+        net.stage_theta.uniform_(0, 2)
+    integer = convert_codec(net, [(pictures(8), torch.linspace(-1, 1, 8))])
+    model = freeze(integer, "small", [])
+    again = thaw_codec(model, ChannelwiseSections(rate=RATES))
+    assert isinstance(again, ChannelwiseNet)
+    assert again.config == SIZES
+    before, after = (make_levels(codec) for codec in (net, again))
+    np.testing.assert_allclose(after.steps, before.steps, rtol=0.03, atol=1)
+    np.testing.assert_allclose(after.hyper_steps, before.hyper_steps, rtol=0.03, atol=1)
+    torch.testing.assert_close(again.stage_theta, net.stage_theta, atol=0.03, rtol=0)
+    with torch.no_grad():
+        a, b = (codec(pictures(), t, None, hard=True) for codec in (integer, again))
+    torch.testing.assert_close(a.mse, b.mse, rtol=0.1, atol=1.0)
+    torch.testing.assert_close(a.bpp, b.bpp, rtol=0.15, atol=0.0)
+
+
+def test_a_thawed_model_is_read_anew_for_other_rates():
+    net = channelwise()
+    model = freeze(convert_codec(net, [(pictures(8), torch.linspace(-1, 1, 8))]), "small", [])
+    wider = RateConfig(0.2, 6.0)
+    again = thaw_codec(model, ChannelwiseSections(rate=wider))
+    assert isinstance(again, ChannelwiseNet)
+    assert again.rates == wider
+    steps = again.steps(torch.tensor([-1.0, 1.0]))[:, 0, 0]
+    torch.testing.assert_close(steps.mean(1), torch.tensor([0.2, 6.0]), rtol=0.05, atol=0.0)
+
+
+def test_models_of_other_kinds_are_no_start():
+    with pytest.raises(ArgumentError, match="no start for image codec 2"):
+        thaw_codec(tiny_hyperprior(), ChannelwiseSections())
+
+
+def test_latents_of_any_size_are_coded_and_rounding_can_be_another():
+    net, t = channelwise(), torch.tensor([0.0])
+    for shape in ((1, 1), (3, 6), (5, 2)):
+        y = torch.randn(1, *shape, 16)
+        coded = net.code(y, t)
+        assert coded.bits_y.shape == y.shape
+        assert coded.pixels.shape == (1, 16 * shape[0], 16 * shape[1], 3)
+        zeros = net.code(y, t, rounding=torch.zeros_like)
+        assert zeros.bits_y.sum() < coded.bits_y.sum()

@@ -24,7 +24,9 @@ from intact.train.codecs.channelwise_colors import correct_first, correct_second
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig, build_graphs
 from intact.train.codecs.codec import (
     Codec,
+    Coded,
     Result,
+    Rounding,
     direct_parameters,
     float_networks,
     leading,
@@ -111,30 +113,46 @@ class ChannelwiseNet(Codec):
         observers: Mapping[str, Observer] | None = None,
     ) -> Result:
         """Code a batch; see `Codec.forward`. Sides of images are multiples of 64."""
+        observers, pixels = observers or {}, (image.float() - 128) * PIXEL_UNIT
+        y = self.networks["analysis"]({"pixels": pixels}, t, observers.get("analysis"))["y"]
+        assert hard or noise is not None, "a rate that is not hard needs noise"
+        noise = None if hard else noise
+        coded = self.code(y, t, noise, place=self._place(noise), observers=observers)
+        pixels = coded.pixels.round().clamp(0, 255) if hard else coded.pixels
+        return result_of(image, coded.bits_y, coded.bits_z, pixels)
+
+    def code(
+        self,
+        y: Tensor,
+        t: Tensor,
+        noise: Noise | None = None,
+        *,
+        rounding: Rounding = round_through,
+        place: tuple[int, int] = (0, 0),
+        observers: Mapping[str, Observer] | None = None,
+    ) -> Coded:
+        """Code latents; see `Codec.code`."""
         observers = observers or {}
 
         def run(name: str, **inputs: Tensor) -> dict[str, Tensor]:
             return self.networks[name](inputs, t, observers.get(name))
 
         def noisy(x: Tensor, rounded: Tensor) -> Tensor:
-            if hard:
-                return rounded
-            assert noise is not None, "a rate that is not hard needs noise"
-            return x + noise.like(x)
+            return rounded if noise is None else x + noise.like(x)
 
-        y = run("analysis", pixels=(image.float() - 128) * PIXEL_UNIT)["y"]
         hyper_step = self.hyper_steps(t)
         z = run("hyper_analysis", y=y)["z"] / hyper_step
         z_hat = round_through(z)
         bits_z = self.prior_z.bits(noisy(z, z_hat), hyper_step)
-        f = run("hyper_synthesis", z=hyper_step * z_hat)["f"]
+        f = run("hyper_synthesis", z=hyper_step * z_hat)["f"][:, : y.shape[1], : y.shape[2]]
 
-        window = self._window(y, None if hard else noise)
+        window = Window(*place, place[0] + y.shape[1], place[1] + y.shape[2])
         k, step = self.config.predicted, self.steps(t)
         mask = torch.from_numpy(pass_a_mask(window, y.shape[3], k)).to(y.device)
         a = run("prior_a", f=f)
         mean_a = leading(a["mean"], k, lambda m: self._first(m, y, step, window))
-        y_a = (mean_a + step * round_through((y - mean_a) / step)) * mask
+        rounded_a = rounding((y - mean_a) / step)
+        y_a = (mean_a + step * rounded_a) * mask
         b = run("prior_b", f=f, y=y_a)
         mean_b = leading(b["mean"], k, lambda m: correct_second(m, y_a[..., :k]))
         mean = torch.where(mask, mean_a, mean_b)
@@ -146,28 +164,25 @@ class ChannelwiseNet(Codec):
         # A plain clamp would have no gradient below 0, and a channel could never come back.
         sigma = SCALE_MIN * torch.exp2(lower_bound(theta, 0.0).clamp(max=THETA_MAX))
         residual = (y - mean) / step
-        rounded = round_through(residual)
+        rounded = torch.where(mask, rounded_a, rounding(residual))
         # What a color's first position is off by, its neighbors inherit: a residual that stays
         # within half a step and costs nothing. With noise it would seem to leave that often.
         uncertain = noisy(residual, rounded)
         uncertain = torch.cat([rounded[..., :k], uncertain[..., k:]], 3) if k else uncertain
         bits_y = gaussian_bits(uncertain, sigma / step)
         out = run("synthesis", y=mean + step * rounded)["pixels"]
-        pixels = out / PIXEL_UNIT + 128
-        pixels = pixels.round().clamp(0, 255) if hard else pixels
-        return result_of(image, bits_y, bits_z, pixels)
+        return Coded(bits_y, bits_z, out / PIXEL_UNIT + 128)
 
     @staticmethod
-    def _window(y: Tensor, noise: Noise | None) -> Window:
+    def _place(noise: Noise | None) -> tuple[int, int]:
         """Where the crops lie in an image: somewhere, as most of a large image does.
 
         Even, so that the passes' parity is that of the crop; the same for all of a batch.
         """
-        top = left = 0
-        if noise is not None:
-            drawn = noise.uniform(2)[0] * (SPACING // 2)
-            top, left = 2 * int(drawn[0]), 2 * int(drawn[1])
-        return Window(top, left, top + y.shape[1], left + y.shape[2])
+        if noise is None:
+            return 0, 0
+        drawn = noise.uniform(2)[0] * (SPACING // 2)
+        return 2 * int(drawn[0]), 2 * int(drawn[1])
 
     def _first(self, mean: Tensor, y: Tensor, step: Tensor, window: Window) -> Tensor:
         """[b, h, w, predicted]: the corrected means of the colors in pass A."""

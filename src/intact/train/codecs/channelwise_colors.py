@@ -56,7 +56,9 @@ def _around(shape: tuple[int, int]) -> Averages:
 
 def _average(values: Tensor, neighbors: Tensor, weights: Tensor) -> Tensor:
     """[b, n, k]: the mean over neighbors of values [b, h * w, k]."""
-    found = values[:, neighbors.to(values.device)].reshape(len(values), *weights.shape[:2], -1)
+    found = values[:, neighbors.to(values.device)].reshape(
+        len(values), *weights.shape[:2], values.shape[2]
+    )
     return (found * weights.to(values.device)).sum(1)
 
 

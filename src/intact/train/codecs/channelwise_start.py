@@ -13,10 +13,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from intact.bottleneck.channelwise import Channelwise
 from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec.model import Model
 from intact.errors import ArgumentError
-from intact.train.codecs import checkerboard
+from intact.train.codecs import channelwise_thaw, checkerboard
 from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
 from intact.train.codecs.checkerboard import CodecNet
@@ -66,19 +67,25 @@ def _reorder_stream(network: Network, order: Tensor) -> None:
             weight.copy_(weight[:, order])
 
 
-def _read_levels_anew(network: Network, old: RateConfig, new: RateConfig) -> None:
-    """Let biases at new levels be those at old levels of the same step."""
+def _reading(old: RateConfig, new: RateConfig) -> tuple[float, float]:
+    """(a, b) for which a + b t is the old level of the step that level t has now."""
 
     def line(rates: RateConfig) -> tuple[float, float]:
         low, high = math.log(rates.step_min), math.log(rates.step_max)
         return (low + high) / 2, (high - low) / 2
 
     (middle, half), (new_middle, new_half) = line(old), line(new)
+    return (new_middle - middle) / half, new_half / half
+
+
+def _read_levels_anew(network: Network, old: RateConfig, new: RateConfig) -> None:
+    """Let biases at new levels be those at old levels of the same step."""
+    shift, factor = _reading(old, new)
     for node in network.graph.nodes:
         if isinstance(node, Conv):
             bias, slope = network.get(node.target, "bias"), network.get(node.target, "slope")
-            bias += slope * ((new_middle - middle) / half)
-            slope *= new_half / half
+            bias += slope * shift
+            slope *= factor
 
 
 def _silence(network: Network, blocks: set[str]) -> None:
@@ -172,19 +179,39 @@ def begin(net: ChannelwiseNet, data: ImageFolder, crop: int, seed: int) -> None:
 
 
 def thaw_codec(model: Model, own: ChannelwiseSections) -> Codec:
-    """A frozen model of kind 1 as a start; `grow_codec` makes one of kind 2 of it.
+    """A frozen model as a start: of kind 2, or of kind 1, of which `grow_codec` makes one.
 
     Raises:
         ArgumentError: the model is of another kind.
     """
+    if isinstance(model.bottleneck, Channelwise):
+        net = channelwise_thaw.thaw(model, own.rate.rd_weight)
+        return _with_rates(net, own.rate)
     if not isinstance(model.bottleneck, Checkerboard):
         raise ArgumentError(
-            f"model {model.name!r} is of kind {model.bottleneck.FORMAT!r}: start from its float "
-            "weights, or with --grow from a model of kind 'image codec 1'"
+            f"model {model.name!r} is of kind {model.bottleneck.FORMAT!r}, which is no start for "
+            "image codec 2"
         )
     steps = model.bottleneck.levels.steps * LATENT_UNIT
     rates = RateConfig(float(steps[-1]), float(steps[0]), own.rate.rd_weight)
     return thaw(model, rates)
+
+
+@torch.no_grad()
+def _with_rates(net: ChannelwiseNet, rates: RateConfig) -> ChannelwiseNet:
+    """The same codec, its levels read anew for another range of rates."""
+    result = ChannelwiseNet(net.config, rates)
+    result.load_state_dict(net.state_dict())
+    for name in result.networks:
+        _read_levels_anew(result.network(name), net.rates, rates)
+    shift, factor = _reading(net.rates, rates)
+    for offset, slope in (
+        (result.step_offset, result.step_slope),
+        (result.hyper_offset, result.hyper_slope),
+    ):
+        offset += slope * shift
+        slope *= factor
+    return result
 
 
 def grow_codec(net: Codec, own: ChannelwiseSections, crops: Iterable[Tensor]) -> ChannelwiseNet:

@@ -25,7 +25,9 @@ from intact.bottleneck.order import pass_a_mask
 from intact.errors import ArgumentError
 from intact.train.codecs.codec import (
     Codec,
+    Coded,
     Result,
+    Rounding,
     direct_parameters,
     float_networks,
     leading,
@@ -112,29 +114,44 @@ class CodecNet(Codec):
         observers: Mapping[str, Observer] | None = None,
     ) -> Result:
         """Code a batch; see `Codec.forward`. Sides of images are multiples of 64."""
+        observers, pixels = observers or {}, (image.float() - 128) * PIXEL_UNIT
+        y = self.networks["analysis"]({"pixels": pixels}, t, observers.get("analysis"))["y"]
+        assert hard or noise is not None, "a rate that is not hard needs noise"
+        coded = self.code(y, t, None if hard else noise, observers=observers)
+        pixels = coded.pixels.round().clamp(0, 255) if hard else coded.pixels
+        return result_of(image, coded.bits_y, coded.bits_z, pixels)
+
+    def code(
+        self,
+        y: Tensor,
+        t: Tensor,
+        noise: Noise | None = None,
+        *,
+        rounding: Rounding = round_through,
+        place: tuple[int, int] = (0, 0),  # blocks of colors begin with the latents, wherever
+        observers: Mapping[str, Observer] | None = None,
+    ) -> Coded:
+        """Code latents; see `Codec.code`."""
         observers = observers or {}
 
         def run(name: str, **inputs: Tensor) -> dict[str, Tensor]:
             return self.networks[name](inputs, t, observers.get(name))
 
         def noisy(x: Tensor, rounded: Tensor) -> Tensor:
-            if hard:
-                return rounded
-            assert noise is not None, "a rate that is not hard needs noise"
-            return x + noise.like(x)
+            return rounded if noise is None else x + noise.like(x)
 
         step = self.step(t)[:, None, None, None]
-        y = run("analysis", pixels=(image.float() - 128) * PIXEL_UNIT)["y"]
         z = run("hyper_analysis", y=y)["z"]
         z_hat = round_through(z)
         bits_z = self.prior_z.bits(noisy(z, z_hat))
-        f = run("hyper_synthesis", z=z_hat)["f"]
+        f = run("hyper_synthesis", z=z_hat)["f"][:, : y.shape[1], : y.shape[2]]
         k = self.config.predicted
         mask = pass_mask(y.shape[1:], k, y.device)
 
         a = run("prior_a", f=f)
         mean_a = leading(a["mean"], k, lambda m: correct_means_a(m, y[..., :k], step))
-        y_a = (mean_a + step * round_through((y - mean_a) / step)) * mask
+        rounded_a = rounding((y - mean_a) / step)
+        y_a = (mean_a + step * rounded_a) * mask
         b = run("prior_b", f=f, y=y_a)
         mean_b = leading(b["mean"], k, lambda m: correct_means_b(m, y_a[..., :k]))
         mean = torch.where(mask, mean_a, mean_b)
@@ -144,16 +161,14 @@ class CodecNet(Codec):
         sigma = SCALE_MIN * torch.exp2(theta)
 
         residual = (y - mean) / step
-        rounded = round_through(residual)
+        rounded = torch.where(mask, rounded_a, rounding(residual))
         # What a color's first position is off by, its neighbors inherit: a residual that stays
         # within half a step and costs nothing. With noise it would seem to leave that often.
         uncertain = noisy(residual, rounded)
         uncertain = torch.cat([rounded[..., :k], uncertain[..., k:]], 3) if k else uncertain
         bits_y = gaussian_bits(uncertain, sigma / step)
         out = run("synthesis", y=mean + step * rounded)["pixels"]
-        pixels = out / PIXEL_UNIT + 128
-        pixels = pixels.round().clamp(0, 255) if hard else pixels
-        return result_of(image, bits_y, bits_z, pixels)
+        return Coded(bits_y, bits_z, out / PIXEL_UNIT + 128)
 
     def loss(
         self, result: Result, t: Tensor, distortion: Tensor, weight: Tensor | None = None

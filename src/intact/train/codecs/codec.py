@@ -13,10 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from intact.train.fixed_unit import FixedUnit
+from intact.train.gradients import round_through
 from intact.train.graph import Conv, Graph
 from intact.train.integer import IntegerNetwork
 from intact.train.network import Network, Observer
 from intact.train.noise import Noise
+
+Rounding = Callable[[Tensor], Tensor]
+"""What stands in the place of rounding, with a gradient."""
 
 
 @dataclass
@@ -32,6 +36,21 @@ class Result:
     def bpp(self) -> Tensor:
         """Total bits per pixel [b]."""
         return self.bpp_y + self.bpp_z
+
+
+@dataclass
+class Coded:
+    """What coding latents gives.
+
+    Attributes:
+        bits_y: of each latent, [b, h, w, M].
+        bits_z: of each hyper-latent, [b, h / 4, w / 4, N], rounded up.
+        pixels: that are decoded, float [b, 16 h, 16 w, 3], not rounded, about 0..255.
+    """
+
+    bits_y: Tensor
+    bits_z: Tensor
+    pixels: Tensor
 
 
 def result_of(image: Tensor, bits_y: Tensor, bits_z: Tensor, pixels: Tensor) -> Result:
@@ -115,6 +134,28 @@ class Codec(nn.Module):
 
     def step(self, t: Tensor) -> Tensor:
         """Quantization step [b] of levels [b] in [-1, 1]."""
+        raise NotImplementedError
+
+    def code(
+        self,
+        y: Tensor,
+        t: Tensor,
+        noise: Noise | None = None,
+        *,
+        rounding: Rounding = round_through,
+        place: tuple[int, int] = (0, 0),
+        observers: Mapping[str, Observer] | None = None,
+    ) -> Coded:
+        """Code latents: all but the analysis. Kinds whose latents can be refined have it.
+
+        Args:
+            y: latents [b, h, w, M] in real units.
+            t: level per image [b], in [-1, 1].
+            noise: the rate is that of latents with noise; without, of latents as they are rounded.
+            rounding: of latents, in units of the step.
+            place: row and column of the first latent in its image, both even.
+            observers: of the networks' convolutions, by role.
+        """
         raise NotImplementedError
 
     def forward(

@@ -33,7 +33,7 @@ def _tensors(height: int, width: int, device: torch.device) -> list[tuple[Tensor
 
 def _average(values: Tensor, neighbors: Tensor, weights: Tensor) -> Tensor:
     """[b, n, k]: the mean over neighbors of values [b, h * w, k]."""
-    found = values[:, neighbors].reshape(len(values), *weights.shape[:2], -1)
+    found = values[:, neighbors].reshape(len(values), *weights.shape[:2], values.shape[2])
     return (found * weights).sum(1)
 
 

@@ -18,6 +18,7 @@ from intact.codec.model import Model
 from intact.errors import ArgumentError
 from intact.intnet import program as ir
 from intact.train.codecs.checkerboard import CheckerboardConfig, CodecNet
+from intact.train.codecs.codec import Codec
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.transforms import TransformConfig
 from intact.train.entropy import FactorizedPrior
@@ -31,6 +32,12 @@ optimizer moves all weights by the same amount, so they must be as large as trai
 FIT_STEPS = 400
 
 
+def num_blocks(model: Model, name: str, letter: str = "b") -> int:
+    """Residual blocks of a program."""
+    targets = {op.target for op in model.programs[name].ops}
+    return sum(f"{letter}{i}.b" in targets for i in range(64))
+
+
 def config_of(model: Model) -> TransformConfig:
     """The sizes of a frozen model's networks.
 
@@ -38,24 +45,23 @@ def config_of(model: Model) -> TransformConfig:
         ValueError: its networks are not those of `intact.train.codecs.transforms`.
     """
     bottleneck = model.bottleneck_of(Checkerboard)
-
-    def blocks(name: str) -> int:
-        targets = {op.target for op in model.programs[name].ops}
-        return sum(f"b{i}.b" in targets for i in range(64))
-
     return TransformConfig(
-        blocks_analysis=blocks("analysis"),
-        blocks_synthesis=blocks("synthesis"),
+        blocks_analysis=num_blocks(model, "analysis"),
+        blocks_synthesis=num_blocks(model, "synthesis"),
         latents=model.channels["M"],
         hyper_latents=model.channels["N"],
         features=model.channels["C"],
-        blocks_context=blocks("prior_b"),
+        blocks_context=num_blocks(model, "prior_b"),
         predicted=bottleneck.predicted,
     )
 
 
-def _fill(network: Network, program: ir.Program) -> None:
-    """Copy a program's integers into a float network, in real units."""
+def fill(network: Network, program: ir.Program) -> None:
+    """Copy a program's integers into a float network, in real units.
+
+    Raises:
+        ArgumentError: (a `ValueError`) it is not the program of the network's graph.
+    """
     graph = network.graph
     ops = {op.target: op for op in program.ops}
     targets = {node.target for node in graph.nodes}
@@ -113,7 +119,7 @@ def _units_of(node: Conv, graph: Graph, weight: Tensor) -> Tensor:
 def balance(network: Network) -> None:
     """Spread the gain of each chain of layers evenly over them; the function stays.
 
-    A ReLU layer's and a linear layer's unit is free, so `_fill` gives their filters the norms of a
+    A ReLU layer's and a linear layer's unit is free, so `fill` gives their filters the norms of a
     fresh start, and all that training has made of a chain is left to its last layer: of
     hyper_analysis 1.4, 1.4, 75. A step of the optimizer in the first then moves z by ten symbols.
     """
@@ -158,29 +164,47 @@ def _pmf(bank: TableBank, radius: int) -> Tensor:
 
 
 def fit_prior(
-    prior: FactorizedPrior, bank: TableBank, *, radius: int = 128, offsets: Tensor | None = None
+    prior: FactorizedPrior,
+    bank: TableBank,
+    *,
+    radius: int = 128,
+    offsets: Tensor | None = None,
+    steps: Tensor | None = None,
 ) -> float:
     """Fit densities to tables by gradient descent; returns the mean excess in bits per symbol.
 
     Args:
         prior: to be fitted.
-        bank: a table to a density.
+        bank: a table to a density, or one to a band and density.
         radius: of symbols that tables may have.
         offsets: [tables], what symbol 0 stands for; 0 when None.
+        steps: [bands, densities], of quantization; one band of step 1 when None.
     """
     pmf = _pmf(bank, radius)
-    symbols = torch.arange(-radius, radius).float().expand(len(pmf), -1)
+    symbols = torch.arange(-radius, radius).float()
+    steps = torch.ones(1, len(pmf)) if steps is None else steps
+    symbols = symbols.expand(steps.shape[1], -1)
     symbols = symbols if offsets is None else symbols + offsets[:, None]
+    widths = steps[:, :, None].expand(-1, -1, symbols.shape[1])
     optimizer = torch.optim.Adam(prior.parameters(), 0.03)
     entropy = -(pmf * pmf.log2()).sum(1).mean()
     excess = torch.tensor(0.0)
     for _ in range(FIT_STEPS):
-        cost = -(pmf * prior.probability(symbols).clamp(min=1e-9).log2()).sum(1).mean()
+        found = torch.cat([prior.probability(symbols * width, width) for width in widths])
+        cost = -(pmf * found.clamp(min=1e-9).log2()).sum(1).mean()
         optimizer.zero_grad()
         cost.backward()
         optimizer.step()
         excess = cost.detach() - entropy
     return float(excess)
+
+
+def thaw_networks(net: Codec, model: Model) -> None:
+    """Give a codec's networks a frozen model's integers, in real units."""
+    with torch.no_grad():
+        for name in net.networks:
+            fill(net.network(name), model.programs[name])
+            balance(net.network(name))
 
 
 def thaw(model: Model, rates: RateConfig) -> CodecNet:
@@ -194,10 +218,7 @@ def thaw(model: Model, rates: RateConfig) -> CodecNet:
         ValueError: its networks are not those of `intact.train.codecs.transforms`.
     """
     net = CodecNet(config_of(model), rates)
-    with torch.no_grad():
-        for name in net.networks:
-            _fill(net.network(name), model.programs[name])
-            balance(net.network(name))
+    thaw_networks(net, model)
     fit_prior(net.prior_z, model.bottleneck_of(Checkerboard).tables_z)
     return net
 

@@ -1,0 +1,162 @@
+"""Latents by gradient descent: what a level's rate and distortion would rather have.
+
+The networks of the frozen model, thawed to float, and the tables and priors of the level give rate
+and distortion; Adam moves the latents that the analysis found (Campos et al. 2019,
+arXiv:1906.03034; Yang et al. 2020, arXiv:2006.04240). Windows are refined one after the other, each
+with a margin of what its neighbors have become, so that memory does not grow with the image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from intact.bottleneck.grid import Window
+from intact.codec.model import Model
+from intact.locks import Lock
+from intact.refine.frozen import AtLevel, codec_at, step_at
+from intact.refine.gumbel import Annealed
+from intact.train.codecs.transforms import LATENT_UNIT
+
+SIDE = 32
+"""Latents on a side of a window, 512 pixels."""
+MARGIN = 4
+"""Latents around it that are seen but stay: one hyper-latent, and what the synthesis looks at."""
+RD_WEIGHT = 0.02
+"""Lambda at step 1 per squared gray level, as all models were trained (`RateConfig`)."""
+DECAY = 0.0
+HOT, COLD = 0.5, 0.1
+"""Temperatures of the annealing, at the first and at the last step."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to try.
+
+    Attributes:
+        steps: of Adam on each window.
+        rate: its learning rate, in quantization steps.
+    """
+
+    steps: int
+    rate: float
+
+
+EFFORTS = {1: Effort(15, 0.02), 2: Effort(40, 0.01), 3: Effort(100, 0.006)}
+_LOCK = Lock()
+
+
+class Refiner:
+    """Refines the latents of an image at one level.
+
+    Args:
+        model: of a kind that can be refined.
+        level: index into its levels.
+        effort: 1..3.
+        threads: of PyTorch.
+        enter: called with what is being done, for people.
+
+    Raises:
+        UnsupportedError: the model is of another kind.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        level: int,
+        effort: int,
+        threads: int = 1,
+        enter: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.model, self.level, self.step = model, level, step_at(model, level)
+        self.effort, self.threads, self.enter = EFFORTS[effort], threads, enter
+
+    def refine(self, pixels: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """int16 [h, w, M]: better latents.
+
+        Args:
+            pixels: int8 [16 h, 16 w, 3], as the analysis saw them.
+            y: int16 [h, w, M], what it found.
+            shape: rows and columns of pixels that count; what is beyond is padding.
+        """
+        found = y.copy()
+        whole = Window(0, 0, *y.shape[:2])
+        places = [
+            Window(top, left, min(top + SIDE, whole.bottom), min(left + SIDE, whole.right))
+            for top in range(0, whole.bottom, SIDE)
+            for left in range(0, whole.right, SIDE)
+        ]
+        # PyTorch's threads are the process's, and so is the codec: one at a time.
+        with _LOCK, _torch_threads(self.threads):
+            codec = codec_at(self.model, self.level)
+            for number, inner in enumerate(places):
+                self.enter(f"refining {number + 1} of {len(places)}")
+                outer = inner.grow(MARGIN, 1, (whole.bottom, whole.right))
+                found[inner.slices] = self._window(codec, pixels, found, inner, outer, shape)
+        return found
+
+    def cost(self, size: int, colors: np.ndarray, decoded: np.ndarray) -> float:
+        """Rate and distortion of a file, in bits per pixel.
+
+        Args:
+            size: of the payloads in bytes.
+            colors: uint8 [h, w, c], what was to be coded.
+            decoded: what comes of it.
+        """
+        area = colors.shape[0] * colors.shape[1]
+        squares = sum(  # by rows: a large image has no room for all of them
+            int(np.square(a.astype(np.int32) - b).sum())
+            for a, b in zip(colors, decoded, strict=True)
+        )
+        return 8 * size / area + RD_WEIGHT / self.step**2 * squares / colors.size
+
+    def _window(
+        self,
+        codec: AtLevel,
+        pixels: np.ndarray,
+        y: np.ndarray,
+        inner: Window,
+        outer: Window,
+        shape: tuple[int, int],
+    ) -> np.ndarray:
+        """int16: the latents of ``inner``, seen within ``outer``."""
+        side = pixels.shape[0] // y.shape[0]
+        rows, columns = (slice(s.start * side, s.stop * side) for s in outer.slices)
+        target = torch.from_numpy(pixels[rows, columns].astype(np.float32) + 128)[None]
+        counts = torch.zeros(target.shape[1:3])
+        counts[: max(shape[0] - rows.start, 0), : max(shape[1] - columns.start, 0)] = 1
+        weight = RD_WEIGHT / self.step**2 / 3 * counts[None, :, :, None]
+        around = torch.from_numpy(y[outer.slices].astype(np.float32) * LATENT_UNIT)[None]
+        place, step = (outer.top, outer.left), codec.steps
+        at = (slice(None), *inner.within(outer))
+        units = (around[at] / step).requires_grad_()
+        rounding = Annealed(torch.Generator().manual_seed(0))
+        optimizer = torch.optim.Adam([units], self.effort.rate)
+        for number in range(self.effort.steps):
+            share = number / max(self.effort.steps - 1, 1)
+            rounding.temperature = HOT * (COLD / HOT) ** share
+            optimizer.param_groups[0]["lr"] = self.effort.rate * (1 - DECAY * share)
+            latents = around.clone()
+            latents[at] = units * step
+            coded = codec.net.code(latents, codec.t, rounding=rounding, place=place)
+            bits = coded.bits_y.sum() + coded.bits_z.sum()
+            loss = bits + (weight * (coded.pixels - target).square()).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        found = (units.detach() * step / LATENT_UNIT).round().clamp(-32768, 32767)
+        return found[0].numpy().astype(np.int16)
+
+
+@contextlib.contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
