@@ -24,7 +24,7 @@ QUALITIES = (25, 50, 90)
 
 def main() -> int:
     """Print a table; 1 if a goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="name or file")
     parser.add_argument("--base", default="photo")
     parser.add_argument("--size", default="1536x1024", help="width x height of the picture")

@@ -153,7 +153,7 @@ def say(what: str, rates: dict[str, float]) -> None:
 
 def main() -> None:
     """Measure, write, print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=None, help="name or file [the default]")
     parser.add_argument("--twin", type=Path, help="float weights, or the folder of a run")
     parser.add_argument("--twin-every", type=int, default=3, help="every Nth image for the twin")

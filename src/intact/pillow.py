@@ -9,11 +9,11 @@ is found by the id in the file, so it must be installed.
     Image.open("photo.png").save("photo.intact", quality=60)
     Image.open("photo.intact").show()
 
-`save` takes "quality" or a target as `intact.encode` does, "model", and metadata: "exif",
-"icc_profile", "xmp" and "cicp" (an opened file's is in ``info``); None drops one. What is not given
-is the image's: a color profile always, EXIF (as edited by `getexif`) and XMP as long as the image
-is the one that was opened. One that was turned, cut or converted has those that are given: nobody
-knows whether the others are still true of it.
+`save` takes "quality" or a target, "effort" and "model" as `intact.encode` does, and metadata:
+"exif", "icc_profile", "xmp" and "cicp" (an opened file's is in ``info``); None drops one. What is
+not given is the image's: a color profile always, EXIF (as edited by `getexif`) and XMP as long as
+the image is the one that was opened. One that was turned, cut or converted has those that are
+given: nobody knows whether the others are still true of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from intact.errors import IntactError, UnsupportedError, quoted
 
 METADATA = ("exif", "icc_profile", "xmp", "cicp")
 TARGETS = ("target_bpp", "target_size", "target_psnr")
-OPTIONS = ("quality", *TARGETS, "model", *METADATA)
+OPTIONS = ("quality", *TARGETS, "model", "effort", *METADATA)
 FORMAT = "INTACT"
 EXTENSION = ".intact"
 MIME = "image/x-intact"
@@ -140,6 +140,7 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
             quality=options.get("quality", DEFAULT_QUALITY),
             **targets,
             model=options.get("model"),
+            effort=options.get("effort", 0),
             metadata=_metadata(options),
         )
     except IntactError as error:

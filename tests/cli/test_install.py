@@ -78,3 +78,26 @@ def test_a_user_without_a_home_has_no_folder_to_install_to(intact, bird, monkeyp
     monkeypatch.setattr(store, "search_path", lambda: [models.FOLDER])
     done = intact("models", "install", bird)
     assert (done.code, "no folder for models" in done.err) == (Code.USAGE, True)
+
+
+@pytest.mark.parametrize("name", ["photo.intactm", "mine.intactm"])
+def test_a_model_that_ships_is_not_copied_under_any_name(name, intact, home, tmp_path):
+    (tmp_path / name).write_bytes((models.FOLDER / "photo.intactm").read_bytes())
+    done = intact("models", "install", tmp_path / name)
+    assert (done.code, b"nothing to install  --model photo" in done.out) == (0, True)
+    [facts] = intact("models", "install", tmp_path / name, "--json").json["installed"]
+    assert facts["already_there"]
+    assert facts["path"] == str(models.FOLDER / "photo.intactm")
+    assert not home.exists()
+
+
+def test_a_shipped_model_tells_all_of_its_training(intact):
+    names = sorted(path.stem for path in models.FOLDER.glob("*.intactm"))
+    for facts in intact("models", *names, "--json").json["models"]:
+        history = models.HISTORIES[facts["id"]]
+        assert facts["history"] == history
+        assert history.endswith(f"docs/models/{facts['name']}.md")
+        card = models.FOLDER.parents[2] / "docs" / "models" / f"{facts['name']}.md"
+        if card.parents[2].joinpath("pyproject.toml").exists():  # a checkout, not an installation
+            assert facts["id"] in card.read_text("utf-8")
+    assert "35,950 steps" in intact("models", "photo").out.decode()

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from intact.train.soap import Soap  # noqa: E402
+from intact.train.soap import Soap, _eigenvectors  # noqa: E402
 
 
 def descend(optimizer, parameter, loss, steps):
@@ -72,3 +72,21 @@ def test_narrow_matrices_get_plain_adam():
     optimizer = Soap([parameter], 0.01)
     descend(optimizer, parameter, lambda p: (p**2).sum(), 2)
     assert set(optimizer.state[parameter]) == {"step", "moment", "square"}
+
+
+@pytest.mark.parametrize("failures", [1, 9])
+def test_a_decomposition_that_fails_does_not_end_the_training(failures, monkeypatch):
+    real, left = torch.linalg.eigh, [failures]
+
+    def eigh(matrix):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise torch.linalg.LinAlgError("the algorithm failed to converge")
+        return real(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", eigh)
+    average = torch.diag(torch.tensor([1.0, 3.0, 2.0]))
+    basis = _eigenvectors(average)
+    torch.testing.assert_close(basis @ basis.t(), torch.eye(3, dtype=torch.float64))
+    if failures == 1:  # a little damping changes no direction
+        torch.testing.assert_close(basis[1, 0].abs(), torch.ones((), dtype=torch.float64))

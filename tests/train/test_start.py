@@ -1,6 +1,7 @@
 """What a run starts from, and what is said when it goes on otherwise than it began."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,12 +38,21 @@ def test_a_checkpoint_from_before_a_setting_existed_goes_on(settings, tmp_path, 
 def test_a_run_says_what_it_started_from(settings, tmp_path):
     first = trainer(settings)
     weights_file.write(tmp_path / "old.safetensors", first.task.codec)
+    weights_file.write(tmp_path / "told.safetensors", first.task.codec, {"trained": "9 steps"})
     other = [s.replace("/run", "/other") for s in settings]
-    assert trainer(other, init=tmp_path / "run").parent == "run run"
-    assert (
-        trainer(other, init=tmp_path / "old.safetensors").parent == "float weights old.safetensors"
+    assert trainer(other, init=tmp_path / "told.safetensors").parent == (
+        "float weights told.safetensors (9 steps)"
     )
+    from_old = trainer(other, init=tmp_path / "old.safetensors")
+    assert from_old.parent == "float weights old.safetensors"
     assert checkpoint.read(tmp_path / "other")[1]["parent"] == "float weights old.safetensors"
+    # Every leg, and what it began from.
+    third = [s.replace("/run", "/third") for s in settings]
+    legs = trainer(third, init=tmp_path / "other").parent
+    assert re.fullmatch(
+        r"run other \(0 steps of \d+ crops of \d+ pixels; from float weights old.safetensors\)",
+        legs,
+    )
     assert json.loads((tmp_path / "other" / "config.json").read_text())["loss"]["mse"] == 1
 
 

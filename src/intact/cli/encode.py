@@ -74,7 +74,7 @@ def encode(
     ] = False,
     effort: Annotated[
         int,
-        Option("--effort", minimum=0, maximum=3, help="Refine for longer, smaller files [0]."),
+        Option("--effort", minimum=0, maximum=3, help="Search longer for better files: 0..3 [0]."),
     ] = 0,
     backend: BackendName = Backend.AUTO,
     threads: Threads = 0,
@@ -130,7 +130,10 @@ def encode(
         encoder = Encoder(image, chosen, drop, runtime, embed_model=embed_model, effort=effort)
         if place.old is not None:
             level = min(peek(place.old).level, len(chosen.levels) - 1)
-            if place.is_done_by_bytes(encoder.encode(level).data):
+            same = encoder.encode(level).data
+            if effort and same != place.old:  # without the effort, perhaps
+                same = encoder.encode(level, plain=True).data
+            if place.is_done_by_bytes(same):
                 return None
         if target is None:
             wanted = DEFAULT_QUALITY if quality is None else quality

@@ -18,7 +18,8 @@ def install(names: Sequence[str], *, force: bool, as_json: bool, quiet: bool) ->
     Args:
         names: of files that end in .intactm.
         force: replace another model of the same name.
-        as_json: print what was done as JSON.
+        as_json: print what was done as JSON. A model that ships with the package is not copied,
+            whatever its file is called: its path is the package's.
         quiet: print nothing.
 
     Raises:
@@ -46,19 +47,36 @@ def install(names: Sequence[str], *, force: bool, as_json: bool, quiet: bool) ->
         todo[target] = name, data, Model.from_bytes(data)
     for target, (name, _, model) in todo.items():
         other = next((p for p in (shipped / target.name, target) if os.path.lexists(p)), None)
+        if _shipped(shipped, model.id) is not None:
+            continue
         if other is None or (force and other == target) or _is_model(other, model.id):
             continue
         hint = "--force replaces it" if other == target else "rename the file"
         raise UsageError(f"{name}: {other} is another model of this name; {hint}")
-    folder.mkdir(parents=True, exist_ok=True)
     results = []
     for target, (name, data, model) in todo.items():
-        files.replace(target, data)
-        results.append({"input": name, "path": str(target), "id": model.id.hex()})
-        if not (quiet or as_json):
-            lines.say(lines.pair(name, str(target), f"--model {target.stem}"))
+        there = _shipped(shipped, model.id)
+        if there is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            files.replace(target, data)
+        place = there or target
+        results.append({"input": name, "path": str(place), "id": model.id.hex(),
+                        "already_there": there is not None})  # fmt: skip
+        if quiet or as_json:
+            continue
+        if there is None:
+            lines.say(lines.pair(name, str(place), f"--model {place.stem}"))
+        else:
+            lines.say(f"{name}: ships with Intact, nothing to install  --model {place.stem}")
     if as_json:
         show_json({"installed": results})
+
+
+def _shipped(folder: Path, wanted: bytes) -> Path | None:
+    """The file of a model that ships with the package, whatever name it has here."""
+    from intact.codec import store
+
+    return next((p for p in sorted(folder.glob(f"*{store.SUFFIX}")) if _is_model(p, wanted)), None)
 
 
 def _is_model(path: Path, wanted: bytes) -> bool:

@@ -73,6 +73,7 @@ def _certificate(model: Model, *, as_json: bool) -> None:
 
 def describe(model: Model, path: Path) -> dict[str, Any]:
     """The facts of a model: ``name`` is what ``--model`` takes, ``title`` what it calls itself."""
+    from intact import models as shipped
     from intact.intnet.cost import cost
 
     costs = {role: cost(model.programs[role.name]).per_pixel(role.px) for role in model.roles}
@@ -92,8 +93,20 @@ def describe(model: Model, path: Path) -> dict[str, Any]:
         "room_bits": min(
             (row.room_bits for c in model.certificates.values() for row in c.rows), default=None
         ),
+        "history": shipped.HISTORIES.get(model.id.hex(), ""),
         "info": dict(model.info),
     }
+
+
+def _told(facts: dict[str, Any]) -> list[str]:
+    """What is known of the training; what a model says of it itself is the last leg's."""
+    said = [f"{lines.cut(key)}: {lines.cut(value)}" for key, value in facts["info"].items()]
+    if not facts["history"]:
+        return [f"  {line}" for line in said]
+    told = [f"  training: {facts['history']}"]
+    return (
+        told + ["  its last leg, as the file says:"] * bool(said) + [f"    {line}" for line in said]
+    )
 
 
 def _text(facts: dict[str, Any]) -> str:
@@ -108,6 +121,6 @@ def _text(facts: dict[str, Any]) -> str:
         f"  {facts['room_bits']} bits of room in 32-bit sums"
         if exact
         else f"  not exact: profile {facts['profile']}, needs --allow-inexact",
-        *(f"  {lines.cut(key)}: {lines.cut(value)}" for key, value in facts["info"].items()),
+        *_told(facts),
     ]
     return "\n".join(map(printable, text))

@@ -1,8 +1,8 @@
 """Rounding that is drawn: stochastic Gumbel annealing (Yang et al. 2020, arXiv:2006.04240).
 
 Up or down is a random choice, the likelier the nearer; a Gumbel-softmax of falling temperature
-makes it differentiable, and hard in the end. Straight-through gradients lose where this wins: they push a
-latent across a border that its symbol then crosses for nothing (docs/decisions/0017).
+makes it differentiable, and hard in the end. Straight-through gradients lose where this wins: they
+push a latent across a border that its symbol then crosses for nothing (docs/decisions/0022).
 """
 
 from __future__ import annotations

@@ -9,26 +9,26 @@ with a margin of what its neighbors have become, so that memory does not grow wi
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from intact.bottleneck.checkerboard import LATENT_PX  # of image codec 2, too
 from intact.bottleneck.grid import Window
 from intact.codec.model import Model
 from intact.locks import Lock
 from intact.refine.frozen import AtLevel, codec_at, step_at
 from intact.refine.gumbel import Annealed
+from intact.refine.judge import Judge, loss_of
 from intact.train.codecs.transforms import LATENT_UNIT
 
 SIDE = 32
-"""Latents on a side of a window, 512 pixels."""
+"""Latents on a side of a window at most, 512 pixels."""
 MARGIN = 4
 """Latents around it that are seen but stay: one hyper-latent, and what the synthesis looks at."""
-RD_WEIGHT = 0.02
-"""Lambda at step 1 per squared gray level, as all models were trained (`RateConfig`)."""
-DECAY = 0.0
 HOT, COLD = 0.5, 0.1
 """Temperatures of the annealing, at the first and at the last step."""
 
@@ -46,7 +46,7 @@ class Effort:
     rate: float
 
 
-EFFORTS = {1: Effort(15, 0.02), 2: Effort(40, 0.01), 3: Effort(100, 0.006)}
+EFFORTS = {1: Effort(20, 0.012), 2: Effort(50, 0.009), 3: Effort(120, 0.006)}
 _LOCK = Lock()
 
 
@@ -73,6 +73,7 @@ class Refiner:
         enter: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.model, self.level, self.step = model, level, step_at(model, level)
+        self.judge = Judge(loss_of(model), self.step)
         self.effort, self.threads, self.enter = EFFORTS[effort], threads, enter
 
     def refine(self, pixels: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -83,19 +84,14 @@ class Refiner:
             y: int16 [h, w, M], what it found.
             shape: rows and columns of pixels that count; what is beyond is padding.
         """
-        found = y.copy()
-        whole = Window(0, 0, *y.shape[:2])
-        places = [
-            Window(top, left, min(top + SIDE, whole.bottom), min(left + SIDE, whole.right))
-            for top in range(0, whole.bottom, SIDE)
-            for left in range(0, whole.right, SIDE)
-        ]
+        found, whole = y.copy(), (y.shape[0], y.shape[1])
+        places = windows(whole)
         # PyTorch's threads are the process's, and so is the codec: one at a time.
         with _LOCK, _torch_threads(self.threads):
             codec = codec_at(self.model, self.level)
             for number, inner in enumerate(places):
                 self.enter(f"refining {number + 1} of {len(places)}")
-                outer = inner.grow(MARGIN, 1, (whole.bottom, whole.right))
+                outer = inner.grow(MARGIN, 1, whole)
                 found[inner.slices] = self._window(codec, pixels, found, inner, outer, shape)
         return found
 
@@ -108,11 +104,18 @@ class Refiner:
             decoded: what comes of it.
         """
         area = colors.shape[0] * colors.shape[1]
-        squares = sum(  # by rows: a large image has no room for all of them
-            int(np.square(a.astype(np.int32) - b).sum())
-            for a, b in zip(colors, decoded, strict=True)
-        )
-        return 8 * size / area + RD_WEIGHT / self.step**2 * squares / colors.size
+        cells = (-(-colors.shape[0] // LATENT_PX), -(-colors.shape[1] // LATENT_PX))
+        total = 0.0
+        with _LOCK, _torch_threads(self.threads), torch.no_grad():
+            for inner in windows(cells):
+                rows, columns = _pixels(inner)
+                a, b = (
+                    torch.from_numpy(x[rows, columns].astype(np.float32))[None]
+                    for x in (colors, decoded)
+                )
+                a, b = (x.expand(-1, -1, -1, 3) for x in (a, b))
+                total += float(self.judge.bits(a, b))
+        return (8 * size + total) / area
 
     def _window(
         self,
@@ -124,12 +127,10 @@ class Refiner:
         shape: tuple[int, int],
     ) -> np.ndarray:
         """int16: the latents of ``inner``, seen within ``outer``."""
-        side = pixels.shape[0] // y.shape[0]
-        rows, columns = (slice(s.start * side, s.stop * side) for s in outer.slices)
+        rows, columns = _pixels(outer)
         target = torch.from_numpy(pixels[rows, columns].astype(np.float32) + 128)[None]
-        counts = torch.zeros(target.shape[1:3])
-        counts[: max(shape[0] - rows.start, 0), : max(shape[1] - columns.start, 0)] = 1
-        weight = RD_WEIGHT / self.step**2 / 3 * counts[None, :, :, None]
+        counts = torch.zeros((*target.shape[1:3], 1), dtype=torch.bool)
+        counts[: max(shape[0] - rows.start, 0), : max(shape[1] - columns.start, 0)] = True
         around = torch.from_numpy(y[outer.slices].astype(np.float32) * LATENT_UNIT)[None]
         place, step = (outer.top, outer.left), codec.steps
         at = (slice(None), *inner.within(outer))
@@ -139,17 +140,36 @@ class Refiner:
         for number in range(self.effort.steps):
             share = number / max(self.effort.steps - 1, 1)
             rounding.temperature = HOT * (COLD / HOT) ** share
-            optimizer.param_groups[0]["lr"] = self.effort.rate * (1 - DECAY * share)
             latents = around.clone()
             latents[at] = units * step
             coded = codec.net.code(latents, codec.t, rounding=rounding, place=place)
             bits = coded.bits_y.sum() + coded.bits_z.sum()
-            loss = bits + (weight * (coded.pixels - target).square()).sum()
+            decoded = torch.where(counts, coded.pixels, target)  # padding is no error
             optimizer.zero_grad()
-            loss.backward()
+            (bits + self.judge.bits(target, decoded)).backward()
             optimizer.step()
         found = (units.detach() * step / LATENT_UNIT).round().clamp(-32768, 32767)
         return found[0].numpy().astype(np.int16)
+
+
+def windows(shape: tuple[int, int]) -> list[Window]:
+    """Windows of about equal sides, at most `SIDE`, that fill a grid of latents.
+
+    Their corners are even, as the passes of the codecs want, but for the last ones.
+    """
+
+    def cuts(length: int) -> list[int]:
+        count = -(-length // SIDE)
+        return [*(2 * round(i * length / count / 2) for i in range(count)), length]
+
+    rows, columns = (list(itertools.pairwise(cuts(length))) for length in shape)
+    return [Window(top, left, bottom, right) for top, bottom in rows for left, right in columns]
+
+
+def _pixels(window: Window) -> tuple[slice, slice]:
+    """Rows and columns of pixels of a window of latents."""
+    rows, columns = (slice(LATENT_PX * s.start, LATENT_PX * s.stop) for s in window.slices)
+    return rows, columns
 
 
 @contextlib.contextmanager

@@ -99,8 +99,25 @@ class Soap(torch.optim.Optimizer):
         for side, length in zip(SIDES, gradient.shape, strict=True):
             if length <= self.max_side:
                 state[side] = _gram(gradient, side)
-                vectors = torch.linalg.eigh(state[side].double())[1]
-                state[f"{side}_basis"] = vectors.flip(1).to(gradient.dtype).contiguous()
+                state[f"{side}_basis"] = _eigenvectors(state[side]).to(gradient.dtype)
+
+
+def _eigenvectors(average: Tensor) -> Tensor:
+    """[n, n] float64: of the largest eigenvalue first.
+
+    LAPACK gives up on some matrices of low rank, as the gradients of few plain crops give them
+    (seen in a rehearsal of docs/training/on_gpu.py). A little of the identity helps it; the bases
+    follow their averages from then on, wherever they begin.
+    """
+    matrix = average.double()
+    identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    for damping in (0.0, 1e-9, 1e-6):
+        try:
+            damped = matrix + damping * matrix.diagonal().mean() * identity
+            return torch.linalg.eigh(damped)[1].flip(1).contiguous()
+        except torch.linalg.LinAlgError:
+            continue
+    return identity
 
 
 def _gram(gradient: Tensor, side: str) -> Tensor:

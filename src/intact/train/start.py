@@ -173,11 +173,27 @@ def _trainer(
 
 
 def _describe(init: Path) -> str:
-    """What a run starts from, in words that still mean something elsewhere."""
-    if init.is_file() and init.suffix != weights_file.SUFFIX:
-        model = load_model(init)
-        return f"model {model.name} {model.id.hex()}"
-    return f"float weights {init.name}" if init.is_file() else f"run {init.name}"
+    """What a run starts from, in words that still mean something elsewhere, and how that began.
+
+    So that a model tells all legs of its training, not the last one alone.
+    """
+    if init.is_dir():
+        _, state = checkpoint.read(init)
+        config, parent = from_dict(state["config"]), str(state.get("parent", ""))
+        trained = f"{state['step']} steps of {config.data.batch} crops of {config.data.crop} pixels"
+        return f"run {init.name}{_legs(trained, parent)}"
+    if init.suffix == weights_file.SUFFIX:
+        info = weights_file.info(init)
+        return f"float weights {init.name}{_legs(info.get('trained', ''), info.get('model', ''))}"
+    model = load_model(init)
+    legs = _legs(model.info.get("trained", ""), model.info.get("started from", ""))
+    return f"model {model.name} {model.id.hex()}{legs}"
+
+
+def _legs(trained: str, parent: str) -> str:
+    """In brackets, what is known of what a run starts from."""
+    told = [trained] * bool(trained) + [f"from {parent}"] * bool(parent)
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer[ImageTask]:

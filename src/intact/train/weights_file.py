@@ -42,6 +42,22 @@ def write(path: Path, net: Codec, info: dict[str, str] | None = None) -> None:
     files.replace(path, save(tensors, metadata))
 
 
+def info(path: Path) -> dict[str, str]:
+    """The plain text that a file of weights keeps; empty where it has none.
+
+    Raises:
+        CorruptDataError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    path.open("rb").close()  # a missing file is an OSError that names it
+    try:
+        with safe_open(path, "pt") as file:
+            found = json.loads((file.metadata() or {}).get("info", "{}"))
+    except (ValueError, SafetensorError) as error:
+        raise CorruptDataError(f"{path} is damaged: {error}") from error
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
 def read(path: Path) -> Codec:
     """Read a float codec; inverse of `write`.
 
