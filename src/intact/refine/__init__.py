@@ -2,7 +2,7 @@
 
 Above the line, in float and in PyTorch: `intact.codec.encoder` loads it by name after a caller has
 asked for it (``effort``). What it changes are latents before they are quantized; all that follows
-is the encoder's own integers, so no file depends on a float. docs/decisions/0022.
+is the encoder's own integers, so no file depends on a float. docs/decisions/0020.
 """
 
 from intact.refine.frozen import check as check

@@ -2,7 +2,7 @@
 
 Up or down is a random choice, the likelier the nearer; a Gumbel-softmax of falling temperature
 makes it differentiable, and hard in the end. Straight-through gradients lose where this wins: they
-push a latent across a border that its symbol then crosses for nothing (docs/decisions/0022).
+push a latent across a border that its symbol then crosses for nothing (docs/decisions/0020).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an error is worth in bits: by the loss that a model was trained for.
 
 A model tuned for eyes gains little by SSIMULACRA2 when its latents are refined for squared error,
-and much when they are refined for its own mixture (docs/decisions/0022).
+and much when they are refined for its own mixture (docs/decisions/0020).
 """
 
 from __future__ import annotations
