@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -45,6 +46,27 @@ def pairs(label: str, names: Sequence[str], folder: Path, keys: dict[str, str]) 
     return rows
 
 
+def kinds(names: Sequence[str], folder: Path, keys: dict[str, str]) -> list[list[str]]:
+    """Platforms in groups that made the same files of all pictures that they have in common.
+
+    With a float prior that is how many platforms count: settings that leave its bits alone do not.
+    """
+    groups: list[list[str]] = []
+    made = {
+        name: {row["key"]: row["file"] for row in read(folder / "compress" / keys[name])}
+        for name in names
+    }
+    for name in (name for name in names if made[name]):
+        for group in groups:
+            first = made[group[0]]
+            if all(first.get(key, file) == file for key, file in made[name].items()):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return groups
+
+
 def fails(file: str, at_home: dict[str, Row], away: dict[str, Row]) -> bool:
     """Whether a file did not come out as it was meant."""
     row, own = away[file], at_home.get(file, {})
@@ -63,16 +85,16 @@ def write(path: Path, rows: Iterable[Row]) -> None:
     rows.sort(key=lambda row: row["model"])  # stable: platforms stay in order
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, list(COLUMNS), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
 def draw(path: Path, target: Path) -> None:
     """A matrix for each model: failures in percent, gray where a pair was not run."""
-    import matplotlib.pyplot as plt
     import numpy as np
 
+    plt: Any = importlib.import_module("matplotlib.pyplot")
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     labels = list(dict.fromkeys(row["model"] for row in rows))

@@ -78,6 +78,14 @@ def test_symbols_errors_and_pixels_that_differ_are_failures(tmp_path):
     assert found == {("a", "a"): (3, 0), ("a", "b"): (3, 2), ("b", "a"): (1, 1), ("b", "b"): (1, 0)}
 
 
+def test_platforms_with_the_same_files_are_one_group(tmp_path):
+    for name, files in (("a", "12"), ("b", "12"), ("c", "13"), ("d", "1")):
+        rows = [{"key": str(number), "file": file} for number, file in enumerate(files)]
+        result(tmp_path, "compress", name, rows)
+    keys = {name: f"{name}.jsonl" for name in "abcde"}
+    assert table.kinds("abcde", tmp_path, keys) == [["a", "b", "d"], ["c"]]
+
+
 def test_a_table_keeps_other_models_rows(tmp_path):
     for label, failures in (("exact", 0), ("float-prior", 3), ("exact", 1)):
         cells = (label, "a", "b", 9, failures)

@@ -240,7 +240,7 @@ class Coder:
         """The latents."""
         layout = self.layout(shape)
         bottleneck = self.model.bottleneck
-        return bottleneck.decode(self.networks, payloads, level, layout, layout.whole)[0]
+        return bottleneck.decode(self.networks, payloads, level, layout, layout.whole, None)[0]
 
     def analysis(self, image: np.ndarray, level: int) -> np.ndarray:
         """int16 [h, w, M]."""
@@ -309,10 +309,12 @@ def compress(backend: str, job: Row) -> Iterator[Row]:
         else:
             y = np.load(folder / "y" / f"{case['key']}.npy")
         payloads, latents = coder.compress(y, case["level"])
-        name = digest(case["key"].encode(), *payloads, np.ascontiguousarray(latents, "<i2").data)
+        name = digest(
+            case["key"].encode(), *payloads, np.ascontiguousarray(latents, "<i2").tobytes()
+        )
         target = folder / "files" / f"{name}.npz"
         if not target.exists():
-            tiles = {f"tile{i}": np.frombuffer(t, np.uint8) for i, t in enumerate(payloads)}
+            tiles: Row = {f"tile{i}": np.frombuffer(t, np.uint8) for i, t in enumerate(payloads)}
             np.savez(target, latents=latents, y=y, **tiles)
         yield {
             "key": case["key"], "file": name, "ran_as": coder.ran_as,
