@@ -13,7 +13,7 @@
 #if defined(_WIN32)
 #define INTACT_API __declspec(dllexport)
 #elif defined(__EMSCRIPTEN__) || defined(__wasm__)
-#define INTACT_API __attribute__((used, visibility("default")))
+#define INTACT_API __attribute__((visibility("default"))) /* web/build_wasm.sh exports some */
 #elif defined(__GNUC__)
 #define INTACT_API __attribute__((visibility("default")))
 #else

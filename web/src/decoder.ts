@@ -2,17 +2,16 @@
 
 import { PlainMessage } from "./bits/rans.js";
 import { checkPixels, MAX_PIXELS, readImageFile, type Header, type ImageFile, type Mode } from "./container/image_file.js";
-import { peekModelId } from "./container/model_file.js";
+import { peekModelId, type Faster } from "./container/model_file.js";
 import { decodePixels, type Engine, type Region } from "./codec/decode.js";
 import { readModel, type Model } from "./codec/model.js";
 import { corrupt, IntactError } from "./errors.js";
 import { embeddedWeight } from "./intnet/cost.js";
 import { plainRunner } from "./intnet/ops.js";
 import type { Program } from "./intnet/program.js";
-import type { Unpacker } from "./container/unpack.js";
 import { NativeEngine } from "./fast/engine.js";
 import { fault } from "./fast/prove.js";
-import { nativeUnpacker } from "./fast/unpack.js";
+import { nativeReader } from "./fast/unpack.js";
 import kernels from "../wasm/kernels.wasm";
 
 /** What a file carries beside its pixels; absent where it carries none. */
@@ -60,11 +59,11 @@ const SECOND_OPINION_PIXELS = 2 ** 19;
 export class Decoder {
   private readonly models = new Map<string, Model>();
   private readonly engines = new WeakMap<Model, NativeEngine>();
-  private unpacker: Unpacker | undefined;
+  private faster: Faster = {};
 
   /** Without a module the definitions in plain TypeScript compute everything. */
   constructor(private module: WebAssembly.Module | null = null) {
-    if (module !== null) this.unpacker = nativeUnpacker(module);
+    if (module !== null) this.faster = nativeReader(module);
   }
 
   /** A decoder with the WebAssembly kernels, if they run here and prove right; else without. */
@@ -84,8 +83,9 @@ export class Decoder {
 
   /** Read a model file and keep it. */
   addModel(bytes: Uint8Array): Model {
-    const model = readModel(bytes, this.unpacker);
+    const model = readModel(bytes, this.faster);
     this.models.set(model.id, model);
+    if (this.module !== null) this.engineOf(model, this.module); // now, so that the first picture need not wait
     return model;
   }
 
@@ -126,7 +126,7 @@ export class Decoder {
       const carried = chunk === undefined ? "" : ", and the one in the file must not be used";
       throw new IntactError("model-missing", `the model ${modelId} of this file is not here${carried}`, modelId);
     }
-    const model = readModel(chunk, this.unpacker);
+    const model = readModel(chunk, this.faster);
     if (model.id !== modelId) throw corrupt(`the model in the file is ${model.id}, not ${modelId}`);
     const programs = model.roles.map(({ name, inputs }): [string, Program, number] => [name, model.programs.get(name)!, inputs[0]!.px]);
     checkPixels(file.header, maxPixels, embeddedWeight(programs, model.latents));
@@ -144,7 +144,7 @@ export class Decoder {
       if (error instanceof RangeError || width * height > SECOND_OPINION_PIXELS) throw error;
       const pixels = decodePixels(file, model, PLAIN, region, progress);
       this.module = null; // the kernels were wrong: the file is sound
-      this.unpacker = undefined;
+      this.faster = {};
       return pixels;
     }
   }

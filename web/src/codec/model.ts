@@ -1,9 +1,8 @@
 /** A model from its file, checked as docs/spec/image.md, image2.md, hyperprior.md and vector.md, section 1, demand. */
 
 import { Bank } from "../bits/tables.js";
-import { readModelFile } from "../container/model_file.js";
+import { readModelFile, type Faster } from "../container/model_file.js";
 import { TreeArray, type Tree } from "../container/tree.js";
-import type { Unpacker } from "../container/unpack.js";
 import { badModel, IntactError, quoted } from "../errors.js";
 import { checkBounds } from "../intnet/bounds.js";
 import { checkCosts } from "../intnet/cost.js";
@@ -68,8 +67,8 @@ const KEYS: Record<KindName, string[]> = {
 };
 
 /** Read a model file of unknown origin. */
-export function readModel(bytes: Uint8Array, unpacker?: Unpacker): Model {
-  const { id, tree } = readModelFile(bytes, unpacker);
+export function readModel(bytes: Uint8Array, fast?: Faster): Model {
+  const { id, tree } = readModelFile(bytes, fast);
   const format = tree instanceof Map ? tree.get("format") : undefined;
   if (typeof format !== "string" || !Object.hasOwn(KEYS, format)) {
     throw badModel(`the model is of no kind that there is: ${format instanceof TreeArray ? "an array" : quoted(format)}`);

@@ -6,22 +6,28 @@ const K = (() => {
   return Uint32Array.from(primes, (p) => Math.floor((Math.cbrt(p) % 1) * 2 ** 32));
 })();
 
+/** Takes whole blocks of 64 bytes into a state. */
+export type Compress = (state: Int32Array, data: Uint8Array) => void;
+
 export class Sha256 {
   private readonly state = new Int32Array([
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
   ]);
   private readonly block = new Uint8Array(64);
-  private readonly w = new Int32Array(64);
   private filled = 0;
   private length = 0;
+
+  /** @param compress a faster way for whole blocks. */
+  constructor(private readonly compress: Compress = compressPlainly) {}
 
   update(bytes: Uint8Array): this {
     this.length += bytes.length;
     let at = 0;
     while (at < bytes.length) {
       if (this.filled === 0 && bytes.length - at >= 64) {
-        this.compress(bytes, at);
-        at += 64;
+        const whole = (bytes.length - at) & ~63;
+        this.compress(this.state, bytes.subarray(at, at + whole));
+        at += whole;
         continue;
       }
       const count = Math.min(64 - this.filled, bytes.length - at);
@@ -29,7 +35,7 @@ export class Sha256 {
       this.filled += count;
       at += count;
       if (this.filled === 64) {
-        this.compress(this.block, 0);
+        this.compress(this.state, this.block);
         this.filled = 0;
       }
     }
@@ -49,9 +55,12 @@ export class Sha256 {
     this.state.forEach((word, i) => result.setInt32(4 * i, word));
     return out;
   }
+}
 
-  private compress(from: Uint8Array, at: number): void {
-    const { w, state } = this;
+const w = new Int32Array(64);
+
+function compressPlainly(state: Int32Array, from: Uint8Array): void {
+  for (let at = 0; at < from.length; ) {
     for (let i = 0; i < 16; i++, at += 4) {
       w[i] = (from[at]! << 24) | (from[at + 1]! << 16) | (from[at + 2]! << 8) | from[at + 3]!;
     }

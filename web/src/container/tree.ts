@@ -9,6 +9,8 @@ const BYTES: Record<ArrayType, number> = {
   int8: 1, uint8: 1, int16: 2, uint16: 2, int32: 4, int64: 8, float32: 4,
 };
 
+const IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
 /** An array of a tree. `data` are its bytes in C order, little-endian; empty until it was unpacked. */
 export class TreeArray {
   data: Uint8Array = new Uint8Array(0);
@@ -32,8 +34,13 @@ export class TreeArray {
 
   /** The integers of an array of at most 32 bits. */
   integers(): Int32Array {
-    const view = new DataView(this.data.buffer, this.data.byteOffset, this.data.byteLength);
     const out = new Int32Array(this.size);
+    if (this.type === "int16" && IS_LITTLE) {
+      const values = new Int16Array(this.data.slice().buffer); // aligned
+      for (let i = 0; i < out.length; i++) out[i] = values[i]!;
+      return out;
+    }
+    const view = new DataView(this.data.buffer, this.data.byteOffset, this.data.byteLength);
     for (let i = 0; i < out.length; i++) {
       switch (this.type) {
         case "int8": out[i] = view.getInt8(i); break;

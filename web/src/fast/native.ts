@@ -6,6 +6,7 @@ interface Exports {
   web_alloc(count: number): number;
   web_mark(): number;
   web_reset(mark: number): void;
+  web_sha256(state: number, data: number, blocks: number): void;
   intact_intnet_layout(): number;
   intact_intnet_run(
     ops: number, count: number, slots: number, width: bigint, begin: bigint, end: bigint, chunk: bigint,

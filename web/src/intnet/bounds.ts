@@ -10,8 +10,19 @@ export interface Bounds {
   float32: boolean;
 }
 
-/** The bounds of a layer whose input is `source`. */
+const known = new WeakMap<Conv, Bounds>();
+
+/** The bounds of a layer whose input is `source`, which is always the same; found out once. */
 export function boundsOf(op: Conv, source: Info): Bounds {
+  let bounds = known.get(op);
+  if (bounds === undefined) {
+    bounds = find(op, source);
+    known.set(op, bounds);
+  }
+  return bounds;
+}
+
+function find(op: Conv, source: Info): Bounds {
   const taps = op.inputs * op.size * op.size;
   const up = Math.max(source.high, 0);
   const down = Math.max(-source.low, 0);
