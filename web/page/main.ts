@@ -30,7 +30,7 @@ const ui = {
   panel: find("panel"), message: find("message"), verdict: find("verdict"), facts: find("facts"),
   compare: find<HTMLSelectElement>("compare"), sliderField: find("sliderField"), slider: find<HTMLInputElement>("slider"),
   part: find<HTMLInputElement>("part"), zoom: find("zoom"), progress: find<HTMLProgressElement>("progress"),
-  download: find<HTMLButtonElement>("download"), stop: find("stop"), nameOver: find("nameOver"), nameUnder: find("nameUnder"),
+  download: find<HTMLButtonElement>("download"), tools: find("tools"), stop: find("stop"), nameOver: find("nameOver"), nameUnder: find("nameUnder"),
 };
 
 const client = new Client();
@@ -194,6 +194,7 @@ function select(entry: Entry): void {
   if (other === entry) other = null;
   render();
   if (entry.size) viewer.setSize(...entry.size);
+  if (entry.part && entry.layer === null && entry.header && isLarge(entry.header)) viewer.actual();
   if (entry.layer === null && entry.error === null && !entry.part) void decode(entry);
   if (entry.part) void decodeSeen();
 }
@@ -208,7 +209,9 @@ function render(): void {
   ui.message.hidden = error === null;
   ui.message.textContent = error ?? "";
   ui.part.checked = current.part;
-  ui.part.parentElement!.hidden = header === null;
+  ui.part.parentElement!.hidden = header === null || error !== null;
+  ui.tools.hidden = error !== null && running === 0;
+  ui.compare.parentElement!.hidden = error !== null;
   ui.download.disabled = header === null || error !== null;
   const verdict = error !== null || shown === null ? "" : verdictOf(shown);
   ui.verdict.textContent = verdict;

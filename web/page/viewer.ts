@@ -12,7 +12,7 @@ const find = <T extends HTMLElement>(id: string) => document.getElementById(id) 
 const clamp = (x: number, low: number, high: number) => Math.min(Math.max(x, low), high);
 
 /** Pixels of a side that are asked for at most, where only what is seen is decoded. */
-const MOST_SEEN = 4096;
+const MOST_SEEN = 2048;
 
 export class Viewer {
   private readonly view = find("view");
@@ -114,7 +114,7 @@ export class Viewer {
     this.draw();
   }
 
-  /** What of the picture is in view, at most 4096 pixels to a side; null if nothing is. */
+  /** What of the picture is in view, at most 2048 pixels to a side; null if nothing is. */
   visible(): Region | null {
     const side = (offset: number, view: number, length: number): [number, number] => {
       let from = clamp(Math.floor(-offset / this.zoom), 0, length);

@@ -3,7 +3,7 @@
 import { PlainMessage } from "./bits/rans.js";
 import { checkPixels, MAX_PIXELS, readImageFile, type Header, type ImageFile, type Mode } from "./container/image_file.js";
 import { peekModelId, type Faster } from "./container/model_file.js";
-import { decodePixels, type Engine, type Region } from "./codec/decode.js";
+import { decodePixels, type Engine, type Kept, type Region } from "./codec/decode.js";
 import { readModel, type Model } from "./codec/model.js";
 import { corrupt, IntactError } from "./errors.js";
 import { embeddedWeight } from "./intnet/cost.js";
@@ -60,6 +60,8 @@ export class Decoder {
   private readonly models = new Map<string, Model>();
   private readonly engines = new WeakMap<Model, NativeEngine>();
   private faster: Faster = {};
+  /** Of the last file of which a region was decoded. */
+  private last: ({ bytes: Uint8Array } & Kept) | null = null;
 
   /** Without a module the definitions in plain TypeScript compute everything. */
   constructor(private module: WebAssembly.Module | null = null) {
@@ -106,6 +108,9 @@ export class Decoder {
     }
     checkRegion(options.region, header);
     const model = this.modelOf(file, maxPixels, options.embeddedModels ?? true);
+    if (options.region === undefined || this.last === null || !sameBytes(this.last.bytes, bytes)) {
+      this.last = options.region === undefined ? null : { bytes: bytes.slice(), latents: null };
+    }
     const pixels = this.pixelsOf(file, model, options);
     const { width, height } = options.region ?? header;
     return {
@@ -138,8 +143,9 @@ export class Decoder {
     const { region, progress } = options;
     if (this.module === null) return decodePixels(file, model, PLAIN, region, progress);
     try {
-      return decodePixels(file, model, this.engineOf(model, this.module), region, progress);
+      return decodePixels(file, model, this.engineOf(model, this.module), region, progress, this.last ?? undefined);
     } catch (error) {
+      this.last = null;
       const { width, height } = region ?? file.header;
       if (error instanceof RangeError || width * height > SECOND_OPINION_PIXELS) throw error;
       const pixels = decodePixels(file, model, PLAIN, region, progress);
@@ -176,6 +182,10 @@ export async function decode(
     if (!decoder.hasModel(peekModelId(model))) decoder.addModel(model);
   }
   return decoder.decode(bytes, options);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 function checkRegion(region: Region | undefined, header: Header): void {

@@ -10,7 +10,7 @@ import { checkerboardLatents } from "./checkerboard.js";
 import { hyperpriorLatents } from "./hyperprior.js";
 import type { Model } from "./model.js";
 import { vectorLatents } from "./vector.js";
-import { neededRect, rectOf, runOver, squares, type Rect } from "./plane.js";
+import { covers, neededRect, rectOf, runOver, squares, type Plane, type Rect } from "./plane.js";
 import { columns, rows } from "../container/image_file.js";
 
 /** A part of an image, in pixels. */
@@ -32,9 +32,14 @@ const LATENTS = {
   "image codec 1": checkerboardLatents, "image codec 2": checkerboardLatents, hyperprior: hyperpriorLatents, vector: vectorLatents,
 };
 
+/** Latents of a file that were decoded before: a region whose tiles are here needs its synthesis alone. */
+export interface Kept {
+  latents: Plane | null;
+}
+
 /** Samples of an image, [height, width, channels of the mode], of a region or of the whole. */
 export function decodePixels(
-  file: ImageFile, model: Model, engine: Engine, region?: Region, progress?: (share: number) => void,
+  file: ImageFile, model: Model, engine: Engine, region?: Region, progress?: (share: number) => void, kept?: Kept,
 ): Uint8Array<ArrayBuffer> {
   const { header } = file;
   if (header.level >= model.levels.count) {
@@ -52,7 +57,8 @@ export function decodePixels(
   const gridColumns = columns(header);
   const needed = neededRect(synthesis, wanted, gridRows, gridColumns);
   const context = { file, model, runner: engine.runner, open: engine.open, ...(progress && { progress }) };
-  const y = LATENTS[model.kind](context, needed);
+  const y = kept?.latents && covers(kept.latents.rect, needed) ? kept.latents : LATENTS[model.kind](context, needed);
+  if (kept) kept.latents = y;
   const pixels = new Uint8Array(part.width * part.height * channelsOf(header));
   const blocks = squares(wanted, 1024);
   const total = (blocks.bottom - blocks.top) * (blocks.right - blocks.left);

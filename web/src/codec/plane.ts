@@ -23,6 +23,10 @@ export function grown(r: Rect, margin: number, rows: number, columns: number): R
   );
 }
 
+/** Whether a rectangle has all of another one. */
+export const covers = (r: Rect, part: Rect) =>
+  r.top <= part.top && r.left <= part.left && r.bottom >= part.bottom && r.right >= part.right;
+
 /** The smallest rectangle of squares of `side` that covers one; counted in squares. */
 export function squares(r: Rect, side: number): Rect {
   return rectOf(Math.floor(r.top / side), Math.floor(r.left / side), Math.ceil(r.bottom / side), Math.ceil(r.right / side));
