@@ -198,8 +198,9 @@ class _Packing:
     def _pack_group(self, target: Target, group: list[Source]) -> None:
         """Write tensors that share a target."""
         if target.max_error is not None:
-            shares = [self._share_for_error(source, target.max_error) for source in group]
-            self._write(group, shares)
+            error = target.max_error
+            found = in_order(lambda s: self._share_for_error(s, error), group, self._threads)
+            self._write(group, [share for _, share in found])
             return
         stats = [self._stats[source.name] for source in group]
         weights = sum(part.count for part in stats)
