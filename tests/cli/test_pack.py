@@ -1,11 +1,11 @@
 """``intact pack``, ``unpack`` and ``info`` of weights."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
-from intact import files
 from intact.packing.safetensors import SafetensorsFile
 from intact.weights import load
 from tiny_tensors import bell, menagerie, safetensors_bytes
@@ -132,7 +132,7 @@ def test_a_full_disk_leaves_what_was_there(intact, model, tmp_path, monkeypatch)
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     done = intact("pack", model, "-o", target)
     assert done.code == 5
     assert f"{target}: No space left" in done.err

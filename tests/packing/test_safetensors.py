@@ -56,7 +56,7 @@ def test_the_library_reads_what_we_write_and_we_what_it_writes(tmp_path):
         ({"a": 1}, b"", "must have dtype"),
         ({"a": {**entry(), "more": 1}}, bytes(8), "must have dtype"),
         ({"a": {"dtype": "F32", "shape": [2]}}, bytes(8), "must have dtype"),
-        ({"a": entry(dtype=32)}, bytes(8), "dtype is no text"),
+        ({"a": {**entry(), "dtype": 32}}, bytes(8), "dtype is no text"),
         ({"a": entry(shape=[2.0])}, bytes(8), "shape is"),
         ({"a": entry(shape=[True, 2])}, bytes(8), "shape is"),
         ({"a": entry(shape=[-2])}, bytes(8), "shape is"),

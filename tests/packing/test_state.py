@@ -62,7 +62,9 @@ def test_narrow_floats_are_what_torch_says(name):
     raw = np.arange(1 << dtype.bits).astype(dtype.raw)
     bits = torch.from_numpy(raw.view(f"i{raw.itemsize}"))
     wanted = bits.view(kinds[name]).float().numpy()
-    assert np.array_equal(widen(raw, dtype), wanted, equal_nan=True)
+    found = widen(raw, dtype)
+    assert found is not None
+    assert np.array_equal(found, wanted, equal_nan=True)
 
 
 def test_rounding_to_bfloat16_is_what_torch_does():
@@ -82,8 +84,11 @@ def test_symbols_are_kept_and_stand_for_the_same_everywhere(tmp_path, dtype, sca
     s = symbols((12, 500), low=0 if how == "centers" else -4)
     rows = np.linspace(0.5, 2, 12).astype(np.float32) if scales == "rows" else scales
     centers = np.linspace(-1, 1, 9).astype(np.float32)
-    given = {"step": 0.037} if how == "step" else {"centers": centers}
-    save({"w": Symbols(s, scales=rows, dtype=dtype, **given)}, tmp_path / "x.intactw")
+    if how == "step":
+        given = Symbols(s, step=0.037, scales=rows, dtype=dtype)
+    else:
+        given = Symbols(s, centers=centers, scales=rows, dtype=dtype)
+    save({"w": given}, tmp_path / "x.intactw")
     wanted = s.astype(np.float32) * np.float32(0.037) if how == "step" else centers[s]
     if rows is not None:
         wanted = wanted * (rows[:, None] if scales == "rows" else np.float32(rows))
@@ -139,7 +144,9 @@ def test_vectors_may_lie_across_two_tensors(tmp_path):
     flat = centers[row].reshape(-1)
     found = load(tmp_path / "x.intactw")
     assert np.array_equal(found["a"], flat[:13])
-    assert np.array_equal(found["b"], flat[13:28].reshape(3, 5) * np.float32([[1], [2], [3]]))
+    assert np.array_equal(
+        found["b"], flat[13:28].reshape(3, 5) * np.array([[1], [2], [3]], np.float32)
+    )
 
 
 def test_float32_may_be_stored_in_half_of_its_bits(tmp_path):
@@ -152,7 +159,7 @@ def test_float32_may_be_stored_in_half_of_its_bits(tmp_path):
         assert np.array_equal(found["h"], tensors["h"])
         assert np.array_equal(found["n"], tensors["n"])
     with pytest.raises(ArgumentError, match="too large for F16"):
-        save({"w": np.float32([1e6])}, tmp_path / "x.intactw", narrow_to="F16")
+        save({"w": np.array([1e6], np.float32)}, tmp_path / "x.intactw", narrow_to="F16")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Networks of torch to files and back."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from intact.weights import (  # noqa: E402
 from intact.weights.module import read_checkpoint  # noqa: E402
 
 
-def network(seed=0):
+def network(seed=0) -> Any:
     generator = torch.Generator().manual_seed(seed)
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten())
     net.append(nn.Linear(8 * 36, 5))
@@ -149,7 +150,7 @@ def test_a_sparse_tensor_is_refused_by_name(tmp_path):
 
 
 def test_quantized_tied_parameters_are_stored_once_and_under_both_names(tmp_path):
-    net = nn.Sequential(nn.Linear(40, 40, bias=False), nn.Linear(40, 40, bias=False))
+    net: Any = nn.Sequential(nn.Linear(40, 40, bias=False), nn.Linear(40, 40, bias=False))
     net[1].weight = net[0].weight
     whole = quantize_weights(net)
     whole.harden()

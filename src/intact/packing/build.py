@@ -133,7 +133,8 @@ class Builder:
     def __init__(
         self, writer: Writer, method: Method, threads: int, tick: Callable[[int], None]
     ) -> None:
-        self.writer, self._method, self._threads, self._tick = writer, method, threads, tick
+        self.writer, self._threads, self._tick = writer, threads, tick
+        self._method: Method = method
 
     def keep(self, kept: Sequence[Kept]) -> list[Tensor]:
         """Write tensors as they are; what the index says of them, in order."""

@@ -64,7 +64,7 @@ def save(  # noqa: PLR0913 - keywords with defaults
     sources = [
         _source(name, t, narrow_to) for name, t in tensors.items() if not isinstance(t, Symbols)
     ]
-    with files.writing(path) as file:
+    with files.writing(os.fspath(path)) as file:
         writer = Writer(file)
         writer.index.metadata = dict(metadata or {})
         builder = Builder(writer, method, num_threads(threads), lambda _: None)
