@@ -1,5 +1,6 @@
 """The browser decoder in Node: its own tests, with all golden files, and mutated ones."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def test_the_types_of_the_decoder_and_of_the_page_are_right(built):
 def test_the_page_in_the_package_is_built_from_its_sources(built):
     made = {path.name: path.read_bytes() for path in (built / "dist" / "page").iterdir()}
     assert {path.name: path.read_bytes() for path in PAGE.iterdir()} == made
+
+
+def test_the_npm_package_has_the_decoder_its_types_and_a_readme(built):
+    (packed,) = json.loads(run(built, "npm", "pack", "--dry-run", "--json"))
+    names = {file["path"] for file in packed["files"]}
+    wanted = {"LICENSE", "README.md", "package.json", "dist/intact.js", "dist/types/index.d.ts"}
+    assert wanted <= names
+    assert all(name in wanted or name.startswith("dist/types/") for name in names)
+    assert packed["size"] < 300_000
 
 
 def test_the_page_without_models_is_small():
