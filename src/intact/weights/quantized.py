@@ -99,6 +99,11 @@ class QuantizedWeights(nn.Module):
         return float(entropy(found.p).sum())
 
     @torch.no_grad()
+    def hard_symbols(self) -> Tensor:
+        """The symbols that are hard now, int64 [m]: what a histogram is counted from."""
+        return self._now().found.symbols.flatten()
+
+    @torch.no_grad()
     def ratio(self) -> float:
         """32 bits for each number over 32 for each center and scale + m H(p), for W alone."""
         return 32 * self.size / (self._side_bits() + len(self.symbols) * self.hard_entropy())

@@ -1,0 +1,97 @@
+"""Unpacks packed/*.intactw, evaluates on the 10,000 test images, and writes result.csv.
+
+    python evaluate.py [--only NAME ...]
+
+Rows that are there already keep their figures unless they are named; float32 throughout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import cifar
+import torch
+from common import HERE
+from resnet import accuracy
+from stored import Form, ratio_file, ratio_paper, read
+
+COLUMNS = ["method", "accuracy", "ratio_paper", "ratio_file", "paper_accuracy", "paper_ratio"]
+HUFFMAN, GAPS = Form("huffman"), Form("huffman", gaps=True)
+STATIC, ROWS, BEST = Form("static"), Form("rows", joint=False), Form("best", joint=False)
+FORMS: dict[str, dict[str, Form]] = {
+    "original": {"original": Form("static")},
+    "pruning": {"pruning": GAPS},
+    "k-means": {"k-means": GAPS},
+    "hessian": {"hessian": GAPS},
+    "uniform": {"uniform": GAPS},
+    "ecsq": {"ecsq": GAPS},
+    "soft-to-hard": {
+        "soft-to-hard-huffman": HUFFMAN,
+        "soft-to-hard-arithmetic": STATIC,
+        "soft-to-hard-contexts": BEST,
+    },
+    "compress": {"compress": BEST},
+    "best": {"best": BEST},
+}
+"""Row to its files, and how each is made."""
+METHODS = {
+    "original": ("original", 92.6, 1.0),
+    "pruning": ("pruning + FT + index coding + Huffman", 92.6, 4.52),
+    "k-means": ("pruning + FT + k-means + FT + index coding + Huffman", 92.6, 18.25),
+    "hessian": (
+        "pruning + FT + Hessian-weighted k-means + FT + index coding + Huffman",
+        92.7,
+        20.51,
+    ),
+    "uniform": ("pruning + FT + uniform quantization + FT + index coding + Huffman", 92.7, 22.17),
+    "ecsq": ("pruning + FT + iterative ECSQ + FT + index coding + Huffman", 92.7, 21.01),
+    "soft-to-hard-huffman": ("soft-to-hard annealing + FT + Huffman", 92.1, 19.15),
+    "soft-to-hard-arithmetic": ("soft-to-hard annealing + FT + arithmetic", 92.1, 20.15),
+    "soft-to-hard-contexts": ("soft-to-hard annealing + FT + contexts (ours)", "", ""),
+    "compress": ("compress(): GPTQ + batch norm, no training + contexts (ours)", "", ""),
+    "best": ("GPTQ + dead zone, straight-through + FT + contexts (ours)", "", ""),
+}
+
+
+def main() -> None:
+    """Of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="*", choices=list(METHODS))
+    parser.add_argument("--packed", type=Path, default=HERE / "packed")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    place = HERE / "result.csv"
+    before = {}
+    if place.exists():
+        with place.open(newline="") as file:
+            before = {row["method"]: row for row in csv.DictReader(file)}
+    data = cifar.test()
+    rows = []
+    for name, (method, paper_accuracy, paper_ratio) in METHODS.items():
+        path = given.packed / f"{name}.intactw"
+        wanted = path.exists() and (method not in before or name in (given.only or ()))
+        if not wanted:
+            rows += [before[method]] if method in before else []
+            continue
+        share, _ = accuracy(read(path), data, cifar.normalized)
+        rows.append(
+            {
+                "method": method,
+                "accuracy": f"{100 * share:.2f}",
+                "ratio_paper": f"{ratio_paper(path):.2f}",
+                "ratio_file": f"{ratio_file(path):.2f}",
+                "paper_accuracy": paper_accuracy,
+                "paper_ratio": paper_ratio,
+            }
+        )
+        print(rows[-1], flush=True)
+    with place.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
