@@ -18,7 +18,7 @@ from resnet import accuracy
 from stored import Form, ratio_file, ratio_paper, read
 
 COLUMNS = ["method", "accuracy", "ratio_paper", "ratio_file", "paper_accuracy", "paper_ratio"]
-HUFFMAN, GAPS = Form("huffman"), Form("huffman", gaps=True)
+HUFFMAN, GAPS = Form("huffman"), Form("huffman", joint=False, gaps=True)
 STATIC, ROWS, BEST = Form("static"), Form("rows", joint=False), Form("best", joint=False)
 FORMS: dict[str, dict[str, Form]] = {
     "original": {"original": Form("static")},
@@ -41,7 +41,7 @@ METHODS = {
     "pruning": ("pruning + FT + index coding + Huffman", 92.6, 4.52),
     "k-means": ("pruning + FT + k-means + FT + index coding + Huffman", 92.6, 18.25),
     "hessian": (
-        "pruning + FT + Hessian-weighted k-means + FT + index coding + Huffman",
+        "pruning + FT + Hessian k-means + FT + index coding + Huffman",
         92.7,
         20.51,
     ),

@@ -255,6 +255,5 @@ ROWS: dict[str, Callable[[Path], Compressed]] = {
 def held_out_figures(network: nn.Module) -> str:
     """Accuracy and augmented loss on the held-out images, for the log."""
     held = cifar.held_out()
-    return (
-        f"held out: {held_out_accuracy(network, held)[0]:.4f}, {augmented_loss(network, held):.4f}"
-    )
+    right = held_out_accuracy(network, held)[0]
+    return f"held out: {right:.4f}, augmented loss {augmented_loss(network, held):.4f}"

@@ -25,12 +25,15 @@ def main() -> None:
     parser.add_argument("--row", choices=[*ROWS, "all"], required=True)
     parser.add_argument("--runs", type=Path, required=True, help="folder for checkpoints and logs")
     parser.add_argument("--packed", type=Path, default=HERE / "packed")
+    parser.add_argument("--no-files", action="store_true", help="train, but write no files")
     given = parser.parse_args()
     torch.set_num_threads(1)
     given.runs.mkdir(parents=True, exist_ok=True)
     for row in ROWS if given.row == "all" else [given.row]:
         found = ROWS[row](given.runs)
         print(row, held_out_figures(found.model), flush=True)
+        if given.no_files:
+            continue
         for name, form in FORMS[row].items():
             path = given.packed / f"{name}.intactw"
             size = write(found, path, form)

@@ -86,13 +86,13 @@ def ratio_paper(path: Path) -> float:
     32 bits in which it is stored. Names, shapes and checksums are not.
     """
     index = WeightsFile(path).index
-    bits = sum(32 * len(book.bits) for book in index.codebooks)
+    bits = sum(32 * len(book.centers) for book in index.codebooks)
     used = set()
     for tensor in index.tensors:
         bits += 32 * (len(tensor.scales) + (tensor.kind is Kind.STEP))
         blob = index.blobs[tensor.blob]
         if tensor.kind is Kind.VALUES:
-            bits += 8 * tensor.num_items * blob.dtype.size
+            bits += 8 * blob.dtype.num_bytes(tensor.shape)
         else:
             used.add(tensor.blob)
     streams = [b for i, b in enumerate(index.blobs) if i in used or b.method is Method.SYMBOLS]

@@ -144,24 +144,22 @@ def round_compensated(
     left = left.clone()
     symbols = torch.empty(left.shape, dtype=torch.int32)
     for j in range(columns):
-        wanted, weighs = left[:, j], 1 / solved[j, j].square()
-        chosen = _decide(wanted, float(weighs), price, trade)
+        wanted = left[:, j]
+        chosen = _decide(wanted, price, trade)
         symbols[:, j] = chosen.int()
         error = (wanted - chosen) / solved[j, j]
         left[:, j + 1 :] -= error[:, None] * solved[j, j + 1 :]
     return symbols.reshape(weight.shape)
 
 
-def _decide(
-    wanted: Tensor, weighs: float, price: Callable[[Tensor], Tensor] | None, trade: float
-) -> Tensor:
-    """The symbol for each of some values in steps: error times its weight + trade times bits."""
+def _decide(wanted: Tensor, price: Callable[[Tensor], Tensor] | None, trade: float) -> Tensor:
+    """The symbol for each of some values in steps: squared error + trade times bits."""
     nearest = wanted.round().clamp(-LARGEST, LARGEST)
     if price is None:
         return nearest
     toward = nearest - nearest.sign()
     choices = torch.stack([nearest, toward, torch.zeros_like(nearest)])
-    costs = (choices - wanted).square() * weighs + trade * price(choices)
+    costs = (choices - wanted).square() + trade * price(choices)
     return choices.gather(0, costs.argmin(0, keepdim=True))[0]
 
 
