@@ -30,10 +30,10 @@ FORMS: dict[str, dict[str, Form]] = {
     "soft-to-hard": {
         "soft-to-hard-huffman": HUFFMAN,
         "soft-to-hard-arithmetic": STATIC,
-        "soft-to-hard-contexts": BEST,
+        "soft-to-hard-contexts": ROWS,
     },
-    "compress": {"compress": BEST},
-    "best": {"best": BEST},
+    "compress": {"compress": ROWS},
+    "best": {"best": ROWS},
 }
 """Row to its files, and how each is made."""
 METHODS = {

@@ -17,6 +17,7 @@ from intact.weights.attach import choose
 from intact.weights.coded import Coded, entropy_bits, put, side_bits
 from intact.weights.gptq import Forward, quantize, recalibrate, second_moments
 from intact.weights.norms import fold_batch_norm
+from intact.weights.pieces import root_mean_square
 
 Measure = Callable[["Compressed"], float]
 
@@ -92,6 +93,18 @@ def finish(
     return Compressed(model, coded, kept, numbers)
 
 
+def _share_for(weights: Mapping[str, Tensor], bits: float, low: float, high: float) -> float:
+    """The step over root mean squares at which plain rounding has that entropy; where to begin."""
+    row = torch.cat([(w / root_mean_square(w)).flatten().float() for w in weights.values()])
+    for _ in range(12):
+        share = math.sqrt(low * high)
+        if entropy_bits([(row / share).round().int()]) > bits * len(row):
+            low = share
+        else:
+            high = share
+    return high
+
+
 def compress(  # noqa: PLR0913 - each has a default that serves
     model: nn.Module,
     batches: Iterable[Any],
@@ -149,7 +162,8 @@ def compress(  # noqa: PLR0913 - each has a default that serves
 
     # Bits fall by about 1 where steps are twice as long; at 2 bits a step is the deviation.
     low, high = 1e-3, 30.0
-    share, best, reached = 1.0, None, 0.0
+    wanted = (32 * numbers / ratio - (16 if half else 32) * (numbers - size)) / size
+    share, best, reached = _share_for(weights, wanted, low, high), None, 0.0
     for _ in range(12):
         found, reached = attempt(share)
         enough = reached >= ratio * (1 - tolerance)
