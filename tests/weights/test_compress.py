@@ -14,10 +14,12 @@ from intact.errors import ArgumentError, DivergedError, UnreachableError  # noqa
 from intact.weights import (  # noqa: E402
     ChannelAffine,
     Coded,
+    Compressed,
     compress,
     finish,
     fold_batch_norm,
     give_channel_affines,
+    load_into,
     recalibrate,
 )
 from intact.weights.coded import entropy_bits  # noqa: E402
@@ -89,7 +91,7 @@ def trained():
 def test_a_ratio_is_reached_and_the_network_still_works():
     net = trained()
     state = copy.deepcopy(net.state_dict())
-    small = compress(net, list(data()[0].split(10)), 9.0)
+    small = compress(net, list(data()[0].split(10)), 9.0, measure=Compressed.entropy_bytes)
     assert small.ratio(small.entropy_bytes()) >= 9.0 * 0.99
     assert small.ratio(small.entropy_bytes()) < 9.0 * 1.05
     for name, tensor in net.state_dict().items():
@@ -102,6 +104,20 @@ def test_a_ratio_is_reached_and_the_network_still_works():
         assert torch.equal(coded.values, given[name])
     for name, kept in small.kept.items():
         assert torch.equal(kept.to(given[name].dtype), given[name])
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_the_file_gives_back_what_the_network_has(half, tmp_path):
+    path = tmp_path / "network.intactw"
+    small = compress(trained(), list(data()[0].split(10)), 3.0, half=half)
+    size = small.save(path)
+    assert size == path.stat().st_size == small.file_bytes()
+    assert small.ratio(size) >= 3.0 * 0.99
+    fresh = network(7)
+    give_channel_affines(fresh)
+    load_into(fresh, path)
+    for name, tensor in small.model.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], tensor), name
 
 
 def test_batch_norm_is_folded_or_stored_and_counted():

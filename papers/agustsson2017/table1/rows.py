@@ -231,16 +231,7 @@ def _multiples(coded: dict[str, Coded]) -> dict[str, Coded]:
     return found
 
 
-def original_row(folder: Path) -> Compressed:
-    """Row 1: nothing is quantized."""
-    del folder
-    network = pretrained()
-    state = {k: v.clone() for k, v in network.state_dict().items()}
-    return Compressed(network, {}, state, PARAMETERS)
-
-
 ROWS: dict[str, Callable[[Path], Compressed]] = {
-    "original": original_row,
     "pruning": pruning,
     "k-means": k_means_row,
     "hessian": hessian_row,

@@ -2,7 +2,7 @@
 
     python run.py --row soft-to-hard --runs ~/table1
 
-Rows: original pruning k-means hessian uniform ecsq soft-to-hard compress best, or all. Nothing
+Rows: pruning k-means hessian uniform ecsq soft-to-hard compress best, or all. Nothing
 here reads test images; evaluate.py does.
 """
 

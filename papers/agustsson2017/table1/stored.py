@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from intact.packing.file import WeightsFile
-from intact.packing.index import Kind, Method
 from resnet import PARAMETERS, ResNet32
 
+from intact.packing.file import WeightsFile
+from intact.packing.index import Kind, Method
 from intact.weights import Compressed, Symbols, give_channel_affines, load, save
 from intact.weights.gaps import from_gaps, to_gaps
 
@@ -33,14 +33,13 @@ class Form(NamedTuple):
 
 def write(found: Compressed, path: Path, form: Form) -> int:
     """A row's file; its bytes."""
-    tensors = found.tensors()
-    if form.gaps:
-        tensors = _with_gaps(found, tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return save(tensors, path, method=form.coder, joint=form.joint)
+    if form.gaps:
+        return save(_with_gaps(found), path, method=form.coder)
+    return found.save(path, method=form.coder, joint=form.joint)
 
 
-def _with_gaps(found: Compressed, tensors: dict[str, Any]) -> dict[str, Any]:
+def _with_gaps(found: Compressed) -> dict[str, Any]:
     """All weights as one row: where they are, and what those are that are not 0."""
     state = found.model.state_dict()
     names = [n for n, t in state.items() if t.dim() > 1]
@@ -52,7 +51,7 @@ def _with_gaps(found: Compressed, tensors: dict[str, Any]) -> dict[str, Any]:
         new["values"] = Symbols(np.searchsorted(centers, left).astype(np.int32), centers=centers)
     else:
         new["values"] = left
-    return new | {n: t for n, t in tensors.items() if n not in names}
+    return new | {n: t.numpy() for n, t in found.kept.items() if n not in names}
 
 
 def read(path: Path) -> ResNet32:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from intact.weights.coded import (
         Coded as Coded,
     )
-    from intact.weights.compress import (
+    from intact.weights.compressed import (
         Compressed as Compressed,
         compress as compress,
         finish as finish,
@@ -151,9 +151,9 @@ _HOMES = {
     "lightning_callback": "intact.weights.callbacks",
     "trainer_callback": "intact.weights.callbacks",
     "Coded": "intact.weights.coded",
-    "Compressed": "intact.weights.compress",
-    "compress": "intact.weights.compress",
-    "finish": "intact.weights.compress",
+    "Compressed": "intact.weights.compressed",
+    "compress": "intact.weights.compressed",
+    "finish": "intact.weights.compressed",
     "DeadZone": "intact.weights.dead_zone",
     "lead_to": "intact.weights.dead_zone",
     "Settings": "intact.weights.finetune",
