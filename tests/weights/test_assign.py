@@ -9,7 +9,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from intact.errors import ArgumentError, CorruptDataError, DivergedError  # noqa: E402
-from intact.weights.assign import Clusters, ecsq, for_bits, k_means, uniform  # noqa: E402
+from intact.weights.assign import (  # noqa: E402
+    Clusters,
+    _cheapest,
+    ecsq,
+    for_bits,
+    k_means,
+    uniform,
+)
 from intact.weights.gaps import from_gaps, to_gaps  # noqa: E402
 
 
@@ -73,6 +80,20 @@ def test_ecsq_without_a_price_of_bits_is_k_means():
     found = ecsq(x, 5, 0.0)
     nearest = (x[:, None] - found.centers).abs().argmin(1)
     assert torch.equal(nearest, found.symbols)
+
+
+def test_the_cheapest_cluster_is_that_of_a_search_through_all():
+    x = values(2000)
+    generator = torch.Generator().manual_seed(5)
+    for size in (1, 2, 7, 40):
+        centers = torch.randn(size, generator=generator).double().sort().values
+        costs = torch.rand(size, generator=generator).double()
+        found = _cheapest(x, centers, costs, None)
+        all_costs = (x.double()[:, None] - centers).square() + costs
+        assert torch.allclose(all_costs.gather(1, found[:, None])[:, 0], all_costs.min(1).values)
+    twice = torch.tensor([0.0, 0.0, 1.0]).double()
+    found = _cheapest(torch.tensor([0.1, 0.9]), twice, torch.tensor([1.0, 0.5, 0.5]).double(), None)
+    assert found.tolist() == [1, 2]
 
 
 def test_ecsq_at_a_high_price_is_one_value():

@@ -160,15 +160,41 @@ def ecsq(
 
 
 def _cheapest(values: Tensor, centers: Tensor, costs: Tensor, importance: Tensor | None) -> Tensor:
+    if importance is None:
+        kept, edges = _envelope(centers.tolist(), costs.tolist())
+        return torch.tensor(kept)[torch.searchsorted(torch.tensor(edges).double(), values.double())]
     found = []
     piece = max(1, _PIECE // len(centers))
     for start in range(0, len(values), piece):
         part = values[start : start + piece].double()
         error = (part[:, None] - centers).square()
-        if importance is not None:
-            error *= importance[start : start + piece].double()[:, None]
+        error *= importance[start : start + piece].double()[:, None]
         found.append((error + costs).argmin(1))
     return torch.cat(found)
+
+
+def _envelope(centers: list[float], costs: list[float]) -> tuple[list[int], list[float]]:
+    """Which of ascending centers are cheapest somewhere, and the values where one gives way.
+
+    (x - c)^2 + cost is, less x^2, a line in x: the least of lines falls into intervals.
+    """
+    kept: list[int] = []
+    edges: list[float] = []  # before each of them but the first
+    for i, (center, cost) in enumerate(zip(centers, costs, strict=True)):
+        while kept:
+            apart, more = center - centers[kept[-1]], cost - costs[kept[-1]]
+            if apart > 0:
+                edge = (center + centers[kept[-1]]) / 2 + more / (2 * apart)
+            else:
+                edge = math.inf if more >= 0 else -math.inf
+            if edge > (edges[-1] if edges else -math.inf):
+                edges.append(edge)
+                break
+            kept.pop()
+            if edges:
+                edges.pop()
+        kept.append(i)
+    return kept, edges
 
 
 def _means(values: Tensor, symbols: Tensor, size: int, importance: Tensor | None) -> Tensor:
