@@ -28,7 +28,7 @@ def quantized() -> tuple[ResNet32, QuantizedWeights]:
     network = pretrained()
     weights = quantize_weights(network)
     # Learned while sigma is small, centers run away from 0 at no cost to the task and take the
-    # rate with them: 0.36 bits at step 120, and nothing is left when sigma grows.
+    # rate with them: 0.74 bits at step 250, where soft accuracy is 95 % and hard accuracy 16 %.
     weights.quantizer.centers.requires_grad = False
     return network, weights
 
