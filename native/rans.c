@@ -3,30 +3,18 @@
    Nothing here trusts the payload, the symbols or the indexes. The tables come from TableBank,
    which validates them: every table's frequencies are 1 .. 16383 and sum to 16384, and an entry
    for decoding packs escape << 31 | cum << 16 | freq. */
-#include "intact.h"
+#include "rans.h"
 
 #include <string.h>
 
-#define TOTAL_BITS 14
-#define TOTAL (1u << TOTAL_BITS)
-#define LOWER 65536u
 #define MAX_LANES 1024
 #define BUCKET_BITS 8
-
-/* One symbol reads at most a word and an escape of five bytes. */
-#define MAX_SYMBOL_BYTES 7
 
 /* set in an entry's number where it is an escape; there are at most 2**30 entries */
 #define ESCAPE (1u << 31)
 
-enum { OK = 0, TRUNCATED = 1, BAD_ESCAPE = 2, BAD_ARGUMENT = 3, NO_SPACE = 4 };
-
 /* descriptors[4 t ..] of table t */
 enum { FIRST_ENTRY = 0, MINIMUM = 1, NUM_SYMBOLS = 2 };
-
-INTACT_INLINE uint32_t load16(const uint8_t *bytes) {
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8;
-}
 
 static int indexes_are_legal(const uint16_t *indexes, int64_t count, int64_t num_tables) {
     uint32_t largest = 0;
@@ -50,24 +38,9 @@ typedef struct {
     int32_t *symbols;
 } Reader;
 
-/* The symbol behind an escape: a canonical LEB128 integer, see docs/spec/bits.md. */
 static int read_escape(Reader *reader, uint32_t table, int32_t above, int32_t *symbol) {
-    uint64_t code = 0;
-    for (int count = 0; count < 5; count++) {
-        if (reader->position >= reader->size) return TRUNCATED;
-        const uint8_t byte = reader->payload[reader->position++];
-        code |= (uint64_t)(byte & 0x7F) << (7 * count);
-        if (byte < 0x80) {
-            if ((byte == 0 && count > 0) || code >> 34) return BAD_ESCAPE;
-            const int64_t distance = (int64_t)(code >> 1);
-            const int64_t minimum = reader->descriptors[4 * table + MINIMUM];
-            const int64_t value = code & 1 ? minimum - 1 - distance : above + distance;
-            if (value < INT32_MIN || value > INT32_MAX) return BAD_ESCAPE;
-            *symbol = (int32_t)value;
-            return OK;
-        }
-    }
-    return BAD_ESCAPE;
+    return intact_read_escape(reader->payload, reader->size, &reader->position,
+                              reader->descriptors[4 * table + MINIMUM], above, symbol);
 }
 
 /* Take one symbol from state x; the caller refills. Returns the packed entry. */

@@ -7,7 +7,7 @@ import importlib.util
 import logging
 from functools import cache
 
-ABI = 1
+ABI = 2
 """INTACT_ABI of native/intact.h: a library with another number was built for another version."""
 
 _LOG = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from intact.bits import varint
 from intact.container.cursor import Cursor
 from intact.errors import ArgumentError, quoted
-from intact.packing.coding import alphabet, rows as row_coder, static
+from intact.packing.coding import alphabet, best, huffman, rows as row_coder, static
 from intact.packing.coding.limits import (
     MAX_KERNEL,
     MAX_SEGMENT_SYMBOLS,
@@ -30,11 +30,16 @@ from intact.packing.coding.shape import WHAT, Backend, Coder, Levels, Shape
 
 Method = Literal["static", "rows", "best", "huffman"]
 
-METHODS: Final[tuple[Method, ...]] = ("static", "rows")
+METHODS: Final[tuple[Method, ...]] = get_args(Method)
 """In the order of their numbers in a file."""
 BY_ROWS: Final = ("rows", "best")
 """Methods whose contexts are rows and columns; for the others an array is one row of symbols."""
-CODERS: Final[dict[Method, Coder]] = {"static": static, "rows": row_coder}
+CODERS: Final[dict[Method, Coder]] = {
+    "static": static,
+    "rows": row_coder,
+    "best": best,
+    "huffman": huffman,
+}
 HAS_LOW, IS_SEGMENTED = 4, 8
 
 
@@ -258,7 +263,7 @@ def _parse_head(cursor: Cursor) -> Head:
         CorruptDataError: a field is cut off or out of its range.
     """
     flags = cursor.u8("method")
-    if flags >= 16 or flags & 3 >= len(METHODS):
+    if flags >= 16:
         raise cursor.corrupt(f"method {flags} is unknown")
     method = METHODS[flags & 3]
     low = varint.unzigzag(cursor.varint(0, 2 * MAX_SYMBOL, "smallest symbol"))

@@ -67,8 +67,7 @@ class Contexts:
         self._channels = shape.columns // shape.kernel
         self._rows_per_step = max(1, min(shape.rows, width // self._channels))
         self._shape = shape
-        side = isqrt(shape.kernel)
-        self._side = side if side * side == shape.kernel else shape.kernel
+        self._side = side_of(shape.kernel)
         self._mean = int(power(np.array(2 * mean + (UNIT - 8) * OCTAVE))[()])
         self._scale = int(power(np.array(448 - 2 * mean))[()])
         self._levels = levels.astype(np.int64)
@@ -149,6 +148,17 @@ class Contexts:
         """Learn of the channels."""
         self._channel_sums += (self._kernel_sums - KERNEL_PRIOR * MEAN).sum(axis=0)
         self._rows_seen += rows
+
+
+def side_of(kernel: int) -> int:
+    """Positions in a row of a kernel: square kernels have several rows, all others one."""
+    side = isqrt(kernel)
+    return side if side * side == kernel else kernel
+
+
+def mean_of(log: int) -> int:
+    """The mean, as files have it, nearest to one of this logarithm. For encoders."""
+    return min(max((log + 8 * OCTAVE + 1) // 2, 0), MAX_MEAN)
 
 
 def num_contexts(shape: Shape) -> int:

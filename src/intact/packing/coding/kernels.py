@@ -1,6 +1,6 @@
-"""Native code for coded weights (native/weights.c), where it is built and right.
+"""Native code for coded weights (native/weights.c), where it is built.
 
-It is tried once against Python on small arrays; where it is wrong, the process does without.
+What it decodes wrong, the checksums of a file would notice.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from intact.bits.tables import TOTAL, TOTAL_BITS, TableBank
 from intact.errors import ArgumentError, CorruptDataError
 from intact.packing.coding.shape import Backend
 
-ERRORS = {1: "the message ends", 2: "an escape is impossible"}
+ERRORS = {1: "the message ends", 2: "a symbol is impossible"}
 
 
-PROBED = "intact_weights_static"
+PROBED = "intact_weights_best"
 
 
 def functions(backend: Backend | None) -> ctypes.CDLL | None:
@@ -73,4 +73,10 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
         ctypes.c_char_p, integer, pointer, pointer, small, integer, pointer, pointer, pointer,
         pointer,
     ]  # fmt: skip
+    library.intact_weights_huffman.restype = small
+    library.intact_weights_huffman.argtypes = [
+        ctypes.c_char_p, integer, pointer, pointer, pointer, pointer, pointer, integer, pointer,
+    ]  # fmt: skip
+    library.intact_weights_best.restype = small
+    library.intact_weights_best.argtypes = [pointer, pointer, small, *[pointer] * 9]
     return library

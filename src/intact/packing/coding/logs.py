@@ -39,3 +39,10 @@ def power(exponent: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.int64]:
     exponents = exponent.astype(np.int64)
     mantissas = np.array(MANTISSAS, np.int64)[exponents % OCTAVE]
     return (mantissas << (exponents // OCTAVE)) >> 15
+
+
+def log_of_mean(total: int, count: int) -> int:
+    """16 log2(total / count), roughly; at least that of 2**-16. For encoders."""
+    ratio = max((total << 16) // count, 1)
+    shift = max(0, ratio.bit_length() - 16)
+    return int(LOG[ratio >> shift]) + OCTAVE * (shift - 16)

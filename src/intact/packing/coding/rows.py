@@ -25,10 +25,11 @@ from intact.packing.coding.contexts import (
     STEP,
     Contexts,
     context_moments,
+    mean_of,
     num_contexts,
 )
 from intact.packing.coding.limits import MAX_TABLE
-from intact.packing.coding.logs import LOG, OCTAVE
+from intact.packing.coding.logs import log_of_mean
 from intact.packing.coding.shape import WHAT, Backend, Shape, Symbols
 from intact.packing.coding.static import lanes_of
 
@@ -59,7 +60,7 @@ LEVEL_BANKS: Final = _level_banks()
 
 def encode(symbols: Symbols, shape: Shape, backend: Backend | None) -> bytes:
     """Head, then one message: the rows' levels, and the symbols step by step."""
-    center, reach = _place(symbols, shape)
+    center, reach = table_center(symbols, shape)
     by_row = (symbols - np.int32(center)).reshape(shape.rows, shape.columns)
     mean, levels = _levels(by_row)
     costs = [int(bank.costs[levels + MAX_LEVEL].sum()) for bank in LEVEL_BANKS]
@@ -115,7 +116,7 @@ def decode(data: bytes, shape: Shape, backend: Backend | None) -> Symbols:
     return cube.reshape(-1) + np.int32(center)
 
 
-def _place(symbols: Symbols, shape: Shape) -> tuple[int, int]:
+def table_center(symbols: Symbols, shape: Shape) -> tuple[int, int]:
     """The center of the tables, 0 wherever that is about the most frequent symbol; their reach."""
     minimum, counts = choose_table(symbols, shape.low, shape.high)
     last = minimum + counts.size - 1
@@ -131,17 +132,9 @@ def _levels(by_row: Symbols) -> tuple[int, NDArray[np.int32]]:
     """The mean magnitude, as `contexts.MAX_MEAN` says, and each row's level against it."""
     rows, columns = by_row.shape
     sums = [int(np.minimum(np.abs(row), MAX_MAGNITUDE).sum(dtype=np.int64)) for row in by_row]
-    whole = _log(sum(sums), rows * columns)
-    levels = [(_log(row, columns) - whole + STEP // 2) // STEP for row in sums]
-    mean = min(max((whole + 8 * OCTAVE + 1) // 2, 0), MAX_MEAN)
-    return mean, np.clip(levels, -MAX_LEVEL, MAX_LEVEL).astype(np.int32)
-
-
-def _log(total: int, count: int) -> int:
-    """16 log2(total / count), roughly; at least that of 2**-16."""
-    ratio = max((total << 16) // count, 1)
-    shift = max(0, ratio.bit_length() - 16)
-    return int(LOG[ratio >> shift]) + OCTAVE * (shift - 16)
+    whole = log_of_mean(sum(sums), rows * columns)
+    levels = [(log_of_mean(row, columns) - whole + STEP // 2) // STEP for row in sums]
+    return mean_of(whole), np.clip(levels, -MAX_LEVEL, MAX_LEVEL).astype(np.int32)
 
 
 def _width_log2(size: int) -> int:
