@@ -49,7 +49,14 @@ def prior_counts(mean: int, middle: int, reach: int) -> NDArray[np.int64]:
 
 
 class Tables:
-    """Counts of each context, and the tables that were last made from them."""
+    """Counts of each context, and the tables that were last made from them.
+
+    Attributes:
+        counts: int64[contexts, symbols].
+        bank: a table for each context.
+        minimum: their first symbol.
+        size: their symbols, without the escape.
+    """
 
     def __init__(self, moments: list[tuple[int, int]], reach: int) -> None:
         """Initial counts.
@@ -60,17 +67,17 @@ class Tables:
         """
         self.minimum = -reach
         self.size = 2 * reach + 1
-        self._counts = np.stack([prior_counts(*moment, reach) for moment in moments])
+        self.counts = np.stack([prior_counts(*moment, reach) for moment in moments])
         self._seen = self._fresh = 0
         self.bank = self._make()
 
     def _make(self) -> TableBank:
         """Tables in proportion to the counts; what rounding leaves is the largest count's."""
-        contexts, size = self._counts.shape
-        totals = np.maximum(self._counts.sum(axis=1, keepdims=True), 1)
+        contexts, size = self.counts.shape
+        totals = np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
         freqs = np.ones((contexts, size + 1), np.int64)  # the last is the escape's
-        freqs[:, :-1] += self._counts * (TOTAL - size - 1) // totals
-        largest = np.argmax(self._counts, axis=1)
+        freqs[:, :-1] += self.counts * (TOTAL - size - 1) // totals
+        largest = np.argmax(self.counts, axis=1)
         freqs[np.arange(contexts), largest] += TOTAL - freqs.sum(axis=1)
         sizes = np.full(contexts, size + 1)
         return TableBank(
@@ -84,8 +91,8 @@ class Tables:
         at = contexts.astype(np.int64) * self.size + places
         if not inside.all():
             at = at[inside]
-        found = np.bincount(at, minlength=self._counts.size)
-        self._counts += SEEN * found.reshape(self._counts.shape)
+        found = np.bincount(at, minlength=self.counts.size)
+        self.counts += SEEN * found.reshape(self.counts.shape)
         self._seen += symbols.size
         if self._seen - self._fresh < self._seen >> 3:
             return False

@@ -26,11 +26,10 @@ from intact.packing.coding.best_model import (
 )
 from intact.packing.coding.binary import SQUASH_ARRAY, STRETCH_ARRAY, BitCoder
 from intact.packing.coding.contexts import MAX_MAGNITUDE, MAX_MEAN, mean_of, side_of
-from intact.packing.coding.logs import LOG, MANTISSAS, log_of_mean
+from intact.packing.coding.logs import LOG, MANTISSA_ARRAY, log_of_mean
 from intact.packing.coding.rows import MAX_CENTER, table_center
 from intact.packing.coding.shape import WHAT, Backend, Shape, Symbols
 
-MANTISSA_ARRAY = np.array(MANTISSAS, np.int32)
 NO_SPACE = 4
 NUM_SLOTS = INPUTS * UNARY * SLOTS + SIGNS * SLOTS + 4 * EXPONENTS
 

@@ -53,7 +53,12 @@ FINE: Final = 16
 
 
 class Contexts:
-    """The contexts of one array, step by step: `indexes`, then `update` with the symbols."""
+    """The contexts of one array, step by step: `indexes`, then `update` with the symbols.
+
+    Attributes:
+        channels: columns of the array over positions of the kernel.
+        rows_per_step: the last step may have fewer.
+    """
 
     def __init__(self, shape: Shape, mean: int, levels: NDArray[np.int32], width: int) -> None:
         """Before the first step.
@@ -64,29 +69,29 @@ class Contexts:
             levels: of each row, -MAX_LEVEL .. MAX_LEVEL.
             width: how many symbols a step should have at least, if rows are shorter.
         """
-        self._channels = shape.columns // shape.kernel
-        self._rows_per_step = max(1, min(shape.rows, width // self._channels))
+        self.channels = shape.columns // shape.kernel
+        self.rows_per_step = max(1, min(shape.rows, width // self.channels))
         self._shape = shape
         self._side = side_of(shape.kernel)
         self._mean = int(power(np.array(2 * mean + (UNIT - 8) * OCTAVE))[()])
         self._scale = int(power(np.array(448 - 2 * mean))[()])
         self._levels = levels.astype(np.int64)
         self._shrink = power(160 - STEP * self._levels)
-        self._channel_sums = np.zeros(self._channels, np.int64)
+        self._channel_sums = np.zeros(self.channels, np.int64)
         self._position_sums = np.zeros(shape.kernel, np.int64)
         self._rows_seen = 0
-        self._expected = np.zeros((shape.kernel, self._channels), np.int64)
+        self._expected = np.zeros((shape.kernel, self.channels), np.int64)
         self._had: list[Symbols] = []
 
     @property
     def step_size(self) -> int:
         """Symbols of a step (of the last rows perhaps fewer)."""
-        return self._rows_per_step * self._channels
+        return self.rows_per_step * self.channels
 
     def steps(self) -> Iterator[tuple[int, int, int]]:
         """First row, row behind the last, and position of each step, in order of coding."""
-        for first in range(0, self._shape.rows, self._rows_per_step):
-            last = min(self._shape.rows, first + self._rows_per_step)
+        for first in range(0, self._shape.rows, self.rows_per_step):
+            last = min(self._shape.rows, first + self.rows_per_step)
             self._begin(first, last)
             for position in range(self._shape.kernel):
                 yield first, last, position
@@ -96,12 +101,12 @@ class Contexts:
         """The logarithms of what is expected in the next rows, for each position and channel."""
         self._rows = slice(first, last)
         channels = _means(self._channel_sums, self._rows_seen * self._shape.kernel, CHANNEL_PRIOR)
-        positions = _means(self._position_sums, self._rows_seen * self._channels, POSITION_PRIOR)
+        positions = _means(self._position_sums, self._rows_seen * self.channels, POSITION_PRIOR)
         logs = LOG[positions][:, None] + LOG[channels][None] - 2 * int(LOG[MEAN * FINE])
         self._expected = logs.astype(np.int64)
-        shape = (last - first, self._channels)
+        shape = (last - first, self.channels)
         self._kernel_sums = np.full(shape, KERNEL_PRIOR * MEAN, np.int64)
-        self._kernel_expected = np.full(self._channels, KERNEL_PRIOR * MEAN, np.int64)
+        self._kernel_expected = np.full(self.channels, KERNEL_PRIOR * MEAN, np.int64)
         self._had = []
 
     def indexes(self, position: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_] | None]:
@@ -137,7 +142,7 @@ class Contexts:
         self._had.append(symbols)
         magnitudes = np.minimum(np.abs(symbols.astype(np.int64)), MAX_MAGNITUDE)
         sizes = np.minimum(magnitudes * self._scale >> 14, MAX_MAGNITUDE)
-        sizes = sizes.reshape(-1, self._channels)
+        sizes = sizes.reshape(-1, self.channels)
         sizes = np.minimum(sizes * self._shrink[self._rows, None] >> 10, MAX_MAGNITUDE)
         self._kernel_sums += sizes
         expected = np.clip(self._expected[position] + int(LOG[MEAN]), 0, 12 * OCTAVE)

@@ -19,7 +19,7 @@ from intact.packing.coding.shape import Backend
 ERRORS = {1: "the message ends", 2: "a symbol is impossible"}
 
 
-PROBED = "intact_weights_best"
+PROBED = "intact_weights_rows"
 
 
 def functions(backend: Backend | None) -> ctypes.CDLL | None:
@@ -79,4 +79,8 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
     ]  # fmt: skip
     library.intact_weights_best.restype = small
     library.intact_weights_best.argtypes = [pointer, pointer, small, *[pointer] * 9]
+    library.intact_weights_rows.restype = small
+    library.intact_weights_rows.argtypes = [
+        ctypes.c_char_p, integer, pointer, pointer, small, *[pointer] * 11,
+    ]  # fmt: skip
     return library

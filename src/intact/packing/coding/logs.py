@@ -14,6 +14,7 @@ MANTISSAS: Final = (
     46341, 48393, 50535, 52773, 55109, 57549, 60097, 62757,
 )  # fmt: skip
 """2**(15 + i/16), rounded."""
+MANTISSA_ARRAY: Final = np.array(MANTISSAS, np.int32)
 MAX_LOG_ARGUMENT: Final = 65535
 MAX_POWER: Final = 47 * OCTAVE - 1
 """The largest exponent: its power is below 2**47."""
@@ -26,7 +27,7 @@ def _logs() -> NDArray[np.int32]:
     for octave in range(1, 16):
         octaves += numbers >> octave > 0
     mantissas = numbers << (15 - octaves)
-    within = np.searchsorted(np.array(MANTISSAS, np.int64), mantissas, side="right") - 1
+    within = np.searchsorted(MANTISSA_ARRAY.astype(np.int64), mantissas, side="right") - 1
     return np.concatenate([[0], OCTAVE * octaves + within]).astype(np.int32)
 
 
@@ -37,7 +38,7 @@ LOG: Final = _logs()
 def power(exponent: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.int64]:
     """2**(exponent / 16), rounded down, for 0 <= exponent <= MAX_POWER."""
     exponents = exponent.astype(np.int64)
-    mantissas = np.array(MANTISSAS, np.int64)[exponents % OCTAVE]
+    mantissas = MANTISSA_ARRAY.astype(np.int64)[exponents % OCTAVE]
     return (mantissas << (exponents // OCTAVE)) >> 15
 
 

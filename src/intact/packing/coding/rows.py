@@ -7,6 +7,7 @@ since all symbols of a step are independent of each other.
 
 from __future__ import annotations
 
+import ctypes
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from intact.bits import Decoder, TableBank, apportion, encode as encode_bits, va
 from intact.bits.tables import COST_BITS
 from intact.container.cursor import Cursor
 from intact.errors import CorruptDataError
+from intact.packing.coding import kernels
 from intact.packing.coding.adaptive import Tables
 from intact.packing.coding.alphabet import check_range, choose_table
 from intact.packing.coding.contexts import (
@@ -27,9 +29,10 @@ from intact.packing.coding.contexts import (
     context_moments,
     mean_of,
     num_contexts,
+    side_of,
 )
 from intact.packing.coding.limits import MAX_TABLE
-from intact.packing.coding.logs import log_of_mean
+from intact.packing.coding.logs import LOG, MANTISSA_ARRAY, log_of_mean
 from intact.packing.coding.shape import WHAT, Backend, Shape, Symbols
 from intact.packing.coding.static import lanes_of
 
@@ -97,23 +100,77 @@ def decode(data: bytes, shape: Shape, backend: Backend | None) -> Symbols:
     mean = cursor.varint(0, MAX_MEAN, "mean of the magnitudes")
     most = SPREADS * (MAX_WIDTH_LOG2 + 1) - 1
     width_log2, spread = divmod(cursor.varint(0, most, "width of a step"), SPREADS)
-    decoder = Decoder(cursor.take(cursor.remaining, "message"), backend=backend)
+    decoder = _Decoder(cursor.take(cursor.remaining, "message"), backend=backend)
     levels = decoder.decode(np.zeros(shape.rows, np.uint16), LEVEL_BANKS[spread])
     if int(levels.min()) < -MAX_LEVEL or int(levels.max()) > MAX_LEVEL:
         raise CorruptDataError(f"{WHAT}, rows: the level of a row is not -{MAX_LEVEL}..{MAX_LEVEL}")
     contexts = Contexts(shape, mean, levels, 1 << width_log2)
     tables = Tables(context_moments(mean, num_contexts(shape)), reach)
-    cube = np.empty((shape.rows, shape.columns // shape.kernel, shape.kernel), np.int32)
+    low, high = shape.low - center, shape.high - center
+    native = kernels.functions(backend)
+    if native is None:
+        values = _decode_steps(decoder, shape, contexts, tables, (low, high))
+    else:
+        sizes = [shape.rows, contexts.channels, shape.kernel, side_of(shape.kernel), mean]
+        sizes += [contexts.rows_per_step, reach, low, high, num_contexts(shape)]
+        values = decoder.decode_steps(native, sizes, levels, tables)
+    decoder.finish()
+    return values + np.int32(center)
+
+
+def _decode_steps(
+    decoder: Decoder, shape: Shape, contexts: Contexts, tables: Tables, limits: tuple[int, int]
+) -> Symbols:
+    """All values, in Python."""
+    cube = np.empty((shape.rows, contexts.channels, shape.kernel), np.int32)
     for first, last, position in contexts.steps():
         indexes, negated = contexts.indexes(position)
         coded = decoder.decode(indexes, tables.bank)
         part = coded if negated is None else np.where(negated, -coded, coded)
-        check_range(part, shape.low - center, shape.high - center)
+        check_range(part, *limits)
         cube[first:last, :, position] = part.reshape(last - first, -1)
         contexts.update(position, part)
         tables.update(indexes, coded)
-    decoder.finish()
-    return cube.reshape(-1) + np.int32(center)
+    return cube.reshape(-1)
+
+
+class _Decoder(Decoder):
+    """A decoder that decodes all steps in C."""
+
+    def decode_steps(
+        self, native: ctypes.CDLL, sizes: list[int], levels: NDArray[np.int32], tables: Tables
+    ) -> Symbols:
+        """All values.
+
+        Args:
+            native: the library.
+            sizes: as native/weights_rows.c has them.
+            levels: of the rows.
+            tables: before the first step.
+
+        Raises:
+            CorruptDataError: the payload ends early, or a value is out of range.
+        """
+        rows, channels, kernel, rows_per_step, contexts = (sizes[i] for i in (0, 1, 2, 5, 9))
+        step_size = rows_per_step * channels
+        numbers = np.zeros(3 * channels + 2 * kernel + step_size, np.int64)
+        looked_up = np.empty(contexts * (tables.size + 1 + 256), np.uint32)
+        step = np.empty(7 * step_size, np.uint8)
+        counts, bank = tables.counts.copy(), tables.bank
+        described, row_levels = np.array(sizes, np.int64), levels.astype(np.int64)
+        values = np.zeros(rows * channels * kernel, np.int32)
+        cursor = np.array([self._position, 0], np.int64)
+        error = native.intact_weights_rows(
+            self._payload, len(self._payload), cursor.ctypes.data,
+            self._states.ctypes.data, self._states.size, described.ctypes.data,
+            row_levels.ctypes.data, counts.ctypes.data, numbers.ctypes.data,
+            looked_up.ctypes.data, bank.values.ctypes.data, bank.descriptors.ctypes.data,
+            step.ctypes.data, MANTISSA_ARRAY.ctypes.data, LOG.ctypes.data, values.ctypes.data,
+        )  # fmt: skip
+        kernels.check(error, cursor, f"{WHAT}, rows")
+        self._position = int(cursor[0])
+        self._num_symbols += values.size
+        return values
 
 
 def table_center(symbols: Symbols, shape: Shape) -> tuple[int, int]:
