@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from intact.packing.file import HEADER_BYTES, WeightsFile
 from intact.packing.safetensors import SafetensorsFile
 from intact.weights import load
 from tiny_tensors import bell, menagerie, safetensors_bytes
@@ -70,11 +71,13 @@ def test_info_of_a_damaged_file_names_a_tensor(intact, model, tmp_path):
     intact("pack", model)
     path = tmp_path / "net.intactw"
     data = bytearray(path.read_bytes())
-    data[2000] ^= 1
+    file = WeightsFile(path)
+    blob = file.index.blobs[file.tensors["conv.weight"].blob]
+    data[HEADER_BYTES + blob.start] ^= 1
     path.write_bytes(data)
     done = intact("info", path)
     assert done.code == 1
-    assert "is damaged" in done.err
+    assert "damaged: tensors ['conv.weight']" in done.err
 
 
 @pytest.mark.parametrize(

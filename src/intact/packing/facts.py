@@ -6,9 +6,9 @@ import os
 import zlib
 from typing import Any
 
-from intact.errors import CorruptDataError
+from intact.errors import CorruptDataError, quoted
 from intact.packing.file import MAJOR, MINOR, WeightsFile
-from intact.packing.index import NOTES, Kind, Tensor, coded_bytes
+from intact.packing.index import NOTES, Kind, Tensor, coded_bytes, runs
 from intact.packing.values import floats
 
 
@@ -22,7 +22,7 @@ def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
     file = WeightsFile(path)
     for number, blob in enumerate(file.index.blobs):
         if zlib.crc32(file.bytes_of(blob)) != blob.crc:
-            raise CorruptDataError(f"{file.name}: blob {number} is damaged{_used_by(file, number)}")
+            raise CorruptDataError(f"{file.name}: damaged: {_used_by(file, number)}")
     unpacked = sum(tensor.dtype.num_bytes(tensor.shape) for tensor in file.index.tensors)
     return {
         "bytes": file.size,
@@ -38,8 +38,10 @@ def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _used_by(file: WeightsFile, number: int) -> str:
-    names = [t.name for t in file.index.tensors if t.num_values and t.blob <= number]
-    return f", of tensor {names[-1]!r} or near it" if names else ""
+    """Which tensors cannot be read when that blob cannot."""
+    blobs = file.index.blobs
+    names = [t.name for t in file.index.tensors if number in (n for n, _, _ in runs(t, blobs))]
+    return f"tensors {quoted(names)}" if names else f"blob {number}, of no tensor"
 
 
 def _tensor(file: WeightsFile, tensor: Tensor) -> dict[str, Any]:
