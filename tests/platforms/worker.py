@@ -38,6 +38,7 @@ from intact.intnet.backends import choose
 from intact.intnet.tree import program_from_tree
 from intact.models import FOLDER
 from intact.native import library
+from intact.packing.file import WeightsFile
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 TILE_LOG2 = 6
@@ -75,6 +76,7 @@ def vectors(backend: choose.Name) -> Iterator[tuple[str, str, str]]:
     for kind, find in (
         ("op", operations), ("intnet", qtanh), ("bits", lambda _: messages()),
         ("file", files), ("invalid", invalid), ("model", lambda _: models()),
+        ("weights", lambda _: weight_files()),
     ):  # fmt: skip
         for name, check in find(backend):
             try:
@@ -148,6 +150,26 @@ def messages() -> Iterator[tuple[str, Any]]:
 
     for case in json.loads((VECTORS / "bits" / "rans.json").read_text()):
         yield case["name"], lambda c=case: check(c)
+
+
+def weight_files() -> Iterator[tuple[str, Any]]:
+    """vectors/weights/files: every tensor, and what `intact.weights.load` makes of it."""
+
+    def check(name: str, wanted: Row) -> str:
+        file = WeightsFile(VECTORS / "weights" / "files" / name)
+        for tensor in file.index.tensors:
+            if digest(file.raw(tensor).tobytes()) != wanted[tensor.name]["sha256"]:
+                return f"{tensor.name} differs"
+            if (
+                digest(*(part.tobytes() for part in file.parts(tensor)))
+                != (wanted[tensor.name]["sha256"])
+            ):
+                return f"{tensor.name} differs in parts"
+        return ""
+
+    table = json.loads((VECTORS / "weights" / "files" / "tensors.json").read_text("utf-8"))
+    for name, wanted in table.items():
+        yield name, lambda n=name, w=wanted: check(n, w)
 
 
 @cache

@@ -131,7 +131,7 @@ def from_raw(raw: Array, dtype: Dtype, shape: Sequence[int]) -> Array:
 def widen(raw: Array, dtype: Dtype) -> Array | None:
     """float32 of raw bfloat16 or float8, exactly; None for other types."""
     if dtype.name == "BF16":
-        return (raw.astype("<u4") << 16).view("<f4")
+        return (raw.astype("<u4") << 16).astype("<u4").view("<f4")  # shifts give native order
     table = _FLOAT8.get(dtype.name)
     return None if table is None else table[raw]
 

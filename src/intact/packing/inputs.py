@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+import numpy as np
+
 from intact import files
 from intact.errors import ArgumentError, CorruptDataError, quoted
 from intact.packing.build import Source
@@ -198,7 +200,8 @@ def _write(
     file.write(format_header(entries, shard.metadata))
     for tensor in shard.tensors:
         for part in source.parts(tensor, num_threads(threads)):
-            file.write(part.data if part.flags.c_contiguous else part.tobytes())
+            plain = np.ascontiguousarray(part, tensor.dtype.raw)
+            file.write(plain.view(np.uint8).data)
             count(len(part))
 
 
