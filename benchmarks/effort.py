@@ -76,8 +76,8 @@ def main() -> None:
                     "ssimulacra2": ssimulacra2(image, encoded.pixels),
                     "cpu_s": time.process_time() - begin,
                 })  # fmt: skip
-        print(name, file=sys.stderr, flush=True)
-    write(options.output or RESULTS / f"effort_{model.name}.csv", rows)
+        write(options.output or RESULTS / f"effort_{model.name}.csv", rows)  # what is done is kept
+        sys.stdout.flush()
     print(f"{options.pictures} photographs set aside, {options.side} x {options.side}")
     for effort in efforts[1:]:
         rates = {key: gains(rows, effort, key) for key in ("psnr", "ssimulacra2")}
