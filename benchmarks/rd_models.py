@@ -163,36 +163,47 @@ def main() -> None:
     model, _ = find_model(args.model)
     print(f"model {model.name} {model.id.hex()}; {machine()}")
     table = Table()
-    sets = {name: pictures(name, args.every) for name in SETS}
-    for name, images in sets.items():
-        measure_model(table, name, images, model)
-        if name != "kodak":
-            measure_other(table, name, images)
-    if args.twin:
-        few = dict(list(sets["kodak"].items())[:: args.twin_every])
-        measure_twin(table, few, model, args.twin)
     output = args.output or RESULTS / f"rd_models_{model.name}.csv"
-    write(output, table.rows)
+    both: dict[str, float] = {}
+    for name in SETS:
+        images = pictures(name, args.every)
+        measure_model(table, name, images, model)
+        if name == "kodak":
+            say_kodak(table)
+        else:
+            measure_other(table, name, images)
+            rates = single_rates(table, name, THEIRS)
+            say(f"{name} against JPEG 2000", rates)
+            both |= rates
+        write(output, table.rows)  # what is done is kept
+    say("both sets against JPEG 2000", both)
+    if args.twin:
+        few = dict(list(pictures("kodak", args.every).items())[:: args.twin_every])
+        measure_twin(table, few, model, args.twin)
+        write(output, table.rows)
+        say_twin(table)
 
+
+def say_kodak(table: Table) -> None:
+    """The BD-rate against BPG, and quality 100."""
     curves = np.array(list(table.curves("kodak", OURS).values()))  # image, setting, (bpp, PSNR)
     mean = rising([tuple(point) for point in curves.mean(0)])
     rate = bd_rate(*rising(bpg()), *mean)
     print(f"Kodak, {len(curves)} images, against BPG 4:4:4 ({ANCHOR}): {rate:+.2f} %")
-    for group in ("cc0", "b100"):
-        say(f"{group} against JPEG 2000", single_rates(table, group, THEIRS))
-    both = single_rates(table, "cc0", THEIRS) | single_rates(table, "b100", THEIRS)
-    say("both sets against JPEG 2000", both)
     top = curves[:, -1, 1]
     names = list(table.curves("kodak", OURS))
     print(f"quality 100, PSNR: mean {top.mean():.2f}, lowest {top.min():.2f} dB"
           f" ({names[int(top.argmin())]}), {curves[:, -1, 0].mean():.2f} bpp; of each: "
-          + " ".join(f"{value:.2f}" for value in top))  # fmt: skip
-    if args.twin:
-        twins, ours = table.curves("kodak", TWIN), table.curves("kodak", OURS)
-        rates = {image: bd_rate(*rising(twins[image]), *rising(ours[image])) for image in twins}
-        say("integers against their float twin", rates)
-        lost = [twins[image][-1][1] - ours[image][-1][1] for image in twins]
-        print(f"at quality 100 the twin has {np.mean(lost):+.2f} dB, at most {max(lost):+.2f}")
+          + " ".join(f"{value:.2f}" for value in top), flush=True)  # fmt: skip
+
+
+def say_twin(table: Table) -> None:
+    """The integers against their float twin."""
+    twins, ours = table.curves("kodak", TWIN), table.curves("kodak", OURS)
+    rates = {image: bd_rate(*rising(twins[image]), *rising(ours[image])) for image in twins}
+    say("integers against their float twin", rates)
+    lost = [twins[image][-1][1] - ours[image][-1][1] for image in twins]
+    print(f"at quality 100 the twin has {np.mean(lost):+.2f} dB, at most {max(lost):+.2f}")
 
 
 if __name__ == "__main__":
