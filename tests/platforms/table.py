@@ -104,8 +104,9 @@ def draw(path: Path, target: Path) -> None:
     most = max(map(len, names.values()))
     figure, axes = plt.subplots(
         1, len(labels), figsize=(2 + (0.42 * most + 3.2) * len(labels), 0.42 * most + 4),
-        squeeze=False, layout="constrained",
+        squeeze=False,
     )  # fmt: skip
+    figure.subplots_adjust(wspace=0.6)
     for axis, label in zip(axes[0], labels, strict=True):
         order = {name: index for index, name in enumerate(names[label])}
         share = np.full((len(order), len(order)), np.nan)
@@ -130,5 +131,5 @@ def draw(path: Path, target: Path) -> None:
         axis.set_ylabel("compressed on")
         files = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
         axis.set_title(f"{label}: failures in %, of {files} files a pair")
-    figure.savefig(target, dpi=110)
+    figure.savefig(target, dpi=100, bbox_inches="tight")
     plt.close(figure)
