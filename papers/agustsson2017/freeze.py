@@ -31,7 +31,7 @@ from intact.train.codecs.vector_graphs import PATCH
 from intact.train.config import from_dict
 from intact.train.start import image_folder
 
-IMAGES = 96
+IMAGES = 400
 """Training images that symbols are counted on."""
 
 
