@@ -51,10 +51,12 @@ def entropy(symbols: NDArray[np.int32]) -> float:
 def quantized(weights: list[NDArray[np.float32]], bits: float, add: float, scale: str):  # noqa: ANN201
     """Layers, and their steps, at so many bits of one histogram (by bisection)."""
     low, high = 1e-3, 20.0
+    layers: list[Layer] = []
+    step = low
     stds = [float(w.std()) if scale == "std" else 1.0 for w in weights]
     for _ in range(40):
         step = (low * high) ** 0.5
-        layers: list[Layer] = []
+        layers = []
         for w, std in zip(weights, stds, strict=True):
             ratio = w / (step * std)
             symbols = (np.sign(ratio) * np.floor(np.abs(ratio) + add)).astype(np.int32)
@@ -153,7 +155,7 @@ def lossless(arrays: list[NDArray[np.float32]]) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, default=RESULTS / "weights_coding.csv")
     options = parser.parse_args()
     everything = tensors(CHECKPOINT)

@@ -207,8 +207,8 @@ def test_rows_are_smaller_than_one_histogram_where_rows_and_columns_differ():
 
 def test_low_bits_keep_a_wide_range_close_to_its_entropy():
     symbols = np.random.default_rng(2).integers(-30_000, 30_000, (50, 1000))
-    for method, excess in (("static", 2), ("rows", 8)):
-        assert len(coding.encode(symbols, method)) * 100 < 50_000 * 2 * (100 + excess)
+    assert len(coding.encode(symbols, "static")) < 50_000 * 2 * 1.02
+    assert len(coding.encode(symbols, "rows")) < 50_000 * 2 * 1.08
 
 
 def test_limits_hold_together():

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intact.packing import coding
-from intact.packing.coding import code
+from intact.packing.coding import code, shape
 
 HERE = Path(__file__).parent
 
@@ -60,7 +60,7 @@ def values() -> dict[str, NDArray[Any]]:
     }
 
 
-def vectors(backend: code.Backend | None = None) -> list[dict[str, Any]]:
+def vectors(backend: shape.Backend | None = None) -> list[dict[str, Any]]:
     """All of them, as they are written."""
     found: list[dict[str, Any]] = []
     for name, (array, kernel, segment) in symbols().items():

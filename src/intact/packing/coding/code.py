@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,7 +191,8 @@ def _decode_segment(
     """Symbols (or what they stand for) of one segment, their range checked."""
     if head.method == "static" and levels is not None and not head.shift:
         wide = np.ascontiguousarray(levels, np.uint32)
-        return static.decode_levels(body, shape, wide, backend).astype(levels.dtype, copy=False)
+        found = static.decode_levels(body, shape, wide, backend)
+        return cast(Levels, found.astype(levels.dtype, copy=False))
     low_bits = b""
     if head.shift:
         cursor = Cursor(body, f"{WHAT}, segment")
@@ -205,7 +206,7 @@ def _decode_segment(
     if levels is None:
         return symbols
     symbols -= np.int32(head.low)
-    return np.take(levels, symbols)
+    return cast(Levels, np.take(levels, symbols))
 
 
 def _check_levels(levels: Levels | None, head: Head) -> None:

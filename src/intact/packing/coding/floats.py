@@ -24,7 +24,7 @@ from intact.packing.coding.limits import MAX_SYMBOLS
 from intact.packing.coding.shape import Backend, Shape
 
 FloatKind = Literal["float64", "float32", "bfloat16", "float16", "float8"]
-Raw = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32] | NDArray[np.uint64]
+Raw = NDArray[np.uint8 | np.uint16 | np.uint32 | np.uint64]
 
 Task = tuple[int, int, list[tuple[int, bytes]]]
 """First value, number of values, and mode and body of each plane."""

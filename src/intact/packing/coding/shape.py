@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Backend = Literal["native", "python"]
 Symbols = NDArray[np.int32]
-Levels = NDArray[np.uint16] | NDArray[np.uint32]
+Levels = NDArray[np.uint16 | np.uint32]
 WHAT: Final = "coded weights"
 
 
