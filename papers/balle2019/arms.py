@@ -22,6 +22,9 @@ MAIN = 0.03
 SCRATCH = 0.01
 """Where the integer prior is trained with its transforms from the first step, too."""
 STEPS, SHORT = 5000, 2500
+PRIOR = 3
+"""Steps of an arm that trains its hyper-synthesis alone, times those of the others: they are small.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,10 @@ class Arm:
         low, high = self.beta
         return low * (high / low) ** share
 
+    def steps(self, steps: int) -> int:
+        """Its own number of steps, where an arm that trains everything has ``steps``."""
+        return PRIOR * steps if self.parent else steps
+
     def config(self, steps: int, folder: Path, data: Path) -> Config:
         """Its whole configuration."""
         from intact.train.config import load  # needs PyTorch, which the plots can do without
@@ -60,7 +67,8 @@ class Arm:
         common = (
             'codec.kind="hyperprior"', f'data.folders=["{data}"]', "data.crop=128", "data.batch=8",
             f"transform.filters={N}", "optimizer.method=adam", f"optimizer.learning_rate={rate}",
-            "optimizer.warmup=50", "optimizer.precision=float32", f"optimizer.steps={steps}",
+            "optimizer.warmup=50", "optimizer.precision=float32",
+            f"optimizer.steps={self.steps(steps)}",
             f"optimizer.seed={self.seed}", "output.checkpoint_every=250",
             "output.log_every=50", f"output.folder={folder}",
         )  # fmt: skip
@@ -85,16 +93,19 @@ def _name(weight: float) -> str:
     return f"{weight:g}"
 
 
+JOINT = "float-joint"
 FLOAT, INTEGER = "float-prior", "integer-prior"
+"""Hyper-syntheses trained alike, from random weights, on the fixed transforms of `JOINT`."""
 
 
 def _arms() -> dict[str, Arm]:
     found: list[Arm] = []
     for weight in (SCRATCH, *(w for w in (0.03, 0.003, 0.1) if w != SCRATCH)):  # by worth
         number = _name(weight)
-        found.append(Arm(f"{FLOAT}-{number}", _hyperprior("float", weight)))
-        settings = _hyperprior("prior", weight)
-        found.append(Arm(f"{INTEGER}-{number}", settings, parent=f"{FLOAT}-{number}"))
+        joint = f"{JOINT}-{number}"
+        found.append(Arm(joint, _hyperprior("float", weight)))
+        found.append(Arm(f"{INTEGER}-{number}", _hyperprior("prior", weight), parent=joint))
+        found.append(Arm(f"{FLOAT}-{number}", _hyperprior("float", weight), parent=joint))
     found.append(Arm(f"{INTEGER}-scratch-{_name(SCRATCH)}", _hyperprior("prior", SCRATCH)))
     for weight in (MAIN, *(w for w in LAMBDAS if w != MAIN)):
         number, shots = _name(weight), weight == MAIN

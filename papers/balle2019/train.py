@@ -26,12 +26,20 @@ from intact.codec.model import Model
 from intact.freeze.hyperprior import freeze
 from intact.train import checkpoint, start
 from intact.train.codecs.hyperprior import HyperpriorNet
+from intact.train.codecs.hyperprior_graphs import PIXEL_UNIT
 from intact.train.codecs.task import ImageTask
 from intact.train.config import Config, to_dict
+from intact.train.entropy import gaussian_bits
+from intact.train.gradients import lower_bound
 from intact.train.integer import IntegerNetwork
 from intact.train.loop import Trainer
+from intact.train.noise import Noise
+from intact.train.task import Share
 
 DATA = SHARED / "data" / "train"
+BATCHES = 250
+"""Of crops that an arm sees which trains the prior alone, at most: their latents are kept. In short
+runs it sees each about six times."""
 SHOTS = 10
 """Models frozen on the way, at equal distances."""
 
@@ -51,6 +59,7 @@ class PaperTask(ImageTask):
     ) -> None:
         super().__init__(config, codec, data)
         self.arm = arm
+        self._known: dict[int, tuple[Tensor, Tensor]] = {}
         if arm.parent:
             for name, parameter in codec.named_parameters():
                 parameter.requires_grad_("hyper_synthesis" in name)
@@ -59,6 +68,36 @@ class PaperTask(ImageTask):
         """What is trained."""
         trained = [p for p in self.codec.parameters() if p.requires_grad]
         return [{"params": trained, "factor": 1.0}]
+
+    def forward(self, step: int, share: Share) -> dict[str, Tensor]:
+        """All of the loss; or, where only the prior is trained, its part of the rate."""
+        return self._prior_alone(step, share) if self.arm.parent else super().forward(step, share)
+
+    def _prior_alone(self, step: int, share: Share) -> dict[str, Tensor]:
+        """Eq. 14 and 15 on latents whose networks are fixed, of a batch that comes again."""
+        codec, settings = self.codec, self.config
+        assert isinstance(codec, HyperpriorNet)
+        y, z = self._latents(step % max(1, min(BATCHES, settings.optimizer.steps // 6)))
+        noise = Noise(settings.optimizer.seed, step, share.of(settings.data.batch))
+        network = codec.networks["hyper_synthesis"]
+        real = {"real": True} if isinstance(network, IntegerNetwork) else {}
+        theta = network({"z": z + noise.like(z)}, torch.zeros(len(z)), None, **real)["theta"]
+        theta = lower_bound(theta, 0.0).clamp(max=codec.config.scales - 1)
+        bits = gaussian_bits(y + noise.like(y), codec.config.sigma(theta)).sum()
+        bpp = bits / (len(y) * settings.data.crop**2)
+        return {"loss": bpp, "bpp": bpp.detach(), "mse": torch.zeros(())}
+
+    @torch.no_grad()
+    def _latents(self, number: int) -> tuple[Tensor, Tensor]:
+        """Latents y and z of a batch of crops, before rounding."""
+        if number not in self._known:
+            data, seed = self.config.data, self.config.optimizer.seed
+            crops = self.data.crops(range(data.batch), data.crop, seed, number)
+            level = torch.zeros(data.batch)
+            pixels = (torch.from_numpy(crops).float() - 128) * PIXEL_UNIT
+            y = self.codec.networks["analysis"]({"pixels": pixels}, level)["y"]
+            self._known[number] = y, self.codec.networks["hyper_analysis"]({"y": y}, level)["z"]
+        return self._known[number]
 
     def before(self, step: int) -> None:
         """Set beta."""
@@ -165,14 +204,14 @@ def train(arm: Arm, steps: int, data: Path, deadline: float) -> bool:
         trainer.save()
         snapshot(trainer, steps)
     for shot in range(1, SHOTS + 1):
-        until = steps * shot // SHOTS
+        until = arm.steps(steps) * shot // SHOTS
         if trainer.step < until:
             trainer.run(log, until=until, deadline=deadline)
             if trainer.step < until:
                 return False
             if arm.snapshots:
                 snapshot(trainer, steps)
-    info = {"trained": f"{steps} steps of 8 crops of 128 pixels", "stands for": "N = 32 for 128"}
+    info = {"trained": f"{arm.steps(steps)} steps of 8 crops of 128", "N": "32 for 128"}
     model = frozen(trainer.task.config, trainer.average, arm.name, info)
     files.replace(log_path, log.path.read_bytes())
     files.replace(model_path, model.to_bytes())
