@@ -120,13 +120,13 @@ def main() -> None:
 
 
 def draw(path: Path, panels: list[tuple[str, np.ndarray]]) -> None:
-    """Panels side by side, each under its words."""
-    height, width = panels[0][1].shape[:2]
+    """Panels side by side, at two thirds of their size, each under its words."""
+    height, width = (size * 2 // 3 for size in panels[0][1].shape[:2])
     sheet = Image.new("RGB", (2 * width + 8, height + 20), "white")
     pen = ImageDraw.Draw(sheet)
     for number, (words, pixels) in enumerate(panels):
         left = number * (width + 8)
-        sheet.paste(Image.fromarray(pixels), (left, 20))
+        sheet.paste(Image.fromarray(pixels).resize((width, height)), (left, 20))
         pen.text((left + 4, 4), f"N = 32 for 128: {words}", fill="black")
     sheet.save(path, optimize=True)
 

@@ -234,7 +234,7 @@ def main() -> None:
     deadline = time.monotonic() + 60 * args.minutes
     for name in args.arms or ARMS:
         parent = ARMS[name].parent
-        for arm in [ARMS[parent]] * bool(parent) + [ARMS[name]]:
+        for arm in [ARMS[key] for key in (parent, name) if key]:
             if not train(arm, args.steps, args.data, deadline):
                 print(f"{arm.name} is not done; call again to go on", flush=True)
                 return

@@ -90,7 +90,7 @@ def test_what_is_done_is_not_trained_again(models):
     logs = models / "results" / "2" / "training"
     assert sorted(path.stem for path in logs.iterdir()) == sorted(["float-joint-0.01", *ARMS])
     data = ["--data", "/nowhere/to/be/found"]
-    assert run("train.py", "--steps", "2", *data, *ARMS, folder=models) == ""
+    assert run("train.py", "--steps", "2", *data, "float-joint-0.01", *ARMS, folder=models) == ""
 
 
 def test_reading_on_past_the_checksum_shows_a_picture_of_a_damaged_file(tmp_path):
