@@ -21,6 +21,8 @@ LAMBDAS = (0.003, 0.01, 0.03, 0.1)
 MAIN = 0.03
 SCRATCH = 0.01
 """Where the integer prior is trained with its transforms from the first step, too."""
+CROPS = {False: ("data.crop=128", "data.batch=8"), True: ("data.crop=256", "data.batch=2")}
+"""By whether there is a hyperprior: with crops of 128 z is 2 x 2, and h_s learns borders alone."""
 STEPS, SHORT = 5000, 2500
 PRIOR = 3
 """Steps of an arm that trains its hyper-synthesis alone, times those of the others: they are small.
@@ -63,9 +65,10 @@ class Arm:
         from intact.train.config import load  # needs PyTorch, which the plots can do without
 
         # Short runs want larger steps; within one number of steps all arms have the same.
+        hyper = "transform.hyperprior=false" not in self.settings
         rate = 1e-3 if steps > SHORT else 2e-3
         common = (
-            'codec.kind="hyperprior"', f'data.folders=["{data}"]', "data.crop=128", "data.batch=8",
+            'codec.kind="hyperprior"', f'data.folders=["{data}"]', *CROPS[hyper],
             f"transform.filters={N}", "optimizer.method=adam", f"optimizer.learning_rate={rate}",
             "optimizer.warmup=50", "optimizer.precision=float32",
             f"optimizer.steps={self.steps(steps)}",

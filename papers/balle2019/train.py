@@ -211,7 +211,7 @@ def train(arm: Arm, steps: int, data: Path, deadline: float) -> bool:
                 return False
             if arm.snapshots:
                 snapshot(trainer, steps)
-    info = {"trained": f"{arm.steps(steps)} steps of 8 crops of 128", "N": "32 for 128"}
+    info = {"trained": f"{arm.steps(steps)} steps", "N": "32 for 128"}
     model = frozen(trainer.task.config, trainer.average, arm.name, info)
     files.replace(log_path, log.path.read_bytes())
     files.replace(model_path, model.to_bytes())
