@@ -122,7 +122,7 @@ def rows_of(layers: list[Layer], scale: str, bits: float) -> list[Row]:
             "method": method,
             "bytes": size,
             "bits_per_weight": f"{8 * size / whole.size:.4f}",
-            "against_one_histogram": f"{100 * (size - ideal) / ideal + 1e-9:+.2f} %",
+            "against_one_histogram": f"{round(100 * (size - ideal) / ideal, 2) + 0.0:+.2f} %",
         }
         for method, size in sizes.items()
     ]
