@@ -34,7 +34,7 @@ def test_the_gradient_is_that_of_loss_and_rate_together():
     plan, together = planned(net), planned(other)
     loss_of(net).backward()
     plan.before_step()
-    (loss_of(other) + 0.7 * together.weights[0].entropy()).backward()
+    (loss_of(other) + 0.7 * together.weights[0].rate()).backward()
     for a, b in zip(net.parameters(), other.parameters(), strict=True):
         assert a.grad is not None
         assert b.grad is not None

@@ -244,6 +244,22 @@ def test_every_parameter_can_be_meant_and_zeros_have_no_scale():
     assert zeros.hard_entropy() == 0
 
 
+def test_near_hardness_the_rate_pulls_and_the_upper_bound_does_not():
+    net = network()
+    weights = quantize_weights(net, quantizer=few(sigma=40.0), scale=Scale.START)
+    pulls = []
+    for term in (weights.entropy, weights.rate):
+        net.zero_grad()
+        weights.forget()
+        value = term()
+        value.backward()
+        gradients = [net[0].parametrizations.weight.original.grad]
+        gradients.append(net.last.parametrizations.weight.original.grad)
+        pulls.append(float(torch.cat([g.flatten() for g in gradients]).abs().sum()))
+        assert float(value.detach()) == pytest.approx(weights.hard_entropy(), abs=0.1)
+    assert pulls[1] > 5 * pulls[0]
+
+
 def test_gradients_accumulate_over_batches_before_and_after_the_switch():
     net = network()
     weights = quantize_weights(net, quantizer=few())

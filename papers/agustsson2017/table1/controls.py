@@ -51,7 +51,7 @@ CONTROLS = {
     "literal": Control(literal=True, learned=True, rate=lambda w: 0.1 * w.entropy()),
     "beta-0.1-H": Control(literal=False, learned=False, rate=lambda w: 0.1 * w.entropy()),
     "beta-0.1-mH": Control(literal=False, learned=False, rate=lambda w: 0.1 * w.bits()),
-    "learned-centers": Control(literal=False, learned=True, rate=lambda w: BETA * w.entropy()),
+    "learned-centers": Control(literal=False, learned=True, rate=lambda w: BETA * w.rate()),
 }
 
 

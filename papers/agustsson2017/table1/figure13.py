@@ -30,7 +30,7 @@ def main(runs: Path) -> None:
         writer.writeheader()
         writer.writerows(rows.values())
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for key, label in (("hard_bits", "H(p), hard"), ("soft_bits", "H(p, q), soft")):
+    for key, label in (("hard_bits", "H(p), hard"), ("soft_bits", "H(q, p), soft")):
         points = [(step, float(row[key])) for step, row in rows.items() if row[key]]
         left.plot(*zip(*points, strict=True), label=label)
     left.set(xlabel="step", ylabel="bits per weight", ylim=(0, None))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cifar
 import numpy as np
@@ -166,9 +167,10 @@ def best_row(folder: Path) -> Compressed:
         place.write_text(json.dumps(_start(folder)))
     first = json.loads(place.read_text())
     begin, checkpoint = first["bits"], folder / "best.safetensors"
-    weights = quantize_weights(network, quantizer=DeadZone(first["step"]), scale=Scale.START)
+    weights = quantize_weights(network, quantizer=DeadZone(1.0), scale=Scale.START)
     if not checkpoint.exists():
         with torch.no_grad():
+            weights.scales.copy_(torch.tensor(first["steps"]))  # a unit is a step
             for piece, started in zip(weights.pieces, _read(folder), strict=True):
                 piece.original.copy_(started)
         weights.forget()
@@ -193,8 +195,8 @@ def best_row(folder: Path) -> Compressed:
     return stored(network, coded)
 
 
-def _start(folder: Path) -> dict[str, float]:
-    """GPTQ's solution at 18x: its step in root mean squares, its bits; weights go to a file.
+def _start(folder: Path) -> dict[str, Any]:
+    """GPTQ's solution at 18x: its steps and bits; weights go to a file.
 
     A weight starts in the cell of GPTQ's symbol, where it was if it was there.
     """
@@ -202,17 +204,17 @@ def _start(folder: Path) -> dict[str, float]:
     found = compress(
         network, calibration(1024), 18.0, fold=False, half=False, measure=Compressed.entropy_bytes
     )
-    weights, share = {}, 0.0
+    weights, steps = {}, []
     for name, coded in found.coded.items():
         assert coded.step is not None
         weight = network.get_parameter(name).detach()
         left = weight / coded.step - coded.symbols
         weights[name] = (coded.symbols + left.clamp(-0.45, 0.45)) * coded.step
-        share = coded.step / float(weight.square().mean().sqrt())
+        steps.append(coded.step)
     np.savez(folder / "start.npz", *[w.numpy() for w in weights.values()])
     size = sum(c.symbols.numel() for c in found.coded.values())
     bits = entropy_bits(c.symbols for c in found.coded.values()) / size
-    return {"step": share, "bits": bits}
+    return {"steps": steps, "bits": bits}
 
 
 def _read(folder: Path) -> list[Tensor]:

@@ -45,7 +45,7 @@ def soft(folder: Path) -> tuple[ResNet32, QuantizedWeights]:
         if step == 1 or step % 34 == 0:
             network.eval()
             with torch.no_grad(), weights.soft_evaluation():
-                soft_bits = float(weights.entropy())
+                soft_bits = float(weights.rate())
                 p = torch.bincount(weights.hard_symbols(), minlength=75) / len(weights.symbols)
             row = {"soft_bits": round(soft_bits, 4), "hard_bits": round(weights.hard_entropy(), 4)}
             if step == 1 or step % 170 == 0:
@@ -62,7 +62,7 @@ def soft(folder: Path) -> tuple[ResNet32, QuantizedWeights]:
         network,
         lambda step: cifar.batches(data, BATCH, SEED, step),
         Settings(STEPS, 0.01, falling=False, precision=PRECISION),
-        rate_term=lambda: BETA * weights.entropy(),
+        rate_term=lambda: BETA * weights.rate(),
         after=after,
         checkpoint=folder / "soft.safetensors",
     )
@@ -91,7 +91,7 @@ def after_the_switch(folder: Path) -> tuple[ResNet32, dict[str, Coded]]:
         lambda step: cifar.batches(data, BATCH, SEED + 100, step),
         training(FOLLOWING_STEPS, 0.002),
         loss=loss,
-        rate_term=lambda: BETA * weights.entropy(),
+        rate_term=lambda: BETA * weights.rate(),
         after=after,
         checkpoint=folder / "following.safetensors",
     )

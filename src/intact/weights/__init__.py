@@ -7,7 +7,7 @@ it trains:
 
     weights = quantize_weights(model)  # then the optimizer: the centers are parameters, too
     for x, y in batches:
-        loss = task_loss(model(x), y) + beta * weights.entropy()  # bits per weight
+        loss = task_loss(model(x), y) + beta * weights.rate()  # bits per weight
         ...  # backward, step
         weights.quantizer.annealing.step()
     weights.harden()  # symbols stay; go on at a tenth of the learning rate

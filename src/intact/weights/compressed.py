@@ -150,9 +150,9 @@ def compress(  # noqa: PLR0913 - each has a default that serves
 ) -> Compressed:
     """Compress a trained network by about ``ratio``, with a few batches of inputs and no labels.
 
-    Weights become multiples of a step, the same share of the root mean square in every tensor;
-    errors are compensated from inputs of each layer (GPTQ), and batch norm is counted again. The
-    share is searched for the size.
+    Weights become multiples of a step, a share of their tensor's root mean square that is finer in
+    small tensors; errors are compensated from inputs of each layer (GPTQ), and batch norm is
+    counted again. The share is searched for the size.
 
     Args:
         model: is not changed.

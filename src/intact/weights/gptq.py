@@ -17,11 +17,15 @@ from torch.nn import functional as F
 
 from intact.errors import ArgumentError, DivergedError
 from intact.weights.coded import Coded, counts
+from intact.weights.pieces import root_mean_square
 
 Layer = nn.Conv2d | nn.Linear
 Forward = Callable[[nn.Module, Any], Any]
 DAMPING = 0.01
 """Added to the diagonal of second moments, whose mean is 1."""
+FINER = 0.25
+"""Steps go with this power of a tensor's size. On a ResNet-32 0.25 gives a loss of 0.132 at 1.80
+bits, 0.5 of 0.123 at 1.91, 0 of 0.157 at 1.75 (1,500 held-out training images)."""
 LARGEST = 1 << 20
 """Of a symbol's magnitude."""
 
@@ -171,7 +175,10 @@ def quantize(
     trade: float = 0.05,
     passes: int = 2,
 ) -> dict[str, Coded]:
-    """All weights of a network as multiples of steps, each ``share`` of its root mean square.
+    """All weights of a network as multiples of steps: shares of their root mean squares.
+
+    The largest tensor's step is ``share`` of its own; smaller ones, which cost few bits, have
+    finer steps (`FINER`).
 
     Args:
         weights: by name.
@@ -180,8 +187,10 @@ def quantize(
         trade: see `round_compensated`.
         passes: with prices from the histogram of the one before; after a first without prices.
     """
+    largest = max(w.numel() for w in weights.values())
     steps = {
-        name: max(float(w.detach().float().square().mean().sqrt()) * share, 1e-30)
+        name: max(float(root_mean_square(w.detach().float())) * share, 1e-30)
+        * (w.numel() / largest) ** FINER
         for name, w in weights.items()
     }
     symbols: dict[str, Tensor] = {}

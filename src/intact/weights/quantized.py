@@ -23,11 +23,15 @@ from intact.quantize import (
     Stage,
     entropy,
     entropy_of_p_by_q,
+    entropy_of_q_by_p,
     look_up,
 )
 from intact.quantize.checks import positive
 from intact.weights.coded import Coded
 from intact.weights.pieces import Piece, Scale, root_mean_square
+
+_PRIOR = 0.01
+"""Of a symbol, for each center: -log p is finite."""
 
 
 class _Step(NamedTuple):
@@ -83,10 +87,22 @@ class QuantizedWeights(nn.Module):
         """H(p, q), bits per symbol, of what the last forward pass used; in evaluation H(p).
 
         Differentiable: ``loss + beta * bits()`` is eq. 6 with m, ``loss + beta * entropy()``
-        without. To be asked for between the forward and the backward pass.
+        without, to the letter; see `rate`. Ask between the forward and the backward pass.
         """
         found = self._now().found
         return entropy_of_p_by_q(found.p, found.q).sum()
+
+    def rate(self) -> Tensor:
+        """H(q, p), bits per symbol: eq. 8's form, the rate term that lowers the rate.
+
+        H(p, q) with p constant, which §3.2 has for weights, is least at q = p: once assignments are
+        nearly hard it has no gradient left (a ResNet-32 went from 2.08 to 2.03 bits in 3,128 steps
+        with a beta of 5). Here p is constant, too, but each weight is pulled to frequent symbols.
+        Differentiable like `entropy`, and equal to it where all is hard.
+        """
+        found = self._now().found
+        p = (found.p.double() * found.m + _PRIOR) / (found.m + _PRIOR * found.p.shape[1])
+        return entropy_of_q_by_p(found.q, p.to(found.q.dtype)).sum()
 
     def bits(self) -> Tensor:
         """Bits of all symbols, m H(p, q)."""

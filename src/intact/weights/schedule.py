@@ -105,7 +105,7 @@ class SoftToHard:
         for whole, size in zip(self.weights, sizes, strict=True):
             whole.forget()  # the graph of the loss is used up
             with torch.enable_grad():
-                term = self.beta * size / sum(sizes) * whole.entropy()
+                term = self.beta * size / sum(sizes) * whole.rate()
             if term.requires_grad:
                 term.backward()
             whole.forget()
