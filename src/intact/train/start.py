@@ -19,6 +19,7 @@ from intact import files
 from intact.codec.store import load_model
 from intact.errors import ArgumentError
 from intact.train import checkpoint, weights_file
+from intact.train.balance import balance
 from intact.train.codecs.codec import Codec
 from intact.train.codecs.task import ImageTask
 from intact.train.config import Config, from_dict, to_dict
@@ -147,6 +148,9 @@ def _initial(
         return net, config
     if init.is_dir() or init.suffix == weights_file.SUFFIX:
         net = float_codec(init)
+        if not net.is_integer:
+            for name in net.networks:
+                balance(net.network(name))
     else:
         net = kind.thaw(load_model(init), config.own)
     legal = (kind.name, *kind.grows_from) if larger else (kind.name,)

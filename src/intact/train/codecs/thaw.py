@@ -17,6 +17,7 @@ from intact.bottleneck.checkerboard import Checkerboard
 from intact.codec.model import Model
 from intact.errors import ArgumentError
 from intact.intnet import program as ir
+from intact.train.balance import balance
 from intact.train.codecs.checkerboard import CheckerboardConfig, CodecNet
 from intact.train.codecs.codec import Codec
 from intact.train.codecs.rates import RateConfig
@@ -113,42 +114,6 @@ def _units_of(node: Conv, graph: Graph, weight: Tensor) -> Tensor:
     if given is not None:
         return torch.full((node.c_out,), given, dtype=torch.float64)
     return ROW_NORM[node.activation] / weight.flatten(1).norm(dim=1).clamp(min=1e-6)
-
-
-@torch.no_grad()
-def balance(network: Network) -> None:
-    """Spread the gain of each chain of layers evenly over them; the function stays.
-
-    A ReLU layer's and a linear layer's unit is free, so `fill` gives their filters the norms of a
-    fresh start, and all that training has made of a chain is left to its last layer: of
-    hyper_analysis 1.4, 1.4, 75. A step of the optimizer in the first then moves z by ten symbols.
-    """
-    convs = {node.target: node for node in network.graph.nodes if isinstance(node, Conv)}
-    readers: dict[str, list[Conv]] = {}
-    for node in convs.values():
-        readers.setdefault(node.source, []).append(node)
-    for node in convs.values():
-        if node.activation not in ROW_NORM or node.source in convs:
-            continue  # layers behind free layers are reached from the first
-        chain = [node]
-        while chain[-1].activation in ROW_NORM:
-            chain.append(readers[chain[-1].target][0])
-        last = torch.cat([_norms(network, reader) for reader in readers[chain[-1].source]])
-        gain = float(last.square().mean().sqrt())
-        share = max(gain, 1e-6) ** (1 / len(chain))
-        for layer in chain[:-1]:
-            for what in ("weight", "bias", "slope"):
-                network.get(layer.target, what).mul_(share)
-            # What came before is larger already.
-            before = share ** chain.index(layer)
-            for what in ("bias", "slope"):
-                network.get(layer.target, what).mul_(before)
-        for reader in readers[chain[-1].source]:
-            network.get(reader.target, "weight").mul_(share ** (1 - len(chain)))
-
-
-def _norms(network: Network, node: Conv) -> Tensor:
-    return network.get(node.target, "weight").flatten(1).norm(dim=1)
 
 
 def _pmf(bank: TableBank, radius: int) -> Tensor:
