@@ -261,7 +261,8 @@ def main() -> None:
         add(f"intact pack --bits {bits:g}", target.stat().st_size, weights.load(target), note)
     for kind, percent in (("float32", 83), ("bfloat16", 67)):
         note = f"arXiv 2411.05239, of typical {kind} models: {percent} % of the file; not run here"
-        rows.append(dict.fromkeys(rows[0], "") | {"method": f"ZipNN, {kind}", "note": note})
+        empty: dict[str, object] = dict.fromkeys(rows[0], "")
+        rows.append(empty | {"method": f"ZipNN, {kind}", "note": note})
     deviation = math.sqrt(0.25 / GLOSSES)
     print(f"standard error of recall@1 at most {deviation:.4f}")
     with given.o.open("w", newline="") as out:

@@ -8,6 +8,7 @@ import pytest
 
 from intact.bits import fast
 from intact.packing import coding
+from intact.packing.coding import floats
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "weights"
 BACKENDS = ("native", "python") if fast.is_native() else ("python",)
@@ -38,4 +39,4 @@ def test_golden_floats_are_read(backend):
         data = bytes.fromhex(vector["data"])
         found = coding.decode_floats(data, vector["kind"], vector["count"], backend=backend)
         assert found.tolist() == [int(bits) for bits in vector["bits"]]
-        assert found.dtype.itemsize == coding.floats.BYTES[vector["kind"]]
+        assert found.dtype.itemsize == floats.BYTES[vector["kind"]]

@@ -85,7 +85,7 @@ def write(path: Path, rows: Iterable[Row]) -> None:
     rows.sort(key=lambda row: row["model"])  # stable: platforms stay in order
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(COLUMNS), lineterminator="\n")
+        writer = csv.DictWriter(file, list[str](COLUMNS), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -376,7 +376,7 @@ def main() -> None:
     if "--mkldnn-off" in sys.argv:
         import torch
 
-        torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+        torch.backends.mkldnn.enabled = False
     what, backend = arguments[:2]
     if what == "vectors":
         rows = [

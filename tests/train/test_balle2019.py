@@ -118,6 +118,7 @@ def test_beta_of_a_network_is_that_of_its_gradients():
         gradient[beta] = network.get("w0", "bias").grad
     with torch.no_grad():
         (node,) = network.graph.nodes
+        assert isinstance(node, Conv)
         p = network.parameters_of(node)
         acc = torch.einsum("oi,bhwi->bhwo", p.weight[:, :, 0, 0], x) + p.bias
         v = gradients.divide_round(acc, p.divisor)

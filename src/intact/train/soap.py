@@ -115,7 +115,7 @@ def _eigenvectors(average: Tensor) -> Tensor:
         try:
             damped = matrix + damping * matrix.diagonal().mean() * identity
             return torch.linalg.eigh(damped)[1].flip(1).contiguous()
-        except torch.linalg.LinAlgError:
+        except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
             continue
     return identity
 
