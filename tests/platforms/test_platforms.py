@@ -18,7 +18,8 @@ HERE = Path(__file__).parent
 
 def test_golden_vectors_pass_with_numpy():
     found = list(worker.vectors("numpy"))
-    assert {kind for kind, *_ in found} == {"op", "intnet", "bits", "file", "invalid", "model"}
+    kinds = {"op", "intnet", "bits", "file", "invalid", "model", "weights"}
+    assert {kind for kind, *_ in found} == kinds
     assert [item for item in found if item[2]] == []
 
 

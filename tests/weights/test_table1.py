@@ -65,8 +65,8 @@ def test_a_file_gives_the_network_back(table, row, tmp_path):
     assert again.keys() == state.keys()
     for name, tensor in state.items():
         assert torch.equal(again[name], tensor), name
-    # Names, shapes and checksums are all that the paper's count leaves out.
-    assert 1 < stored.ratio_paper(path) / stored.ratio_file(path) < 1.03
+    # The paper's count leaves out names, shapes and checksums, and takes 32 bits for each center.
+    assert 0.98 < stored.ratio_paper(path) / stored.ratio_file(path) < 1.03
 
 
 def test_pruned_floats_are_given_back(table, tmp_path):

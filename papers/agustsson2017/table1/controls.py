@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import cifar
 import torch
-from common import BATCH, HERE, PRECISION, SEED, held_out_accuracy
 from resnet import pretrained
 from soft_to_hard import BETA
+from table1 import BATCH, HERE, PRECISION, SEED, held_out_accuracy
 from torch import Tensor
 
 from intact.errors import DivergedError

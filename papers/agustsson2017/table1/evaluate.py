@@ -15,9 +15,9 @@ from typing import Any
 
 import cifar
 import torch
-from common import HERE
 from resnet import accuracy, pretrained
 from stored import Form, ratio_file, ratio_paper, read
+from table1 import HERE
 
 from intact.weights import save_module
 

@@ -14,7 +14,9 @@ from typing import Any
 import cifar
 import numpy as np
 import torch
-from common import (
+from resnet import PARAMETERS, ResNet32, pretrained
+from soft_to_hard import after_the_switch
+from table1 import (
     Log,
     augmented_loss,
     calibration,
@@ -24,8 +26,6 @@ from common import (
     training,
     training_batches,
 )
-from resnet import PARAMETERS, ResNet32, pretrained
-from soft_to_hard import after_the_switch
 from torch import Tensor, nn
 
 from intact.weights import (

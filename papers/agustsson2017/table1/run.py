@@ -12,9 +12,9 @@ import argparse
 from pathlib import Path
 
 import torch
-from common import HERE
 from rows import ROWS, held_out_figures
 from stored import ratio_file, ratio_paper, write
+from table1 import HERE
 
 from evaluate import FORMS
 

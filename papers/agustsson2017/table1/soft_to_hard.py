@@ -12,8 +12,8 @@ from pathlib import Path
 import cifar
 import numpy as np
 import torch
-from common import BATCH, PRECISION, SEED, Log, held_out_accuracy, teaching, training
 from resnet import ResNet32, pretrained
+from table1 import BATCH, PRECISION, SEED, Log, held_out_accuracy, teaching, training
 
 from intact.quantize import Stage
 from intact.weights import Coded, QuantizedWeights, Settings, fine_tune, quantize_weights, remove
