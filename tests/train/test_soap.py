@@ -90,3 +90,22 @@ def test_a_decomposition_that_fails_does_not_end_the_training(failures, monkeypa
     torch.testing.assert_close(basis @ basis.t(), torch.eye(3, dtype=torch.float64))
     if failures == 1:  # a little damping changes no direction
         torch.testing.assert_close(basis[1, 0].abs(), torch.ones((), dtype=torch.float64))
+
+
+def test_no_step_is_longer_than_adams():
+    """Rows that seldom have a gradient, columns of very different size: sparse latents.
+
+    Second moments of the old bases would make a step of the new ones 147,000 times as long.
+    """
+    generator = torch.Generator().manual_seed(5)
+    parameter = torch.nn.Parameter(torch.zeros(32, 48, 1, 1))
+    optimizer = Soap([parameter], 1.0, refresh=20)
+    longest = 0.0
+    for _ in range(60):
+        seen = (torch.rand(32, 1, generator=generator) < 0.1).float()
+        gradient = seen * torch.randn(32, 48, generator=generator) * torch.logspace(0, -4, 48)
+        parameter.grad = gradient.reshape(parameter.shape)
+        before = parameter.detach().clone()
+        optimizer.step()
+        longest = max(longest, float((parameter.detach() - before).norm()))
+    assert longest <= 1.001 * parameter.numel() ** 0.5

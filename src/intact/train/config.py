@@ -103,6 +103,8 @@ class OptimizerConfig:
     seed: int = 0
     refresh: int = 20
     seconds: float = 0.0
+    networks: tuple[str, ...] = ()
+    rounded: bool = False
 
 
 @dataclass(frozen=True)

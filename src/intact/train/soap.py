@@ -81,9 +81,11 @@ class Soap(torch.optim.Optimizer):
         state["moment"].lerp_(rotated, 1 - first)
         state["square"].mul_(second).addcmul_(rotated, rotated, value=1 - second)
         correction = (1 - second**number) ** 0.5 / (1 - first**number)
-        step = state["moment"] / (state["square"].sqrt() + self.epsilon)
+        step = correction * state["moment"] / (state["square"].sqrt() + self.epsilon)
+        if first <= second:
+            step.clamp_(-1, 1)  # as it is by itself until the bases change; see `_follow`
         step = _rotate(step, state, self.precision, back=True)
-        parameter.add_(step.reshape(parameter.shape), alpha=-rate * correction)
+        parameter.add_(step.reshape(parameter.shape), alpha=-rate)
         for side in SIDES:
             if side in state and number % self.observe == 0:
                 # In float32: small eigenvalues drown in the rounding of large ones otherwise.
@@ -138,7 +140,14 @@ def _rotate(
 
 
 def _follow(state: dict[str, Tensor]) -> None:
-    """Let the bases follow their averages, and the moments the bases."""
+    """Let the bases follow their averages, and the moments the bases.
+
+    Second moments are those of the old bases' directions. Where a direction had next to none, as of
+    channels that hardly matter, and a new one has some, a step would be thousands of times what
+    Adam's can be: at most 1 where both decays are equal, by the inequality of Cauchy and Schwarz.
+    `Soap` holds steps to that; without, every training that began from a trained codec was thrown
+    far off at its first change of bases.
+    """
     moment = _rotate(state["moment"], state, torch.float32, back=True)
     for axis, side in enumerate(SIDES):
         if side not in state:

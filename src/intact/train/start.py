@@ -216,7 +216,7 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer[
         was, now = (getattr(getattr(of.own, section), key) for of in (before, config))
         if was != now:
             raise ArgumentError(f"{place} was {was!r} in this run, not {now!r}; use --init instead")
-    for key in ("integer", "method"):
+    for key in ("integer", "method", "networks"):
         was = getattr(before.optimizer, key)
         if was != getattr(config.optimizer, key):
             raise ArgumentError(f"optimizer.{key} was {was!r} in this run; use --init instead")

@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from intact.errors import ArgumentError  # noqa: E402
 from intact.train import config as configuration, start  # noqa: E402
 from intact.train.noise import Noise  # noqa: E402
 from intact.train.task import Share  # noqa: E402
@@ -53,3 +54,49 @@ def test_the_gradients_of_shares_average_to_those_of_the_batch(task):
 def test_a_batch_that_cannot_be_shared_equally_is_refused():
     with pytest.raises(ValueError, match="5 crops per step cannot be shared by 2"):
         Share(0, 2).of(5)
+
+
+@pytest.mark.parametrize("kind", ["image codec 1", "image codec 2"])
+@pytest.mark.parametrize("wanted", [("synthesis",), ("prior_a", "prior_z")])
+def test_networks_that_are_not_to_be_trained_stay_as_they_are(small_run, kind, wanted):
+    names = ", ".join(f'"{name}"' for name in wanted)
+    settings = small_run(64, f'codec.kind="{kind}"', f"optimizer.networks=[{names}]")
+    trainer = start.trainer_for(configuration.load(None, settings), torch.device("cpu"))
+    before = {name: p.detach().clone() for name, p in trainer.net.named_parameters()}
+    for _ in range(2):
+        trainer.train_step()
+    changed = {
+        name.removeprefix("networks.").split(".")[0]
+        for name, p in trainer.net.named_parameters()
+        if not torch.equal(before[name], p)
+    }
+    assert changed == set(wanted)
+
+
+def test_the_rate_alone_is_that_of_the_whole_codec(small_run):
+    config = configuration.load(None, small_run(64, 'codec.kind="image codec 2"'))
+    codec = start.trainer_for(config, torch.device("cpu")).task.codec
+    image = torch.randint(0, 256, (2, 64, 64, 3), generator=torch.Generator().manual_seed(3))
+    image, t = image.to(torch.uint8), torch.tensor([-0.5, 0.5])
+    whole = codec(image, t, Noise(1, 2, range(2)))
+    alone = codec.rate(image, t, Noise(1, 2, range(2)))
+    assert torch.equal(whole.bpp_y, alone.bpp_y)
+    assert torch.equal(whole.bpp_z, alone.bpp_z)
+
+
+def test_a_rate_of_rounded_latents_needs_no_noise(small_run):
+    """Two draws of the noise give one rate, which is that of coding."""
+    settings = small_run(64, 'codec.kind="image codec 2"', "optimizer.rounded=true")
+    codec = start.trainer_for(configuration.load(None, settings), torch.device("cpu")).task.codec
+    image = torch.randint(0, 256, (2, 64, 64, 3), generator=torch.Generator().manual_seed(4))
+    image, t = image.to(torch.uint8), torch.tensor([-0.5, 0.5])
+    y = codec.network("analysis")({"pixels": (image.float() - 128) / 64}, t)["y"]
+    drawn = [codec.code(y, t, Noise(1, step, range(2))).bits_y for step in (2, 3)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[0], codec.code(y, t, None).bits_y)
+
+
+def test_a_part_that_no_codec_has_is_refused(small_run):
+    settings = small_run(64, 'optimizer.networks=["prior_a", "prior_c"]')
+    with pytest.raises(ArgumentError, match=r"prior_c.*analysis.*prior_a.*prior_z"):
+        start.trainer_for(configuration.load(None, settings), torch.device("cpu"))

@@ -113,13 +113,25 @@ class ChannelwiseNet(Codec):
         observers: Mapping[str, Observer] | None = None,
     ) -> Result:
         """Code a batch; see `Codec.forward`. Sides of images are multiples of 64."""
-        observers, pixels = observers or {}, (image.float() - 128) * PIXEL_UNIT
-        y = self.networks["analysis"]({"pixels": pixels}, t, observers.get("analysis"))["y"]
+        observers = observers or {}
+        y = self._analyzed(image, t, observers.get("analysis"))
         assert hard or noise is not None, "a rate that is not hard needs noise"
         noise = None if hard else noise
         coded = self.code(y, t, noise, place=self._place(noise), observers=observers)
         pixels = coded.pixels.round().clamp(0, 255) if hard else coded.pixels
         return result_of(image, coded.bits_y, coded.bits_z, pixels)
+
+    def rate(self, image: Tensor, t: Tensor, noise: Noise) -> Result:
+        """The rate alone; see `Codec.rate`."""
+        y = self._analyzed(image, t, None)
+        bits_y, bits_z, _ = self._predict(y, t, noise, round_through, self._place(noise), {})
+        area, dims = image.shape[1] * image.shape[2], (1, 2, 3)
+        nothing = torch.zeros_like(t)
+        return Result(bits_y.sum(dims) / area, bits_z.sum(dims) / area, nothing, image.float())
+
+    def _analyzed(self, image: Tensor, t: Tensor, observer: Observer | None) -> Tensor:
+        pixels = (image.float() - 128) * PIXEL_UNIT
+        return self.networks["analysis"]({"pixels": pixels}, t, observer)["y"]
 
     def code(
         self,
@@ -133,12 +145,27 @@ class ChannelwiseNet(Codec):
     ) -> Coded:
         """Code latents; see `Codec.code`."""
         observers = observers or {}
+        bits_y, bits_z, y_hat = self._predict(y, t, noise, rounding, place, observers)
+        observer = observers.get("synthesis")
+        out = self.networks["synthesis"]({"y": y_hat}, t, observer)["pixels"]
+        return Coded(bits_y, bits_z, out / PIXEL_UNIT + 128)
+
+    def _predict(
+        self,
+        y: Tensor,
+        t: Tensor,
+        noise: Noise | None,
+        rounding: Rounding,
+        place: tuple[int, int],
+        observers: Mapping[str, Observer],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Bits of latents and of hyper-latents, and the latents as they are decoded."""
 
         def run(name: str, **inputs: Tensor) -> dict[str, Tensor]:
             return self.networks[name](inputs, t, observers.get(name))
 
         def noisy(x: Tensor, rounded: Tensor) -> Tensor:
-            return rounded if noise is None else x + noise.like(x)
+            return rounded if noise is None or self.rounded else x + noise.like(x)
 
         hyper_step = self.hyper_steps(t)
         z = run("hyper_analysis", y=y)["z"] / hyper_step
@@ -170,8 +197,7 @@ class ChannelwiseNet(Codec):
         uncertain = noisy(residual, rounded)
         uncertain = torch.cat([rounded[..., :k], uncertain[..., k:]], 3) if k else uncertain
         bits_y = gaussian_bits(uncertain, sigma / step)
-        out = run("synthesis", y=mean + step * rounded)["pixels"]
-        return Coded(bits_y, bits_z, out / PIXEL_UNIT + 128)
+        return bits_y, bits_z, mean + step * rounded
 
     @staticmethod
     def _place(noise: Noise | None) -> tuple[int, int]:

@@ -107,6 +107,8 @@ def _new_blocks(net: ChannelwiseNet, old: TransformConfig | ChannelwiseConfig) -
     )
     new = {f"b{i}" for i in range(old.blocks_analysis, sizes.blocks_analysis)}
     _silence(net.network("analysis"), new)
+    new = {f"b{i}" for i in range(old.blocks_context, sizes.blocks_context)}
+    _silence(net.network("prior_b"), new)
     if sizes.blocks_renderer and not before:
         _reorder_stream(net.network("synthesis"), quarter_order())
 
@@ -166,8 +168,6 @@ def _larger(net: ChannelwiseNet, own: ChannelwiseSections) -> ChannelwiseNet:
     fits = {k: v for k, v in net.state_dict().items() if state[k].shape == v.shape}
     result.load_state_dict(state | fits)
     _new_blocks(result, old)
-    blocks = {f"b{i}" for i in range(old.blocks_context, new.blocks_context)}
-    _silence(result.network("prior_b"), blocks)
     return result
 
 

@@ -138,7 +138,7 @@ class CodecNet(Codec):
             return self.networks[name](inputs, t, observers.get(name))
 
         def noisy(x: Tensor, rounded: Tensor) -> Tensor:
-            return rounded if noise is None else x + noise.like(x)
+            return rounded if noise is None or self.rounded else x + noise.like(x)
 
         step = self.step(t)[:, None, None, None]
         z = run("hyper_analysis", y=y)["z"]

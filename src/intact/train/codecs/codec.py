@@ -80,9 +80,11 @@ class Codec(nn.Module):
 
     Attributes:
         KIND: what ``codec.kind`` calls it.
+        rounded: the rate is that of latents as they are rounded, noise or not.
     """
 
     KIND: ClassVar[str]
+    rounded: bool = False
 
     def __init__(self, own: Any, networks: Mapping[str, nn.Module]) -> None:
         super().__init__()
@@ -177,6 +179,16 @@ class Codec(nn.Module):
             observers: of the networks' convolutions, by role.
         """
         raise NotImplementedError
+
+    def rate(self, image: Tensor, t: Tensor, noise: Noise) -> Result:
+        """What `forward` gives of the rate; the picture may be missing, with its error.
+
+        Args:
+            image: uint8 [b, h, w, 3], see `forward`.
+            t: level per image [b], in [-1, 1].
+            noise: of the rate.
+        """
+        return self(image, t, noise)
 
     def loss(
         self, result: Result, t: Tensor, distortion: Tensor, weight: Tensor | None = None

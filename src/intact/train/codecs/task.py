@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from intact.errors import ArgumentError
 from intact.train.codecs.codec import Codec
 from intact.train.config import Config
 from intact.train.crops import OnDevice, Place
@@ -32,6 +33,10 @@ class ImageTask(Task):
     def __init__(self, config: Config, codec: Codec, data: ImageFolder) -> None:
         super().__init__()
         self.config, self.codec, self.data = config, codec, data
+        codec.rounded = config.optimizer.rounded
+        if wanted := config.optimizer.networks:
+            choose(codec, wanted)
+        self._drawn = not wanted or bool({"analysis", "synthesis"} & set(wanted))
         self._pixels: OnDevice | None = None
 
     @property
@@ -41,9 +46,10 @@ class ImageTask(Task):
 
     def groups(self) -> list[dict[str, Any]]:
         """The codec's slow weights are a group of their own."""
-        slow = self.codec.slow_parameters()
+        slow = [p for p in self.codec.slow_parameters() if p.requires_grad]
         ids = {id(p) for p in slow}
-        quick = [p for p in self.codec.parameters() if id(p) not in ids]
+        trained = [p for p in self.codec.parameters() if p.requires_grad]
+        quick = [p for p in trained if id(p) not in ids]
         found = [
             {"params": quick, "factor": 1.0},
             {"params": slow, "factor": self.config.optimizer.slow_factor},
@@ -99,12 +105,15 @@ class ImageTask(Task):
         image = self._cut(places, device)
         noise = Noise(seed, step, indexes, device)
         t = noise.uniform() * 2 - 1
-        result = self.codec(image, t, noise)
+        # Where no weight can change the picture, it need not be drawn.
+        result = (self.codec if self._drawn else self.codec.rate)(image, t, noise)
         flat = image.flatten(1, 2).amax(1).eq(image.flatten(1, 2).amin(1)).all(1)
         weight = torch.where(flat, data.flat_weight, 1.0)
-        distance = distortion(
-            self.config.loss, image.float(), result.pixels, self.codec.step(t), result.mse
-        )
+        distance = result.mse
+        if self._drawn:
+            distance = distortion(
+                self.config.loss, image.float(), result.pixels, self.codec.step(t), distance
+            )
         return {
             "loss": self.codec.loss(result, t, distance, weight),
             "bpp": result.bpp.detach().mean(),
@@ -113,3 +122,29 @@ class ImageTask(Task):
             "distortion": distance.detach().mean(),
             **self.codec.watched(),
         }
+
+
+def parts_of(codec: Codec) -> dict[str, list[nn.Parameter]]:
+    """The weights of a codec by what they belong to: a network, a density, steps."""
+    found: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in codec.named_parameters():
+        part = name.removeprefix("networks.").split(".")[0]
+        found.setdefault(part, []).append(parameter)
+    return found
+
+
+def choose(codec: Codec, wanted: tuple[str, ...]) -> None:
+    """Let some parts of a codec alone be trained (`parts_of`).
+
+    Raises:
+        ArgumentError: there is no part of a name.
+    """
+    parts = parts_of(codec)
+    for name in wanted:
+        if name not in parts:
+            raise ArgumentError(
+                f"optimizer.networks names {name!r}; this codec has {', '.join(parts)}"
+            )
+    for name, parameters in parts.items():
+        for parameter in parameters:
+            parameter.requires_grad_(name in wanted)
