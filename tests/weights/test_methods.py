@@ -26,8 +26,10 @@ from intact.weights import (  # noqa: E402
     lead_to,
     prune,
     quantize_weights,
+    refit,
     remove,
     remove_masks,
+    second_moments,
     uniform,
 )
 from tiny_network import data, endless, loss_of, network, tuned  # noqa: E402
@@ -54,6 +56,36 @@ def test_pruned_weights_stay_zero_while_the_rest_learns():
     remove_masks(net)
     assert torch.equal(net[0].weight == 0, first == 0)
     assert isinstance(net[0].weight, nn.Parameter)
+
+
+def forward(model, batch):
+    return model(batch)
+
+
+def test_weights_that_are_left_make_good_for_pruned_ones():
+    net = network().eval()
+    x = data()[0]
+    x[:, :, :, 1:] += x[:, :, :, :-1]  # neighbors that say nearly the same
+    before = net[0](x).detach()
+    moments = second_moments(net, [x], forward)
+    masks = prune(net, 0.7)
+    zeros = net[0].weight == 0
+    error = float((net[0](x).detach() - before).square().mean())
+    refit(net, masks, moments)
+    assert torch.equal(net[0].weight == 0, zeros)
+    # Biases stay, so that it is about this and no more.
+    assert float((net[0](x).detach() - before).square().mean()) < 0.8 * error
+
+
+def test_refitting_changes_nothing_where_nothing_is_known_or_all_inputs_are_zero():
+    net = network().eval()
+    masks = prune(net, 0.7)
+    first, last = net[0].weight.detach().clone(), net.last.weight.detach().clone()
+    refit(net, masks, {"0.weight": torch.zeros(9, 9)})
+    assert torch.equal(net[0].weight, first)
+    assert torch.equal(net.last.weight, last)
+    with pytest.raises(ArgumentError, match=r"moments of 0.weight are \[8, 8\]; legal is \[9, 9\]"):
+        refit(net, masks, {"0.weight": torch.eye(8)})
 
 
 @pytest.mark.parametrize(

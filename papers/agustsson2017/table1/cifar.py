@@ -58,9 +58,15 @@ def normalized(images: Tensor) -> Tensor:
 
 
 def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
-    """4 zeros around normalized images, a random 32x32 of that, and a mirror half of the time."""
+    """4 black pixels around images, a random 32x32 of that, and a mirror half of the time.
+
+    Black, as when the network was trained (images were padded before they were normalized): its
+    statistics know such edges. With gray ones batch norm, counted again, has two thirds of the
+    variance in its first layer, and the network without any compression a loss of 0.088 instead of
+    0.025 on held-out images.
+    """
     n = len(images)
-    x = torch.nn.functional.pad(normalized(images), (4, 4, 4, 4))
+    x = normalized(torch.nn.functional.pad(images, (4, 4, 4, 4)))
     top = torch.randint(9, (n, 1), generator=generator) + torch.arange(32)
     left = torch.randint(9, (n, 1), generator=generator) + torch.arange(32)
     mirror = torch.rand(n, 1, generator=generator) < 0.5

@@ -64,11 +64,13 @@ if TYPE_CHECKING:
     )
     from intact.weights.gptq import (
         recalibrate as recalibrate,
+        second_moments as second_moments,
     )
     from intact.weights.methods import (
         cluster as cluster,
         importance as importance,
         prune as prune,
+        refit as refit,
         remove_masks as remove_masks,
     )
     from intact.weights.module import (
@@ -118,10 +120,12 @@ __all__ = [
     "Compressed",
     "Coded",
     "recalibrate",
+    "second_moments",
     "fold_batch_norm",
     "ChannelAffine",
     "give_channel_affines",
     "prune",
+    "refit",
     "remove_masks",
     "cluster",
     "importance",
@@ -161,9 +165,11 @@ _HOMES = {
     "distilled": "intact.weights.finetune",
     "fine_tune": "intact.weights.finetune",
     "recalibrate": "intact.weights.gptq",
+    "second_moments": "intact.weights.gptq",
     "cluster": "intact.weights.methods",
     "importance": "intact.weights.methods",
     "prune": "intact.weights.methods",
+    "refit": "intact.weights.methods",
     "remove_masks": "intact.weights.methods",
     "load_into": "intact.weights.module",
     "save_module": "intact.weights.module",

