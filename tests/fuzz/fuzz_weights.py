@@ -19,6 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+if __name__ == "__main__":
+    HERE = Path(__file__).resolve().parent
+    sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "src")]
+
 import numpy as np
 
 from fuzz import mutate
