@@ -57,7 +57,7 @@ from intact.weights.compressed import run
 
 PRUNED = 0.81
 """Of the weights: the paper's 4.52 with floats is about 80 %."""
-PRUNING_STEPS, SHARING_STEPS, ZONE_STEPS = 3500, 500, 2800
+PRUNING_STEPS, SHARING_STEPS, ZONE_STEPS = 3500, 350, 2800
 Assign = Callable[[Tensor, Tensor | None], Clusters]
 
 

@@ -20,7 +20,7 @@ from intact.quantize import Stage
 from intact.weights import Coded, QuantizedWeights, Settings, fine_tune, quantize_weights, remove
 
 STEPS = 3128  # 4 epochs of 50,000 images at a batch of 64; sigma ends at 9.1
-FOLLOWING_STEPS, HARD_STEPS = 1400, 350
+FOLLOWING_STEPS, HARD_STEPS = 2450, 350
 BETA = 6.8 * math.log(2)  # of bits per weight: 6.8 of nats, found by trials (a constant)
 
 
@@ -75,7 +75,7 @@ def after_the_switch(folder: Path) -> tuple[ResNet32, dict[str, Coded]]:
     """Hard at a tenth of the rate: weights follow straight through, then stand still.
 
     The paper does not say whether weights go on to change their centers after the switch. They do
-    here for 2 epochs, with distillation, then centers and batch norm learn for half an epoch.
+    here for 3.5 epochs, with distillation, then centers and batch norm learn for half an epoch.
     """
     network, weights = soft(folder)
     data, held = cifar.training(), cifar.held_out()
@@ -92,7 +92,7 @@ def after_the_switch(folder: Path) -> tuple[ResNet32, dict[str, Coded]]:
         fine_tune(
             network,
             lambda step: cifar.batches(data, BATCH, SEED + 100, step),
-            training(FOLLOWING_STEPS, 0.002),
+            training(FOLLOWING_STEPS, 0.005),
             loss=loss,
             rate_term=lambda: BETA * weights.rate(),
             after=after,

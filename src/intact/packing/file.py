@@ -153,7 +153,7 @@ class WeightsFile:
         return self._file.data[start : start + blob.length]
 
     def parts(self, tensor: Tensor, threads: int = 1) -> Iterator[Array]:
-        """The raw elements of a tensor, blob by blob.
+        """The raw elements of a tensor, blob by blob, of either byte order; `raw`'s is the file's.
 
         Raises:
             CorruptDataError: a blob is damaged.
