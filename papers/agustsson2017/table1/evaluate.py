@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ def evaluated(
 ) -> list[dict[str, Any]]:
     """The rows of result.csv, of files that are there; test images are read for new ones alone."""
     data = None
+    seen: dict[bytes, float] = {}
     rows = []
     for name, (method, paper_accuracy, paper_ratio) in METHODS.items():
         path = given.packed / f"{name}.intactw"
@@ -95,7 +97,11 @@ def evaluated(
             rows += [before[method]] if method in before else []
             continue
         data = cifar.test() if data is None else data
-        share, _ = accuracy(read(path), data, cifar.normalized)
+        network = read(path)
+        key = hashlib.sha256(b"".join(t.numpy().tobytes() for t in network.state_dict().values()))
+        if key.digest() not in seen:  # files of one network are evaluated once
+            seen[key.digest()] = accuracy(network, data, cifar.normalized)[0]
+        share = seen[key.digest()]
         rows.append(
             {
                 "method": method,
