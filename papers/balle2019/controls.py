@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from arms import FLOAT, INTEGER, STEPS
-from common import RESULTS, RUNS, kodak, model_of, pixels_of, write_rows
+from paper_b import RESULTS, RUNS, kodak, model_of, pixels_of, write_rows
 
 from intact.bits.fast import Decoder, encode
 from intact.bottleneck.hyperprior import Hyperprior

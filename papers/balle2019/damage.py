@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import HERE, kodak, model_of, pixels_of, write_rows
+from paper_b import HERE, kodak, model_of, pixels_of, write_rows
 from PIL import Image, ImageDraw
 
 import intact

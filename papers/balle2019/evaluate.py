@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from arms import ARMS, STEPS
-from common import RESULTS, RUNS, kodak, model_of, pixels_of, read_rows, write_rows
+from paper_b import RESULTS, RUNS, kodak, model_of, pixels_of, read_rows, write_rows
 
 import intact
 from intact.codec.model import Model

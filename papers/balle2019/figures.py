@@ -18,7 +18,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from arms import ARMS, FLOAT, INTEGER, LAMBDAS, MAIN, STEPS
-from common import HERE, RESULTS, RUNS, read_rows, write_rows
+from paper_b import HERE, RESULTS, RUNS, read_rows, write_rows
 
 from intact.measure import bd_rate
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
-from common import HERE, write_rows
+from paper_b import HERE, write_rows
 
 from intact.train.gradients import qrelu, qtanh
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from arms import ARMS, LAMBDAS, STEPS
-from common import RUNS
+from paper_b import RUNS
 from torch import Tensor
 
 from intact import files

@@ -16,7 +16,7 @@ import math
 import numpy as np
 import torch
 from arms import FLOAT, MAIN, STEPS
-from common import RESULTS, RUNS, kodak, model_of, pixels_of, write_rows
+from paper_b import RESULTS, RUNS, kodak, model_of, pixels_of, write_rows
 
 from intact.codec.pixels import to_network
 from intact.inexact.every_symbol import Scales

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from arms import ARMS, STEPS, Arm
-from common import RESULTS, RUNS, SHARED, read_rows, write_rows
+from paper_b import RESULTS, RUNS, SHARED, read_rows, write_rows
 from torch import Tensor, nn
 
 from intact import files
