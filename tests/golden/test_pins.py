@@ -41,6 +41,14 @@ SHIPPED = {  # ids, and the files of a cut of demo/original.png at the ends and 
             63: "c8f4323ff655d1d228a2bb27fa7d5a1d8f213bc845782fe3b9c781efd43172d2",
         },
     ),
+    "photo-2": (
+        "815cda07a8e77dce9cf4a9a0e2a917c5",
+        {
+            0: "8e0f824023db5870d3ad79c4ed1b050f927d2d1616a4e5495cde0a1b074e9efb",
+            31: "9a3b7abaf5d86421a88f988d89391df6f24d49b75e8b4392e9f8a414efa28cc5",
+            63: "d3c138c39e6042fa30f80d157582894eb8ce92ceb28a9ad841953656d122eeb3",
+        },
+    ),
 }
 
 

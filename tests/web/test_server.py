@@ -78,7 +78,7 @@ def test_models_are_served_by_their_id(served):
     model = store.load_model()
     assert (
         ask(served, f"models/{model.id.hex()}.intactm")[2]
-        == store.model_path("photo-eyes").read_bytes()
+        == store.model_path(store.DEFAULT).read_bytes()
     )
     assert ask(served, f"models/{'0' * 32}.intactm")[0] == 404
 

@@ -112,6 +112,9 @@ CASES = {
     "eyes_low": Case("photo-eyes", (40, 56, 3), 0, "model photo-eyes, lowest level"),
     "eyes_high": Case("photo-eyes", (40, 56, 3), 63, "model photo-eyes, highest level"),
     "eyes_rgba": Case("photo-eyes", (37, 41, 4), 31, "model photo-eyes, alpha"),
+    "second_low": Case("photo-2", (40, 56, 3), 0, "model photo-2, lowest level"),
+    "second_high": Case("photo-2", (40, 56, 3), 63, "model photo-2, highest level"),
+    "second_rgba": Case("photo-2", (37, 41, 4), 31, "model photo-2, alpha"),
 }  # fmt: skip
 OLD = {
     "image/coarsest": (TINY, "lowest level"),

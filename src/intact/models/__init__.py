@@ -16,6 +16,11 @@ HISTORIES: Final[dict[str, str]] = {
         "photo's 35,950 steps, then 5,200 of 8 crops in two legs, 75 minutes on one CPU core; for "
         "eyes; docs/models/photo-eyes.md"
     ),
+    "815cda07a8e77dce9cf4a9a0e2a917c5": (  # photo-2
+        "photo-eyes' 41,150 steps, then 6,593 of 8 crops in two legs, 95 minutes on one CPU "
+        "core, 2,001 photographs and pictures of Debian packages; for eyes; "
+        "docs/models/photo-2.md"
+    ),
 }
 """By id, how a shipped model came to be. What it says itself (``info``) is its last leg alone; it
 is part of the id, and stays."""
@@ -35,6 +40,14 @@ RESULTS: Final[dict[str, dict[str, str]]] = {
         "prior_a": "a83888d7f15623f5da7917a202f1d63abf6cd56d05692a694a25e17636fc8682",
         "prior_b": "cc80b0584671d6a02b7f56200416abe3d5cab8b6ac85c4ecd9808334d042336b",
         "synthesis": "0827e924547ada428aae2f727a3dd1e453b15203d46a21def21aba76f434b7d8",
+    },
+    "815cda07a8e77dce9cf4a9a0e2a917c5": {  # photo-2
+        "analysis": "9d73f450f48bae0ce5f60da88bd92e73681d4e7a406fad8425354ae171cb5278",
+        "hyper_analysis": "f43c2f5ba38a63dc5c83a229049813db93f239dca539bc8292c2e0ccdd7360d9",
+        "hyper_synthesis": "fcee0c15c69786f1abbf49bf72c116f1d2c3fce0617d3c625e0c037f9692ff78",
+        "prior_a": "6ac67ca1951611bf072b980a07037c5a734340df0fcd8308bd84efb037d340c7",
+        "prior_b": "772f4fffd76e01c1132df3dfbb49fda8867187018eeda170d33b76ae68e8f346",
+        "synthesis": "1fa18cd8423ad8d374a65d8b4bd19b37d8d03e51d1ea0954c1fe1a08ea1bf50d",
     },
 }
 """By id and role `intact.codec.store.results_of`: what the reference computes of a shipped model,
