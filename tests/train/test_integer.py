@@ -137,7 +137,7 @@ def test_thawing_a_frozen_model_and_freezing_again_gives_nearly_the_same_codec(
 
 
 def test_the_shipped_model_thaws_to_what_it_is():
-    model = load_model()
+    model = load_model("photo-eyes")
     net = thaw(model, RateConfig(step_min=0.42, step_max=5.0))
     with Image.open(Path(__file__).parents[2] / "demo" / "original.png") as image:
         pixels = np.asarray(image.convert("RGB"))[128:256, 192:384]

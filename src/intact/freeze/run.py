@@ -10,9 +10,15 @@ import numpy as np
 from intact.codec.model import Model
 from intact.freeze.kinds import KINDS
 from intact.train import checkpoint
-from intact.train.config import from_dict
+from intact.train.config import Config, from_dict
 from intact.train.convert import convert_codec, observation
 from intact.train.start import codec_of, image_folder
+
+
+def _parts(config: Config) -> str:
+    """What of the codec was trained, and of which rate, where it was not all of the usual one."""
+    told = ", ".join(config.optimizer.networks) and f" of {', '.join(config.optimizer.networks)}"
+    return told + " for rounded latents" * config.optimizer.rounded
 
 
 def freeze_run(
@@ -51,7 +57,7 @@ def freeze_run(
     chosen: list[np.ndarray] = data.images[::stride][:images]
     step, batch, crop = state["step"], config.data.batch, config.data.crop
     info = {
-        "trained": f"{step} steps of {batch} crops of {crop} pixels",
+        "trained": f"{step} steps of {batch} crops of {crop} pixels{_parts(config)}",
         "images": f"{len(data.images)}",
         "loss": ", ".join(f"{k} {v:.2g}" for k, v in config.loss.shares().items()),
     }

@@ -88,6 +88,11 @@ class OptimizerConfig:
         seconds: of training after which the run ends, and its learning rate has fallen, though not
             all steps are done: a schedule by the clock. 0: steps alone count. Such a run is not
             the same bit for bit when it is done again.
+        networks: parts of the codec that alone are trained, by name: networks, as ["prior_a",
+            "prior_b"] or ["synthesis"], and what lies beside them, as "prior_z"; a wrong name is
+            answered with those there are. Empty: all.
+        rounded: the rate is that of latents as they are rounded, not of latents with noise. Image
+            codecs 1 and 2 have it.
     """
 
     method: str = "soap"

@@ -12,7 +12,6 @@ import copy
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -187,8 +186,9 @@ OBSERVED_BATCHES = 12
 def observation(data: ImageFolder, side: int, seed: int = 1) -> list[tuple[Tensor, Tensor]]:
     """Batches of (crops, levels over the whole range) to observe activations on.
 
-    Photographs alone. With a quarter of plain crops, whose saturated colors reach further, 8 bits
-    are coarser for all: 1 % of the rate for colors that are nearer (docs/decisions/0027).
+    Photographs alone. With a quarter of plain crops, whose saturated colors have a wider range,
+    8 bits are coarser for all: 1 % of the rate for colors that are nearer
+    (docs/decisions/0027).
     """
     batches = []
     for i in range(OBSERVED_BATCHES):

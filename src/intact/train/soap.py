@@ -3,7 +3,8 @@
 A filter bank [o, i, k, k] is a matrix, with the gradient G [o, i k k]. Running averages of
 ``G G^T`` and ``G^T G`` have the eigenvectors Q_L, Q_R; Adam runs on ``Q_L^T G Q_R``, and its step
 is rotated back. The bases follow their averages by one step of power iteration and a QR
-decomposition every few steps (Algorithm 3). Vectors, depthwise filters and small matrices get plain
+decomposition every few steps (Algorithm 3). A change of bases could make a step of any length: it
+is held to what Adam's can be. Vectors, depthwise filters and small matrices get plain
 Adam.
 """
 
@@ -82,7 +83,7 @@ class Soap(torch.optim.Optimizer):
         state["square"].mul_(second).addcmul_(rotated, rotated, value=1 - second)
         correction = (1 - second**number) ** 0.5 / (1 - first**number)
         step = correction * state["moment"] / (state["square"].sqrt() + self.epsilon)
-        if first <= second:
+        if first == second:
             step.clamp_(-1, 1)  # as it is by itself until the bases change; see `_follow`
         step = _rotate(step, state, self.precision, back=True)
         parameter.add_(step.reshape(parameter.shape), alpha=-rate)
@@ -142,11 +143,11 @@ def _rotate(
 def _follow(state: dict[str, Tensor]) -> None:
     """Let the bases follow their averages, and the moments the bases.
 
-    Second moments are those of the old bases' directions. Where a direction had next to none, as of
-    channels that hardly matter, and a new one has some, a step would be thousands of times what
-    Adam's can be: at most 1 where both decays are equal, by the inequality of Cauchy and Schwarz.
-    `Soap` holds steps to that; without, every training that began from a trained codec was thrown
-    far off at its first change of bases.
+    Second moments are those of the old bases' directions. Where a direction had next to none, of
+    channels that hardly matter, say, and a new one has some, a step would be thousands of times
+    what Adam's can be: at most 1 where both decays are equal, by the inequality of Cauchy and
+    Schwarz. `Soap` holds steps to that; without, trainings of image codec 2 were thrown far off at
+    their first change of bases (docs/decisions/0026).
     """
     moment = _rotate(state["moment"], state, torch.float32, back=True)
     for axis, side in enumerate(SIDES):

@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 
 from intact.errors import ArgumentError  # noqa: E402
 from intact.train import config as configuration, start  # noqa: E402
+from intact.train.codecs.task import ImageTask  # noqa: E402
 from intact.train.noise import Noise  # noqa: E402
 from intact.train.task import Share  # noqa: E402
 
@@ -84,19 +85,60 @@ def test_the_rate_alone_is_that_of_the_whole_codec(small_run):
     assert torch.equal(whole.bpp_z, alone.bpp_z)
 
 
-def test_a_rate_of_rounded_latents_needs_no_noise(small_run):
+@pytest.mark.parametrize("kind", ["image codec 1", "image codec 2"])
+def test_a_rate_of_rounded_latents_needs_no_noise(small_run, kind):
     """Two draws of the noise give one rate, which is that of coding."""
-    settings = small_run(64, 'codec.kind="image codec 2"', "optimizer.rounded=true")
+    settings = small_run(64, f'codec.kind="{kind}"', "optimizer.rounded=true")
     codec = start.trainer_for(configuration.load(None, settings), torch.device("cpu")).task.codec
     image = torch.randint(0, 256, (2, 64, 64, 3), generator=torch.Generator().manual_seed(4))
     image, t = image.to(torch.uint8), torch.tensor([-0.5, 0.5])
     y = codec.network("analysis")({"pixels": (image.float() - 128) / 64}, t)["y"]
-    drawn = [codec.code(y, t, Noise(1, step, range(2))).bits_y for step in (2, 3)]
-    assert torch.equal(drawn[0], drawn[1])
-    assert torch.equal(drawn[0], codec.code(y, t, None).bits_y)
+    drawn = [codec.code(y, t, Noise(1, step, range(2))) for step in (2, 3)]
+    coded = codec.code(y, t, None)
+    for one in drawn:
+        assert torch.equal(one.bits_y, coded.bits_y)
+        assert torch.equal(one.bits_z, coded.bits_z)
 
 
 def test_a_part_that_no_codec_has_is_refused(small_run):
     settings = small_run(64, 'optimizer.networks=["prior_a", "prior_c"]')
     with pytest.raises(ArgumentError, match=r"prior_c.*analysis.*prior_a.*prior_z"):
         start.trainer_for(configuration.load(None, settings), torch.device("cpu"))
+
+
+def test_what_changes_the_picture_is_drawn(small_run):
+    """Steps have a gradient from it: by the rate alone they would only grow."""
+    settings = small_run(64, 'codec.kind="image codec 2"', 'optimizer.networks=["step_offset"]')
+    scalars = start.trainer_for(
+        configuration.load(None, settings), torch.device("cpu")
+    ).train_step()
+    assert float(scalars["distortion"]) > 0
+
+
+def test_what_does_not_change_the_picture_is_trained_without_one(small_run, monkeypatch):
+    settings = small_run(64, 'codec.kind="image codec 2"', 'optimizer.networks=["prior_a"]')
+    trainer = start.trainer_for(configuration.load(None, settings), torch.device("cpu"))
+    synthesis = trainer.task.codec.networks["synthesis"]
+    monkeypatch.setattr(synthesis, "forward", lambda *_: pytest.fail("the picture was drawn"))
+    scalars = trainer.train_step()
+    assert torch.isfinite(scalars["loss"])
+    assert torch.isnan(scalars["mse"])  # not known, which 0 would hide
+
+
+@pytest.mark.parametrize("kind", ["hyperprior", "vector"])
+def test_a_rate_that_cannot_be_rounded_is_refused(small_run, kind):
+    tree = {"codec": {"kind": kind}, "optimizer": {"rounded": True}}
+    config = configuration.from_dict(tree)
+    codec = config.kind.build(config.own, 0)
+    with pytest.raises(ArgumentError, match=f"optimizer.rounded.*{kind}"):
+        ImageTask(config, codec, start.ImageFolder.__new__(start.ImageFolder))
+
+
+def test_a_run_goes_on_with_the_parts_that_it_trained(small_run):
+    first, then = (f'optimizer.networks=["{name}"]' for name in ("prior_a", "prior_b"))
+    settings = small_run(64)
+    start.trainer_for(configuration.load(None, [*settings, first]), torch.device("cpu")).save()
+    with pytest.raises(ValueError, match=r"optimizer.networks was \('prior_a',\)"):
+        start.trainer_for(
+            configuration.load(None, [*settings, then]), torch.device("cpu"), resume=True
+        )

@@ -66,6 +66,14 @@ class ChannelwiseNet(Codec):
     """
 
     KIND: ClassVar[str] = Channelwise.FORMAT
+    # What is drawn hangs on the means, but their gradient is 0: what they add, rounding takes.
+    UNDRAWN: ClassVar[frozenset[str]] = frozenset(
+        {
+            "hyper_analysis", "hyper_synthesis", "prior_a", "prior_b", "prior_z", "hyper_offset",
+            "hyper_slope", "stage_theta",
+        }
+    )  # fmt: skip
+    CAN_ROUND: ClassVar[bool] = True
 
     def __init__(self, config: ChannelwiseConfig, rates: RateConfig, seed: int = 0) -> None:
         graphs = build_graphs(config)
@@ -126,8 +134,8 @@ class ChannelwiseNet(Codec):
         y = self._analyzed(image, t, None)
         bits_y, bits_z, _ = self._predict(y, t, noise, round_through, self._place(noise), {})
         area, dims = image.shape[1] * image.shape[2], (1, 2, 3)
-        nothing = torch.zeros_like(t)
-        return Result(bits_y.sum(dims) / area, bits_z.sum(dims) / area, nothing, image.float())
+        unknown = torch.full_like(t, torch.nan)
+        return Result(bits_y.sum(dims) / area, bits_z.sum(dims) / area, unknown, image.float())
 
     def _analyzed(self, image: Tensor, t: Tensor, observer: Observer | None) -> Tensor:
         pixels = (image.float() - 128) * PIXEL_UNIT

@@ -84,6 +84,11 @@ class CodecNet(Codec):
     """
 
     KIND: ClassVar[str] = Checkerboard.FORMAT
+    # What is drawn hangs on the means, but their gradient is 0: what they add, rounding takes.
+    UNDRAWN: ClassVar[frozenset[str]] = frozenset(
+        {"hyper_analysis", "hyper_synthesis", "prior_a", "prior_b", "prior_z"}
+    )
+    CAN_ROUND: ClassVar[bool] = True
 
     def __init__(self, config: TransformConfig, rates: RateConfig, seed: int = 0) -> None:
         graphs = {name: build(config) for name, build in BUILDERS.items()}

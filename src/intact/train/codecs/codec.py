@@ -80,10 +80,15 @@ class Codec(nn.Module):
 
     Attributes:
         KIND: what ``codec.kind`` calls it.
+        UNDRAWN: parts (`intact.train.codecs.task.parts_of`) whose gradients do not come from the
+            picture: where these alone are trained, it need not be drawn.
+        CAN_ROUND: it heeds ``rounded``.
         rounded: the rate is that of latents as they are rounded, noise or not.
     """
 
     KIND: ClassVar[str]
+    UNDRAWN: ClassVar[frozenset[str]] = frozenset()
+    CAN_ROUND: ClassVar[bool] = False
     rounded: bool = False
 
     def __init__(self, own: Any, networks: Mapping[str, nn.Module]) -> None:
@@ -181,7 +186,7 @@ class Codec(nn.Module):
         raise NotImplementedError
 
     def rate(self, image: Tensor, t: Tensor, noise: Noise) -> Result:
-        """What `forward` gives of the rate; the picture may be missing, with its error.
+        """What `forward` gives of the rate; the picture may be missing, and its error no number.
 
         Args:
             image: uint8 [b, h, w, 3], see `forward`.

@@ -36,7 +36,9 @@ class ImageTask(Task):
         codec.rounded = config.optimizer.rounded
         if wanted := config.optimizer.networks:
             choose(codec, wanted)
-        self._drawn = not wanted or bool({"analysis", "synthesis"} & set(wanted))
+        if codec.rounded and not codec.CAN_ROUND:
+            raise ArgumentError(f"optimizer.rounded: the rate of {codec.KIND!r} cannot be rounded")
+        self._drawn = not wanted or not set(wanted) <= codec.UNDRAWN
         self._pixels: OnDevice | None = None
 
     @property
@@ -105,14 +107,13 @@ class ImageTask(Task):
         image = self._cut(places, device)
         noise = Noise(seed, step, indexes, device)
         t = noise.uniform() * 2 - 1
-        # Where no weight can change the picture, it need not be drawn.
         result = (self.codec if self._drawn else self.codec.rate)(image, t, noise)
         flat = image.flatten(1, 2).amax(1).eq(image.flatten(1, 2).amin(1)).all(1)
         weight = torch.where(flat, data.flat_weight, 1.0)
-        distance = result.mse
+        distance = torch.zeros_like(t)
         if self._drawn:
             distance = distortion(
-                self.config.loss, image.float(), result.pixels, self.codec.step(t), distance
+                self.config.loss, image.float(), result.pixels, self.codec.step(t), result.mse
             )
         return {
             "loss": self.codec.loss(result, t, distance, weight),
