@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 from intact.errors import ArgumentError  # noqa: E402
 from intact.train import config as configuration, start  # noqa: E402
 from intact.train.codecs.task import ImageTask  # noqa: E402
+from intact.train.data import ImageFolder  # noqa: E402
 from intact.train.noise import Noise  # noqa: E402
 from intact.train.task import Share  # noqa: E402
 
@@ -131,7 +132,7 @@ def test_a_rate_that_cannot_be_rounded_is_refused(small_run, kind):
     config = configuration.from_dict(tree)
     codec = config.kind.build(config.own, 0)
     with pytest.raises(ArgumentError, match=f"optimizer.rounded.*{kind}"):
-        ImageTask(config, codec, start.ImageFolder.__new__(start.ImageFolder))
+        ImageTask(config, codec, ImageFolder.__new__(ImageFolder))
 
 
 def test_a_run_goes_on_with_the_parts_that_it_trained(small_run):
