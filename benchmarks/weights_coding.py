@@ -21,11 +21,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import torch
 from common import DATA, RESULTS, Row, write
 from numpy.typing import NDArray
 
 from intact.packing import coding
+from intact.weights.module import read_checkpoint
 
 CHECKPOINT = DATA / "resnet32" / "resnet32-d509ac18.th"
 CASES = [(4.0, 0.5), (1.6, 0.5), (0.8, 0.3)]
@@ -36,9 +36,8 @@ Layer = tuple[NDArray[np.int32], int]
 
 def tensors(path: Path) -> dict[str, NDArray[np.float32]]:
     """All floating-point tensors of the network."""
-    state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
-    state = state.get("state_dict", state)
-    return {name: t.float().numpy() for name, t in state.items() if t.is_floating_point()}
+    sources = [source for source in read_checkpoint(path) if source.dtype.name == "F32"]
+    return {s.name: s.raw().reshape(s.shape).view(np.float32) for s in sources}
 
 
 def entropy(symbols: NDArray[np.int32]) -> float:

@@ -14,13 +14,13 @@ import argparse
 import csv
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cifar
 import torch
 from resnet import pretrained
 from soft_to_hard import BETA
-from table1 import BATCH, HERE, PRECISION, SEED, held_out_accuracy
+from table1 import BATCH, HERE, PRECISION, SEED, held_out_accuracy, rows_of
 from torch import Tensor
 
 from intact.errors import DivergedError
@@ -104,10 +104,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     place = HERE / "controls.csv"
-    rows = {}
-    if place.exists():
-        with place.open(newline="") as file:
-            rows = {row["control"]: row for row in csv.DictReader(file)}
+    rows: dict[str, Any] = rows_of(place, "control")
     for name in given.only or CONTROLS:
         rows[name] = run(name, given.steps)
         print(rows[name], flush=True)

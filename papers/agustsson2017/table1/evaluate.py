@@ -18,7 +18,7 @@ import cifar
 import torch
 from resnet import accuracy, pretrained
 from stored import Form, ratio_file, ratio_paper, read
-from table1 import HERE
+from table1 import HERE, rows_of
 
 from intact.weights import save_module
 
@@ -67,10 +67,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     place = HERE / "result.csv"
-    before = {}
-    if place.exists():
-        with place.open(newline="") as file:
-            before = {row["method"]: row for row in csv.DictReader(file)}
+    before = rows_of(place, "method")
     with tempfile.TemporaryDirectory() as folder:
         rows = evaluated(given, before, Path(folder))
     with place.open("w", newline="") as file:

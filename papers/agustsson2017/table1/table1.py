@@ -23,6 +23,14 @@ HERE = Path(__file__).resolve().parent
 Data = tuple[Tensor, Tensor]
 
 
+def rows_of(path: Path, key: str) -> dict[str, dict[str, str]]:
+    """Rows of a CSV file by a column, the last of each; none where there is no file."""
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        return {row[key]: row for row in csv.DictReader(file)}
+
+
 class Log:
     """Rows of a CSV file, which a resumed run goes on with."""
 

@@ -17,8 +17,8 @@ from intact.train.start import codec_of, image_folder
 
 def _parts(config: Config) -> str:
     """What of the codec was trained, and of which rate, where it was not all of the usual one."""
-    told = ", ".join(config.optimizer.networks) and f" of {', '.join(config.optimizer.networks)}"
-    return told + " for rounded latents" * config.optimizer.rounded
+    parts = ", ".join(config.optimizer.networks)
+    return f" of {parts}" * bool(parts) + " for rounded latents" * config.optimizer.rounded
 
 
 def freeze_run(
