@@ -1,11 +1,17 @@
 """Settings for every test: property tests repeat exactly, and slow machines are no failure."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tiny_model import tiny_model
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # behind `make test &`, inherited by what tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Derandomized: a red run can be repeated, and CI never fails on somebody else's random number.
 # INTACT_EXAMPLES=2000 searches further.
