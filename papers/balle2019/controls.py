@@ -1,6 +1,6 @@
 """Table 1's float controls between the libraries at hand; benchmarks of more platforms: table1/.
 
-    controls.py --steps 5000 [--arms float-prior-0.01 ...] [--every 1]
+    controls.py --steps 5000 [--weights 0.01 ...] [--every 1]
 
 Three models of the same transforms: `float-prior`, whose float scale is rounded to a table's index;
 `float-every-symbol`, Eq. 14 in float32 for every symbol; `integer-prior`. Every pair of NumPy,

@@ -6,6 +6,7 @@ training sees; the scaled tanh. Gradients are autograd's own, integrated by the 
 
 from __future__ import annotations
 
+import argparse
 import math
 
 import torch
@@ -31,6 +32,7 @@ def integral(values: torch.Tensor, function: object, at_zero: float) -> torch.Te
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     rows = []
     v = torch.arange(-10 * STEPS, 26 * STEPS + 1) / STEPS
     curves = {}

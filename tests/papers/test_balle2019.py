@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,23 @@ def models(tmp_path_factory):
         Image.fromarray(pixels).save(folder / "data" / f"{number}.png")
     run("train.py", "--steps", "2", "--data", str(folder / "data"), *ARMS, folder=folder)
     return folder
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["train", "evaluate", "controls", "posthoc", "scales", "damage", "functions", "figures"],
+)
+def test_a_script_has_the_options_that_it_and_the_readme_name(script):
+    if script == "figures":
+        pytest.importorskip("matplotlib")
+    usage, _, text = run(f"{script}.py", "--help", folder=Path("/nowhere")).partition("\n\n")
+    lines = (FOLDER / "README.md").read_text("utf-8").splitlines()
+    named = [line.partition("#")[0] for line in lines if f"python {script}.py" in line]
+    assert named
+    parts = [part for line in named for part in line.split(";") if f"{script}.py" in part]
+    options = set(re.findall(r"--[a-z][a-z-]*", " ".join([*parts, text.partition("options:")[0]])))
+    assert options <= set(re.findall(r"--[a-z][a-z-]*", usage))
+    assert usage.startswith("usage:")
 
 
 def test_arms_that_are_compared_differ_in_what_they_name():

@@ -16,7 +16,7 @@ def test_the_tests_of_the_page_pass_in_chromium(built, need):
     need("chromium")
     if not (built / "node_modules" / "playwright-core").is_dir():
         pytest.skip("playwright-core is missing: make test-web installs it")
-    files = [ROOT / "vectors" / "image" / "finest.intact", ROOT / "demo" / "original.png"]
+    files = [ROOT / "vectors" / "image" / "finest.intact", ROOT / "gone.intact"]
     with Server(files, models=[ROOT / "vectors" / "image" / "tiny.intactm"]) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         found = subprocess.run(

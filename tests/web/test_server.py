@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import struct
 import threading
 
 import pytest
@@ -119,6 +121,54 @@ def test_requests_of_the_page_itself_are_answered(served):
     host = f"localhost:{served.server_port}"
     headers = {"Host": host, "Origin": f"http://{host}", "Sec_Fetch_Site": "same-origin"}
     assert ask(served, "files/0", **headers)[2] == b"first"
+
+
+def test_a_header_that_is_there_twice_is_refused(served):
+    own = f"127.0.0.1:{served.server_port}"
+    for twice in (
+        f"Host: {own}\r\nHost: evil.example",
+        f"Host: {own}\r\nOrigin: http://{own}\r\nOrigin: http://evil.example",
+        f"Host: {own}\r\nSec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site",
+    ):
+        assert raw(served, twice).startswith(b"HTTP/1.0 403"), twice
+    assert raw(served, f"Host: {own}").startswith(b"HTTP/1.0 200")
+
+
+def raw(server, headers):
+    """The answer to a request for the first file with these lines."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+        request = f"GET /{server.token}/files/0 HTTP/1.1\r\n{headers}\r\n\r\n"
+        connection.sendall(request.encode())
+        return connection.makefile("rb").read()
+
+
+def test_a_browser_that_goes_away_is_no_error(served, capfd, caplog):
+    ended = threading.Event()
+    shutdown_request = served.shutdown_request
+
+    def ending(request):
+        shutdown_request(request)
+        ended.set()
+
+    served.shutdown_request = ending
+    connection = socket.create_connection(("127.0.0.1", served.server_port), timeout=10)
+    connection.sendall(b"GET /")
+    now = struct.pack("ii", 1, 0)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)  # a reset, no farewell
+    connection.close()
+    assert ended.wait(10)
+    assert capfd.readouterr().err == ""
+    assert not caplog.records
+
+
+def test_a_ticket_leads_to_the_page_once(served):
+    path = "/" + served.ticket.split("/", 3)[3]
+    assert served.token not in path
+    assert ask(served, "", path=path, method="HEAD")[0] == 403
+    assert ask(served, "", path=path, Host="evil.example")[0] == 403
+    status, headers, _ = ask(served, "", path=path)
+    assert (status, headers["Location"]) == (302, served.url)
+    assert ask(served, "", path=path)[0] == 403
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "NONSENSE"])

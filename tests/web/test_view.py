@@ -52,14 +52,25 @@ def test_it_opens_the_browser(picture, tmp_path):
         if seen.exists():
             break
         signal.sigtimedwait([], 0.05)
+    opened = seen.read_text()
+    assert url.split("/")[3] not in opened  # others can read what a browser was called with
+    with urllib.request.urlopen(opened, timeout=10) as answer:
+        assert answer.url == url
+        assert b"Intact viewer" in answer.read()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
-    assert seen.read_text() == url
 
 
 def test_a_file_that_is_not_there_is_an_error_before_anything_is_served(tmp_path, capsys):
     assert main(["view", "--no-browser", str(tmp_path / "none.intact")]) == 5
     assert "No such file" in capsys.readouterr().err
+
+
+def test_a_pipe_is_no_file(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        assert main(["view", "--no-browser", str(path)]) == 2
+        assert "is a pipe or device" in capsys.readouterr().err
 
 
 def test_stdin_is_no_file(capsys):

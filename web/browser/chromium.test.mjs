@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inflateSync } from "node:zlib";
 import { Decoder } from "../dist/parts.js";
-import { IMAGES, json, MODULE, modelFile, read, sha256, VECTORS, VERDICTS } from "../test/vectors.mjs";
+import { IMAGES, json, MODULE, modelFile, read, sha256, VERDICTS } from "../test/vectors.mjs";
 import { launch, serve, settled } from "./setup.mjs";
 
 const TINY = json("image/index.json");
@@ -31,7 +31,7 @@ async function open(options = {}) {
   return page;
 }
 const drop = async (...files) => {
-  await page.setInputFiles("#open", files.map((file) => (typeof file === "string" ? VECTORS + file : file)));
+  await page.setInputFiles("#open", files.map((one) => (typeof one === "string" ? file(one.split("/").pop(), read(one)) : one)));
   await settled(page);
 };
 const textOf = (selector) => page.locator(selector).innerText();
@@ -105,7 +105,7 @@ const SENTENCES = [
   ["a file that was changed as text", () => file("a.intact", read("image", "finest.intact").filter((b) => b !== 13)), /line ends were changed/],
   ["a flipped bit", () => file("a.intact", read("image", "finest.intact").map((b, i) => (i === 60 ? b ^ 4 : b))), /damaged: the checksum/],
   ["a later version", () => file("a.intact", read("image", "finest.intact").map((b, i) => (i === 8 ? 0x20 : b))), /version 2\.0/],
-  ["a model that is not here", () => file("a.intact", withModel(read("image", "finest.intact"))), /^The model 5a.* of this file is not here\.$/],
+  ["a model that is not here", () => file("a.intact", withModel(read("image", "finest.intact"))), /^The model 5a.* of this file is not here\. Drop its model here, a file \.intactm\.$/],
   ["a float profile", () => "image/hyperprior/prior.intact", /computed in floating point/],
   ["what this version lacks", () => "unsupported/preview.intact", /a preview of 3 bytes, which this version does not decode/],
   ["what the browser cannot read", () => file("a.png", "no picture"), /neither an Intact image file nor a picture/],
@@ -172,6 +172,64 @@ test("two pictures are compared with a divider, one of them a PNG", async () => 
   assert.ok(Number(await page.inputValue("#slider")) < 50);
   await page.selectOption("#compare", "");
   assert.ok(await page.locator("#divider").isHidden());
+});
+
+test("a file that cannot be compared with is named, and comparing ends", async () => {
+  await open();
+  await drop("image/finest.intact", file("cut.intact", read("image", "finest.intact").slice(0, 90)));
+  await page.selectOption("#compare", { label: "cut.intact" });
+  await page.waitForSelector("#message:not([hidden])");
+  assert.match(await textOf("#message"), /^cut\.intact: .*ends early/);
+  for (const gone of ["#divider", "#sliderField", "#nameUnder"]) assert.ok(await page.locator(gone).isHidden(), gone);
+  assert.match(await textOf("#verdict"), /checksum is met/);
+});
+
+test("two pictures of which only what is seen is decoded are compared, too", async () => {
+  await open();
+  await drop("image/codec2/four_tiles.intact", "image/finest.intact");
+  await page.click("nav button:nth-child(2)");
+  await page.check("#part");
+  await page.click("nav button:nth-child(1)");
+  await page.check("#part");
+  await page.selectOption("#compare", { label: "finest.intact" });
+  await page.waitForSelector("#divider:not([hidden])");
+});
+
+test("an error while comparing leaves no divider behind", async () => {
+  await open();
+  await drop("image/finest.intact", "image/coarsest.intact", file("a.intact", "text"));
+  await page.selectOption("#compare", { label: "coarsest.intact" });
+  await page.waitForSelector("#divider:not([hidden])");
+  await page.click("nav button:nth-child(3)");
+  assert.match(await textOf("#message"), /not an Intact image file/);
+  assert.ok(await page.locator("#sliderField").isHidden());
+});
+
+test("a file that the browser cannot read is named, and the others are shown", async () => {
+  await open();
+  await page.evaluate((bytes) => {
+    const folder = new File([], "folder");
+    folder.arrayBuffer = () => Promise.reject(new DOMException("no", "NotReadableError"));
+    const event = new Event("drop", { cancelable: true });
+    event.dataTransfer = { files: [new File([new Uint8Array(bytes)], "finest.intact"), folder] };
+    dispatchEvent(event);
+  }, [...read("image", "finest.intact")]);
+  await settled(page);
+  assert.match(await textOf("#verdict"), /checksum is met/);
+  await page.click("nav button:nth-child(2)");
+  assert.match(await textOf("#message"), /cannot read this file: it is a folder/);
+  assert.deepEqual(faults, []);
+});
+
+test("a decoder that does not start is said, and tried again", async () => {
+  await open();
+  await page.route("**/worker.js", (route) => route.fulfill({ status: 404 }));
+  await page.goto(`${site.origin}/page/`);
+  await drop("image/finest.intact");
+  assert.match(await textOf("#message"), /could not be started/);
+  await page.unroute("**/worker.js");
+  await drop("image/coarsest.intact");
+  assert.match(await textOf("#verdict"), /checksum is met/);
 });
 
 test("the PNG that is downloaded has the same samples and the same colors", async () => {
@@ -259,6 +317,8 @@ test("the page stays alive while it decodes, and decoding can be stopped", async
     document.querySelector("#stop").click();
   });
   await page.waitForFunction(() => /^Stopped/.test(document.querySelector("#message").textContent));
+  await page.click("nav button");
+  await page.waitForFunction(() => /checksum is met/.test(document.querySelector("#verdict").textContent));
   await drop("image/finest.intact");
   assert.match(await textOf("#verdict"), /checksum is met/);
 });
@@ -274,11 +334,13 @@ test("the page fits a phone, light and dark", async () => {
   }
 });
 
-test("what intact view serves is shown", { skip: !process.env.INTACT_VIEW_URL && "no INTACT_VIEW_URL" }, async () => {
+test("what intact view serves is shown, and of files that are gone it is said", { skip: !process.env.INTACT_VIEW_URL && "no INTACT_VIEW_URL" }, async () => {
   await open();
   await page.goto(process.env.INTACT_VIEW_URL);
   await settled(page);
   assert.match(await textOf("#verdict"), /checksum is met/);
+  await page.click("nav button:has-text('gone.intact')");
+  assert.match(await textOf("#message"), /server cannot read this file/);
   const { origin } = new URL(process.env.INTACT_VIEW_URL);
   assert.deepEqual(asked.slice(asked.findIndex((url) => url.startsWith(origin))).filter((url) => !url.startsWith(origin) && !/^(data|blob):/.test(url)), []);
   assert.deepEqual(faults, []);

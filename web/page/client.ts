@@ -16,7 +16,8 @@ interface Waiting {
 }
 
 export class Client {
-  private worker: Worker;
+  /** Null after it was ended, until it is needed again. */
+  private worker: Worker | null;
   private waiting = new Map<number, Waiting>();
   private next = 0;
   /** Models that were dropped; a new worker gets them, too. */
@@ -41,21 +42,26 @@ export class Client {
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      this.failAll("The decoder could not be started, or was ended by the browser.");
+      this.end({ verdict: "bug", message: "The decoder could not be started, or was ended by the browser." });
     };
+    for (const bytes of this.models) worker.postMessage({ number: this.next++, request: { type: "model", bytes } });
     return worker;
   }
 
-  private failAll(message: string): void {
+  /** End the worker; everything that was asked for fails. */
+  private end(failure: Failure): void {
+    this.worker?.terminate();
+    this.worker = null;
     const all = [...this.waiting.values()];
     this.waiting.clear();
-    for (const { reject } of all) reject(new Refused({ verdict: "bug", message }));
+    for (const { reject } of all) reject(new Refused(failure));
   }
 
   ask<T>(request: Request, progress?: (share: number) => void): Promise<T> {
     const number = this.next++;
     return new Promise<T>((resolve, reject) => {
       this.waiting.set(number, { resolve: resolve as (value: unknown) => void, reject, progress });
+      this.worker ??= this.start();
       this.worker.postMessage({ number, request });
     });
   }
@@ -66,11 +72,8 @@ export class Client {
     return found;
   }
 
-  /** End what is going on; everything that was asked for fails. */
+  /** End what is going on. */
   stop(): void {
-    this.worker.terminate();
-    this.failAll("Stopped.");
-    this.worker = this.start();
-    for (const bytes of this.models) void this.ask({ type: "model", bytes });
+    this.end({ verdict: "stopped", message: "Stopped." });
   }
 }

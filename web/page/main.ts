@@ -14,7 +14,8 @@ interface Entry {
   layer: Layer | null;
   shown: Shown | null;
   error: string | null;
-  missing: boolean;
+  /** What would help against the error: a model that is dropped, or to be chosen again. */
+  waits: "model" | "choice" | null;
   /** Only what is seen is decoded. */
   part: boolean;
   size: [number, number] | null;
@@ -30,22 +31,25 @@ const ui = {
   panel: find("panel"), message: find("message"), verdict: find("verdict"), facts: find("facts"),
   compare: find<HTMLSelectElement>("compare"), sliderField: find("sliderField"), slider: find<HTMLInputElement>("slider"),
   part: find<HTMLInputElement>("part"), zoom: find("zoom"), progress: find<HTMLProgressElement>("progress"),
-  download: find<HTMLButtonElement>("download"), tools: find("tools"), stop: find("stop"), nameOver: find("nameOver"), nameUnder: find("nameUnder"),
+  download: find<HTMLButtonElement>("download"), tools: find("tools"), stop: find("stop"), close: find("close"), nameOver: find("nameOver"), nameUnder: find("nameUnder"),
 };
 
 const client = new Client();
 const entries: Entry[] = [];
 let current: Entry | null = null;
 let other: Entry | null = null;
+/** What is wrong with no picture that is shown, until another one is. */
+let notice: string | null = null;
 let running = 0;
+let working = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 const viewer = new Viewer(() => {
   ui.zoom.textContent = viewer.zoomText;
   ui.slider.value = String(viewer.splitShare * 100);
-  if (current?.part) {
+  if (current?.part || other?.part) {
     clearTimeout(timer);
-    timer = setTimeout(() => void decodeSeen(), 120);
+    timer = setTimeout(() => void work(), 120);
   }
 });
 
@@ -55,61 +59,56 @@ const begins = (bytes: Uint8Array, ...magic: number[]) => magic.every((byte, i) 
 
 interface Given {
   name: string;
-  bytes: Uint8Array<ArrayBuffer>;
+  bytes: Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** Take files, of whatever kind they are; the first picture among them is shown. */
-async function take(given: Promise<Given[]>): Promise<void> {
+async function take(given: Given[]): Promise<void> {
   busy(1);
-  try {
-    await takeAll(await given);
-  } finally {
-    busy(-1);
-  }
-}
-
-async function takeAll(files: Given[]): Promise<void> {
   let first: Entry | null = null;
-  for (const { name, bytes } of files) {
-    if (begins(bytes, 0xcd, 0x49, 0x4e, 0x54)) {
-      await addModel(name, bytes);
-      continue;
-    }
+  await Promise.allSettled(given.map(({ bytes }) => bytes)); // together; what went wrong is said of each
+  for (const { name, bytes } of given) {
     const entry: Entry = {
-      name, bytes, header: null, layer: null, shown: null, error: null, missing: false, part: false, size: null,
+      name, bytes: new Uint8Array(0), header: null, layer: null, shown: null, error: null, waits: null, part: false, size: null,
     };
     try {
-      if (begins(bytes, 0xc9, 0x49, 0x4e, 0x54) || name.endsWith(".intact")) {
-        entry.header = await client.ask<Header>({ type: "peek", bytes });
-        entry.part = isLarge(entry.header);
-        entry.size = [entry.header.width, entry.header.height];
-      } else {
-        await readPicture(entry);
+      entry.bytes = await bytes;
+      if (begins(entry.bytes, 0xcd, 0x49, 0x4e, 0x54)) {
+        await addModel(entry);
+        continue;
       }
+      await begin(entry);
     } catch (error) {
       fail(entry, error);
     }
     entries.push(entry);
     first ??= entry;
   }
+  busy(-1);
   if (first !== null) select(first);
   else render();
 }
 
-async function addModel(name: string, bytes: Uint8Array): Promise<void> {
+/** Learn the size of an entry: an Intact file's from its header, another picture's by decoding it. */
+async function begin(entry: Entry): Promise<void> {
+  if (begins(entry.bytes, 0xc9, 0x49, 0x4e, 0x54) || entry.name.endsWith(".intact")) {
+    entry.header = await client.ask<Header>({ type: "peek", bytes: entry.bytes });
+    entry.part = isLarge(entry.header);
+    entry.size = [entry.header.width, entry.header.height];
+  } else {
+    await readPicture(entry);
+  }
+}
+
+async function addModel({ name, bytes }: Entry): Promise<void> {
   try {
     const { id } = await client.addModel(bytes);
     for (const entry of entries) {
-      if (entry.missing && entry.header?.modelId === id) {
-        entry.error = null;
-        entry.missing = false;
-      }
+      if (entry.waits === "model" && entry.header?.modelId === id) forgive(entry);
     }
     if (current) select(current);
   } catch (error) {
-    ui.message.hidden = false;
-    ui.panel.hidden = false;
-    ui.message.textContent = `${name}: ${error instanceof Error ? error.message : error}`;
+    notice = `${name}: ${messageOf(error)}`;
   }
 }
 
@@ -145,41 +144,79 @@ async function layerOf(shown: Shown): Promise<Layer> {
   return { canvas, region };
 }
 
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
 function fail(entry: Entry, error: unknown): void {
-  entry.error = error instanceof Error ? error.message : String(error);
-  entry.missing = error instanceof Refused && error.failure.verdict === "model-missing";
+  const verdict = error instanceof Refused ? error.failure.verdict : null;
+  const advice = {
+    "model-missing": ["model", " Drop its model here, a file .intactm."], stopped: ["choice", " Choose the file again to decode it."],
+  } as const;
+  const [waits, text] = verdict === "model-missing" || verdict === "stopped" ? advice[verdict] : [null, ""];
+  entry.error = messageOf(error) + text;
+  entry.waits = waits;
+  if (entry === other) {
+    other = null;
+    notice = `${entry.name}: ${entry.error}`;
+  }
 }
 
-/** Decode a file, or a part of it. */
-async function decode(entry: Entry, region?: Region): Promise<void> {
+function forgive(entry: Entry): void {
+  entry.error = null;
+  entry.waits = null;
+}
+
+/** What must be decoded to show an entry: a region, or all; null where it is there, or cannot be had. */
+function wanted({ header, error, part, layer, size }: Entry): Region | null {
+  if (header === null || error !== null || size === null || !current?.size) return null;
+  let region: Region = { x: 0, y: 0, width: size[0], height: size[1] };
+  if (part) {
+    const seen = viewer.visible();
+    if (seen === null) return null;
+    const [x, width] = along(seen.x, seen.width, size[0] / current.size[0], size[0]);
+    const [y, height] = along(seen.y, seen.height, size[1] / current.size[1], size[1]);
+    region = { x, y, width, height };
+  }
+  const have = layer?.region;
+  const covered = have !== undefined && have.x <= region.x && have.y <= region.y
+    && have.x + have.width >= region.x + region.width && have.y + have.height >= region.y + region.height;
+  return covered ? null : region;
+}
+
+/** A stretch of the shown picture in the pixels of one that lies over it in another size. */
+function along(from: number, length: number, ratio: number, most: number): [number, number] {
+  const start = Math.min(Math.floor(from * ratio), most - 1);
+  return [start, Math.min(Math.ceil((from + length) * ratio), most) - start];
+}
+
+/** Decode, one after the other, what the shown picture and the one beside it lack. */
+async function work(): Promise<void> {
+  if (working) return;
+  working = true;
+  for (;;) {
+    const entry = [current, other].find((entry) => entry !== null && wanted(entry) !== null);
+    if (!entry) break;
+    await decode(entry, wanted(entry)!);
+  }
+  working = false;
+}
+
+/** Decode a region of a file. */
+async function decode(entry: Entry, region: Region): Promise<void> {
   busy(1);
   try {
-    const request = { type: "decode" as const, bytes: entry.bytes, ...(region && { region }) };
+    const whole = region.width === entry.size![0] && region.height === entry.size![1];
+    const request = { type: "decode" as const, bytes: entry.bytes, ...(!whole && { region }) };
     const shown = await client.ask<Shown>(request, (share) => (ui.progress.value = share));
     entry.layer = await layerOf(shown);
     shown.rgba = new Uint8ClampedArray(0); // the canvas has it
     shown.colored = null;
     entry.shown = shown;
-    entry.error = null;
   } catch (error) {
     fail(entry, error);
   } finally {
     busy(-1);
   }
   render();
-}
-
-async function decodeSeen(): Promise<void> {
-  const entry = current;
-  const region = viewer.visible();
-  if (entry === null || !entry.part || region === null || entry.error !== null || running > 0) {
-    if (running > 0) timer = setTimeout(() => void decodeSeen(), 120);
-    return;
-  }
-  const have = entry.layer?.region;
-  const covered = have !== undefined && have.x <= region.x && have.y <= region.y
-    && have.x + have.width >= region.x + region.width && have.y + have.height >= region.y + region.height;
-  if (!covered) await decode(entry, region);
 }
 
 function busy(change: number): void {
@@ -191,23 +228,35 @@ function busy(change: number): void {
 
 function select(entry: Entry): void {
   current = entry;
+  notice = null;
   if (other === entry) other = null;
+  if (entry.waits === "choice") {
+    forgive(entry);
+    if (entry.size === null) {
+      void begin(entry).catch((error: unknown) => fail(entry, error)).then(() => current === entry && select(entry));
+    }
+  }
   render();
   if (entry.size) viewer.setSize(...entry.size);
   if (entry.part && entry.layer === null && entry.header && isLarge(entry.header)) viewer.actual();
-  if (entry.layer === null && entry.error === null && !entry.part) void decode(entry);
-  if (entry.part) void decodeSeen();
+  void work();
 }
 
 function render(): void {
   ui.empty.hidden = entries.length > 0;
-  ui.panel.hidden = entries.length === 0;
+  ui.panel.hidden = entries.length === 0 && notice === null;
   ui.view.hidden = current === null || current.error !== null;
   ui.files.replaceChildren(...entries.map(tab));
-  if (current === null) return;
+  ui.message.hidden = notice === null && !current?.error;
+  ui.message.textContent = notice ?? current?.error ?? "";
+  for (const part of [ui.tools, ui.compare.parentElement!, ui.part.parentElement!, ui.close]) part.hidden = current === null;
+  if (current === null) {
+    ui.sliderField.hidden = true;
+    ui.verdict.textContent = "";
+    ui.facts.replaceChildren();
+    return;
+  }
   const { header, shown, error, layer } = current;
-  ui.message.hidden = error === null;
-  ui.message.textContent = error ?? "";
   ui.part.checked = current.part;
   ui.part.parentElement!.hidden = header === null || error !== null;
   ui.tools.hidden = error !== null && running === 0;
@@ -244,19 +293,19 @@ function renderCompare(): void {
     ...options.map((entry) => new Option(entry.name, String(entries.indexOf(entry)), entry === other, entry === other)),
   );
   ui.compare.disabled = options.length === 0;
-  const comparing = other !== null;
+  const comparing = other !== null && current?.error === null;
   ui.sliderField.hidden = ui.nameOver.hidden = ui.nameUnder.hidden = !comparing;
   ui.nameOver.textContent = current?.name ?? "";
   ui.nameUnder.textContent = other?.name ?? "";
 }
 
-function factsOf({ name, bytes, header, shown, size }: Entry): [string, string][] {
+function factsOf({ name, bytes, header, shown, size, error }: Entry): [string, string][] {
   const facts: [string, string][] = [["File", name]];
   if (size) facts.push(["Picture", `${size[0]} \u00d7 ${size[1]} pixels`]);
   if (header === null) return facts;
+  facts.push(["Size", `${bytes.length.toLocaleString("en")} bytes`]);
+  if (error === null) facts.push(["Rate", `${((8 * bytes.length) / pixelsOf(header)).toFixed(3)} bits per pixel`]);
   facts.push(
-    ["Size", `${bytes.length.toLocaleString("en")} bytes`],
-    ["Rate", `${((8 * bytes.length) / pixelsOf(header)).toFixed(3)} bits per pixel`],
     ["Channels", header.gray ? `${header.mode}, gray` : header.mode],
     ["Quality level", String(header.level)],
   );
@@ -298,27 +347,41 @@ async function download(): Promise<void> {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   } catch (error) {
-    ui.message.hidden = false;
-    ui.message.textContent = error instanceof Error ? error.message : String(error);
+    notice = `${entry.name} was not written as PNG: ${messageOf(error)}`;
+    render();
   } finally {
     busy(-1);
   }
 }
 
-const filesOf = (list: Iterable<File>) =>
-  Promise.all([...list].map(async (file) => ({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) })));
+const filesOf = (list: Iterable<File>): Given[] => [...list].map((file) => ({ name: file.name, bytes: bytesOf(file) }));
+
+async function bytesOf(file: File): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await file.arrayBuffer());
+  } catch {
+    throw new Error("The browser cannot read this file: it is a folder, or it was moved or removed.");
+  }
+}
 
 /** The files that `intact view` serves beside the page. */
 async function takeServed(): Promise<void> {
   const response = await fetch("files.json");
-  if (!response.ok) throw new Error(`the list of files: ${response.status}`);
+  if (!response.ok) throw new Error(`the answer is ${response.status}`);
   const listed = (await response.json()) as { name: string; url: string }[];
-  const read = async ({ name, url }: { name: string; url: string }) => {
-    const file = await fetch(url);
-    if (!file.ok) throw new Error(`${name}: ${file.status}`);
-    return { name, bytes: new Uint8Array(await file.arrayBuffer()) };
-  };
-  await take(Promise.all(listed.map(read)));
+  await take(listed.map(({ name, url }) => ({ name, bytes: servedBytes(url) })));
+}
+
+async function servedBytes(url: string): Promise<Uint8Array<ArrayBuffer>> {
+  let bytes: ArrayBuffer | null;
+  try {
+    const response = await fetch(url);
+    bytes = response.ok ? await response.arrayBuffer() : null;
+  } catch {
+    throw new Error("The server gives no answer, or only a part of one: does intact view still run?");
+  }
+  if (bytes === null) throw new Error("The server cannot read this file: it was moved or removed, or may not be read.");
+  return new Uint8Array(bytes);
 }
 
 ui.open.onchange = async () => {
@@ -344,8 +407,9 @@ ui.stop.onclick = () => client.stop();
 ui.slider.oninput = () => viewer.setSplit(Number(ui.slider.value) / 100);
 ui.compare.onchange = () => {
   other = ui.compare.value === "" ? null : entries[Number(ui.compare.value)]!;
+  notice = null;
   render();
-  if (other && other.layer === null && !other.part) void decode(other);
+  void work();
 };
 ui.part.onchange = () => {
   if (current === null) return;
@@ -354,7 +418,7 @@ ui.part.onchange = () => {
   current.shown = null;
   select(current);
 };
-find("close").onclick = () => {
+ui.close.onclick = () => {
   const at = entries.indexOf(current!);
   if (at < 0) return;
   if (other === current) other = null;
@@ -376,8 +440,7 @@ addEventListener("keydown", (event) => {
 document.body.dataset["state"] = "ready";
 if (location.hash === "#view") {
   takeServed().catch((error: unknown) => {
-    ui.panel.hidden = false;
-    ui.message.hidden = false;
-    ui.message.textContent = `The files could not be read: ${error instanceof Error ? error.message : error}.`;
+    notice = `The list of files could not be read: ${messageOf(error)}.`;
+    render();
   });
 }

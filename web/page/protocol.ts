@@ -26,7 +26,7 @@ export interface Shown {
 }
 
 export interface Failure {
-  verdict: Verdict | "memory" | "bug";
+  verdict: Verdict | "memory" | "bug" | "stopped";
   message: string;
 }
 

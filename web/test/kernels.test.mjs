@@ -88,3 +88,16 @@ test("a region outside the picture is the caller's mistake", () => {
     assert.throws(() => decoder.decode(read("image", "hdr_colors.intact"), { region }), RangeError);
   }
 });
+
+test("what is no Uint8Array and limits that are none are the caller's mistakes", () => {
+  const decoder = new Decoder(MODULE);
+  const file = read("image", "plain.intact");
+  for (const odd of [undefined, null, "text", [...file], file.buffer]) {
+    for (const act of [() => decoder.decode(odd), () => peek(odd), () => decoder.addModel(odd), () => peekModelId(odd)]) {
+      assert.throws(act, { name: "TypeError", message: /must be given as a Uint8Array, not as/ });
+    }
+  }
+  for (const maxPixels of [NaN, 0, -1, "many"]) {
+    assert.throws(() => decoder.decode(file, { maxPixels }), { name: "RangeError", message: /^maxPixels is/ });
+  }
+});

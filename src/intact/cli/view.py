@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +35,10 @@ def view(
     for name, path in zip(files, paths, strict=True):
         if name == "-":
             raise UsageError("view shows files, and stdin (-) is none")
-        with path.open("rb"):  # an OSError says what is wrong with it
+        mode = path.stat().st_mode  # an OSError says what is wrong with it
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise UsageError(f"{quoted(name)} is a pipe or device; view reads files, and often")
+        with path.open("rb"):
             pass
     models = [] if model is None else [store.model_path(model)]
     for path in models:
@@ -46,7 +50,7 @@ def view(
     with server:
         lines.say(server.url)
         if not no_browser:
-            threading.Thread(target=_open, args=(server.url,), daemon=True).start()
+            threading.Thread(target=_open, args=(server.ticket,), daemon=True).start()
         try:
             server.serve_forever()
         except KeyboardInterrupt:

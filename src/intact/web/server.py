@@ -1,8 +1,9 @@
 """Serves the viewer with some files to the browser of this machine; ``intact view`` calls it.
 
 Nobody else may read them: the server listens on the loopback address, every path begins with a
-random token, and a request that names another host or comes from another page is refused. Only the
-files that were named are served, with the models that are installed, by their id.
+random token, which is on no command line, and a request that names another host or comes from
+another page is refused. Only the files that were named are served, with the models that are
+installed, by their id.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,6 +64,8 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         url: of the page.
+        ticket: an address that leads to ``url`` once. Browsers get their address on a command
+            line, which other users of the machine can read; this one is then worth nothing.
     """
 
     daemon_threads = True
@@ -74,7 +78,23 @@ class Server(ThreadingHTTPServer):
         self.files, self.models = tuple(files), tuple(models)
         self.token = secrets.token_urlsafe(24)
         self.hosts = tuple(f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost"))
-        self.url = f"http://127.0.0.1:{self.server_port}/{self.token}/#view"
+        origin = f"http://127.0.0.1:{self.server_port}"
+        self.url = f"{origin}/{self.token}/#view"
+        self._tickets = [secrets.token_urlsafe(24)]
+        self.ticket = f"{origin}/{self._tickets[0]}/"
+
+    def redeem(self, ticket: str) -> bool:
+        """Whether this is the ticket, and asked for the first time."""
+        try:
+            self._tickets.remove(ticket)  # in one step, whoever else asks
+        except ValueError:
+            return False
+        return True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that closes a connection, or says nothing, is no error of ours."""
+        if not isinstance(sys.exception(), OSError):
+            log.exception("a request from %s", client_address)
 
     def listing(self) -> bytes:
         """What the page asks first: names and places of the files."""
@@ -108,6 +128,14 @@ class _Handler(BaseHTTPRequestHandler):
         log.debug(format, *args)
 
     def _answer(self) -> None:
+        if not self._is_from_here():
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
+        if self.command == "GET" and self.server.redeem(self.path.strip("/")):
+            self.send_response(HTTPStatus.FOUND)
+            self.send_header("Location", self.server.url)
+            self.end_headers()
+            return
         place = self._place()
         if place is None:
             self.send_error(HTTPStatus.FORBIDDEN)
@@ -128,13 +156,17 @@ class _Handler(BaseHTTPRequestHandler):
         with file:
             self._send_file(file, kind)
 
+    def _is_from_here(self) -> bool:
+        """Whether a page of this server asks, or the user; no header may be there twice."""
+        hosts, origins = self.headers.get_all("Host", []), self.headers.get_all("Origin", [])
+        if len(hosts) != 1 or hosts[0] not in self.server.hosts:
+            return False
+        if origins not in ([], [f"http://{hosts[0]}"]):
+            return False
+        return set(self.headers.get_all("Sec-Fetch-Site", [])) <= {"same-origin", "none"}
+
     def _place(self) -> str | None:
-        """What of the page is asked for; None where nobody may ask."""
-        host, origin = self.headers.get("Host"), self.headers.get("Origin")
-        if host not in self.server.hosts or origin not in (None, f"http://{host}"):
-            return None
-        if self.headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none"):
-            return None
+        """What of the page is asked for; None without the token."""
         token, _, place = self.path.partition("?")[0].removeprefix("/").partition("/")
         right = self.server.token.encode()
         return place if hmac.compare_digest(token.encode("utf-8", "replace"), right) else None

@@ -9,7 +9,10 @@ export class Cursor {
     readonly bytes: Uint8Array,
     /** What is being read, for messages. */
     readonly what: string,
-  ) {}
+  ) {
+    const kind = Object.prototype.toString.call(bytes).slice(8, -1); // the same in every frame, unlike instanceof
+    if (kind !== "Uint8Array") throw new TypeError(`${what} must be given as a Uint8Array, not as ${kind}`);
+  }
 
   get left(): number {
     return this.bytes.length - this.at;

@@ -106,6 +106,7 @@ export function peek(bytes: Uint8Array): Header {
  * @param weight as how many a pixel counts, for what its model takes.
  */
 export function checkPixels(header: Header, maxPixels: number, weight = 1): void {
+  if (!(maxPixels >= 1)) throw new RangeError(`maxPixels is ${String(maxPixels)}, legal: numbers from 1`);
   const what = `a picture of ${header.width} x ${header.height} pixels`;
   if (header.width * header.height > maxPixels) {
     throw unsupported(`${what} exceeds the limit of ${maxPixels} pixels`);

@@ -32,8 +32,8 @@ export function peekModelId(bytes: Uint8Array): string {
 
 /** Read and check a whole model file. */
 export function readModelFile(bytes: Uint8Array, fast: Faster = {}): ModelFile {
-  if (bytes.length > MAX_CONTENT + 2 ** 20) throw corrupt("the model file has more than 2^28 + 2^20 bytes");
   const cursor = new Cursor(bytes, "the model file");
+  if (bytes.length > MAX_CONTENT + 2 ** 20) throw corrupt("the model file has more than 2^28 + 2^20 bytes");
   readMagic(cursor, 0xcd, "an Intact model file");
   const id = hex(cursor.take(16, "the model id"));
   const content = cursor.varint("the size of the content", 1, MAX_CONTENT);
