@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from intact.errors import ArgumentError, CorruptDataError, UnreachableError, Uns
 from intact.packing import limits
 from intact.packing.build import spans
 from intact.packing.choose import Rule, Settings, Target, read_recipe
+from intact.packing.dtypes import BY_NAME, as_float32, narrow
 from intact.packing.file import HEADER_BYTES, WeightsFile, Writer
 from intact.packing.index import NOTES, Feature, Kind
 from intact.packing.inputs import open_input, unpack
@@ -127,6 +129,41 @@ def test_no_tensor_exceeds_the_largest_error(packed, error):
         assert fate.error == pytest.approx(found, rel=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["BF16", "F16"])
+@pytest.mark.parametrize("error", [0.01, 0.003, 0.0003])
+def test_the_error_counts_the_rounding_to_a_narrow_type(packed, dtype, error):
+    raw = narrow(bell((4096,)), BY_NAME[dtype])
+    report, file = packed({"w": (dtype, (64, 64), raw)}, target=Target(max_error=error))
+    was, now = (as_float32(x, BY_NAME[dtype]).astype(np.float64)
+                for x in (raw, file.raw(file.tensors["w"])))  # fmt: skip
+    found = np.sqrt(np.mean((now - was) ** 2)) / was.std()
+    assert found <= error
+    assert report.fates[0].error == pytest.approx(found, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e25, 1e-30])
+def test_errors_of_huge_and_of_tiny_weights_are_numbers(packed, scale):
+    with warnings.catch_warnings(action="error"):
+        report, _ = packed({"w": bell((64, 64), scale=scale)}, target=Target(max_error=0.1))
+    assert 0.09 < report.fates[0].error <= 0.1
+
+
+@pytest.mark.parametrize("dtype", ["F32", "F16", "BF16"])
+def test_the_largest_number_of_a_type_does_not_become_infinite(packed, dtype):
+    kind = BY_NAME[dtype]
+    largest = {"F32": 3.4028235e38, "F16": 65504.0, "BF16": 3.3895314e38}[dtype]
+    values = bell((64, 64), scale=largest / 8)
+    values[0, 0] = largest
+    raw = narrow(values.reshape(-1), kind)
+    with warnings.catch_warnings(action="error"):
+        report, file = packed(
+            {"w": (dtype, (64, 64), raw), "v": bell((64, 64))}, target=Target(bits=2.5)
+        )
+    assert NOTES[report.fates[0].tensor.note] == "out of range of its step"
+    assert 2.4 < report.coded_bits <= 2.5  # what stays as it was takes nothing from the others
+    assert np.isfinite(as_float32(file.raw(file.tensors["w"]), kind)).all()
+
+
 def test_a_target_that_nothing_meets_is_said(packed, tmp_path):
     with pytest.raises(UnreachableError, match="coarsest step"):
         packed({"w": bell((100, 100))}, target=Target(ratio=5000.0))
@@ -158,13 +195,28 @@ def test_a_recipe_gives_each_its_own(packed):
         match = "double*"
         lossless = true
     """
-    report, _ = packed(menagerie(), **read_recipe(text, "r"))
+    report, _ = packed(menagerie(), **read_recipe(text.encode(), "r"))
     fates = {fate.tensor.name: fate for fate in report.fates}
     assert 8 * fates["conv.weight"].coded_bytes / (24 * 16 * 9) <= 2.5
     assert fates["fc.weight"].error <= 0.01
     assert NOTES[fates["double.weight"].tensor.note] == "lossless"
     assert NOTES[fates["half.weight"].tensor.note] == "excluded"
     assert fates["brain.weight"].error > 0
+
+
+def test_rules_that_ask_the_same_are_met_each(packed):
+    tensors = {"a": bell((64, 64)), "b": bell((64, 64), 1) ** 3}
+    rules = [Rule("a", Target(bits=3.5)), Rule("b", Target(bits=3.5))]
+    report, _ = packed(tensors, rules=rules)
+    for fate in report.fates:
+        assert 3.4 < 8 * fate.coded_bytes / 64**2 <= 3.5
+
+
+@pytest.mark.parametrize("bits", [0.02, 0.03])
+def test_few_bits_are_reached_where_headers_are_most_of_them(packed, bits):
+    tensors = {f"w{i}": bell((100, 100 + i), i, 0.01 * 2**i) for i in range(8)}
+    report, _ = packed(tensors, target=Target(bits=bits))
+    assert 0.9 * bits < report.coded_bits <= bits
 
 
 @pytest.mark.parametrize(
@@ -183,12 +235,13 @@ def test_a_recipe_gives_each_its_own(packed):
 )
 def test_a_recipe_that_is_wrong_says_where(text, message):
     with pytest.raises(ArgumentError, match=message):
-        read_recipe(text, "r.toml")
+        read_recipe(text.encode(), "r.toml")
 
 
-def test_a_recipe_that_is_no_toml_is_corrupt():
+@pytest.mark.parametrize("data", [b"[[", b"exclude = ['\xff']", b"include = " + b"[" * 9999])
+def test_a_recipe_that_is_no_toml_is_corrupt(data):
     with pytest.raises(CorruptDataError, match="no TOML"):
-        read_recipe("[[", "r.toml")
+        read_recipe(data, "r.toml")
 
 
 def test_one_target_at_a_time():
@@ -266,7 +319,9 @@ def test_shards_come_back_as_they_were(tmp_path):
     again = json.loads((tmp_path / "again" / "m.safetensors.index.json").read_text())
     assert again == index
     unpack(packed, tmp_path / "one.safetensors")
-    assert len(SafetensorsFile(tmp_path / "one.safetensors").entries) == len(tensors)
+    one = SafetensorsFile(tmp_path / "one.safetensors")
+    assert len(one.entries) == len(tensors)
+    assert one.header.metadata == {"format": "pt"}  # what all shards say; transformers asks for it
 
 
 def test_a_file_that_had_none_is_cut_into_shards(packed, tmp_path, monkeypatch):

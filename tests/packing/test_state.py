@@ -183,6 +183,17 @@ def test_float32_may_be_stored_in_half_of_its_bits(tmp_path):
         ({"a": Symbols(symbols(9), step=1, dtype="I8")}, "has no symbols"),
         ({"a": Symbols(symbols(9), step=1, shape=(10,))}, "9 symbols; 10 make"),
         ({"a": Symbols(symbols(9) + (1 << 25), step=1)}, "legal: up to"),
+        ({"a": Symbols(symbols(9), step=0)}, "legal: a float32 above 0"),
+        ({"a": Symbols(symbols(9), step=-0.5)}, "legal: a float32 above 0"),
+        ({"a": Symbols(symbols(9), step=1e-60)}, "legal: a float32 above 0"),
+        ({"a": Symbols(symbols(9), step=[1, 2])}, "legal: a float32 above 0"),
+        ({"a": Symbols(symbols(9), step="x")}, "must be numbers"),
+        ({"a": Symbols(symbols(9), step=1, scales="x")}, "must be numbers"),
+        ({"a": Symbols(symbols(9), step=1, shape=(-9,))}, "up to 64 sizes, from 0"),
+        ({"a": [[1, 2], [3]]}, "is no array"),
+        ({"a": Raw(np.array([1.5, 2.5]), "BF16", (2,))}, "items are float64"),
+        ({"a": Raw(np.array([300, 2]), "F8_E4M3", (2,))}, "items are int64"),
+        ({"a": Raw(np.zeros(1, np.uint16), "BF16", (1,) * 65)}, "up to 64 sizes"),
     ],
 )
 def test_what_no_file_can_have_is_refused_by_name_and_nothing_is_lost(tmp_path, tensors, message):
@@ -194,7 +205,26 @@ def test_what_no_file_can_have_is_refused_by_name_and_nothing_is_lost(tmp_path, 
     assert [p.name for p in tmp_path.iterdir()] == ["x.intactw"]
 
 
+@pytest.mark.parametrize("metadata", [{"epoch": 3}, {3: "a"}, {"a": "\ud800"}])
+def test_metadata_is_text(tmp_path, metadata):
+    with pytest.raises(ArgumentError, match="legal is text to text"):
+        save({"w": bell(3)}, tmp_path / "x.intactw", metadata=metadata)
+
+
+def test_a_tensor_of_torch_that_numpy_cannot_take_is_said(tmp_path):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ArgumentError, match=r"tensor 'w' is no array: .*requires grad"):
+        save({"w": torch.ones(3, requires_grad=True)}, tmp_path / "x.intactw")  # type: ignore[dict-item]
+
+
 def test_options_that_are_none_are_refused(tmp_path):
+    save({"w": bell(3)}, tmp_path / "x")
+    with pytest.raises(ArgumentError, match="threads is -1"):
+        save({}, tmp_path / "y", threads=-1)
+    with pytest.raises(ArgumentError, match="threads is -1"):
+        load(tmp_path / "x", threads=-1)
+    with pytest.raises(ArgumentError, match="names is 'w'"):
+        load(tmp_path / "x", "w")
     with pytest.raises(ArgumentError, match="method is 'zip'"):
         save({}, tmp_path / "x", method="zip")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="narrow_to is 'F8'"):

@@ -18,7 +18,7 @@ from intact.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from intact.packing.choose import Settings
-    from intact.packing.pack import Content, Report
+    from intact.packing.report import Content, Report
 
 CHECKPOINTS = (".pt", ".pth", ".bin", ".ckpt", ".th")
 """Suffixes of torch checkpoints."""
@@ -139,7 +139,7 @@ def _settings(
 ) -> Settings:
     from intact.packing.choose import DEFAULT_BITS, Settings, Target, read_recipe
 
-    found = read_recipe(Path(recipe).read_text("utf-8"), recipe) if recipe is not None else {}
+    found = read_recipe(Path(recipe).read_bytes(), recipe) if recipe is not None else {}
     if asked.pop("lossless"):
         target = Target()
     else:
@@ -154,7 +154,7 @@ def _settings(
 def open_source(source: str) -> tuple[list[Any], Content]:
     """The tensors of an input, whatever kind it is."""
     from intact.packing.inputs import open_input
-    from intact.packing.pack import Content
+    from intact.packing.report import Content
 
     if not source.endswith(CHECKPOINTS):
         return open_input(source)

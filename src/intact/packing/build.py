@@ -16,7 +16,7 @@ from intact.packing.file import Writer
 from intact.packing.index import Kind, Tensor
 from intact.packing.limits import BLOB_VALUES, SMALL_VALUES
 from intact.packing.parallel import in_order
-from intact.packing.quantize import Rounding
+from intact.packing.quantize import Rounding, error_of
 
 SHARED_VALUES: Final = 1 << 15
 """Values of a blob that small tensors share: it is decoded for each of them."""
@@ -216,8 +216,7 @@ class Builder:
         def work() -> tuple[Coded, float]:
             values = as_float32(raw, item.source.dtype)
             symbols = item.rounding.symbols(values, item.step)
-            distance = values - symbols.astype(np.float32) * item.step
-            error = float(np.dot(distance, distance))
+            error = error_of(values, symbols, item.source.dtype, item.step)
             return code_symbols(symbols.reshape(rows, -1), self._method, kernel), error
 
         return work

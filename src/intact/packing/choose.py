@@ -88,10 +88,15 @@ class Settings:
     rules: Sequence[Rule] = ()
     best: bool = False
 
+    def rule_of(self, name: str) -> int:
+        """Number of the rule that counts for a tensor; that of rules if none does."""
+        found = (i for i, rule in enumerate(self.rules) if fnmatchcase(name, rule.match))
+        return next(found, len(self.rules))
+
     def target_of(self, name: str) -> Target:
         """What is asked for of a tensor."""
-        found = (rule.target for rule in self.rules if fnmatchcase(name, rule.match))
-        return next(found, self.target)
+        number = self.rule_of(name)
+        return self.rules[number].target if number < len(self.rules) else self.target
 
     def check_patterns(self, names: Sequence[str]) -> None:
         """Refuse patterns that fit nothing: they are typing errors.
@@ -104,7 +109,7 @@ class Settings:
                 raise ArgumentError(f"no tensor's name matches {quoted(pattern)}")
 
 
-def read_recipe(text: str, name: str) -> dict[str, Any]:
+def read_recipe(data: bytes, name: str) -> dict[str, Any]:
     """Rules, include and exclude of a recipe: keywords of `Settings`.
 
         exclude = ["lm_head.*"]
@@ -117,8 +122,8 @@ def read_recipe(text: str, name: str) -> dict[str, Any]:
         ArgumentError: a key or a value is not legal.
     """
     try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tree = tomllib.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # of UTF-8 and TOML
         raise CorruptDataError(f"{name} is no TOML: {error}") from error
     _only(tree, ("include", "exclude", "tensors"), name)
     for key in ("include", "exclude"):

@@ -20,8 +20,8 @@ from intact.errors import ArgumentError, CorruptDataError, quoted
 from intact.packing.build import Source
 from intact.packing.file import WeightsFile
 from intact.packing.index import Feature, Tensor
-from intact.packing.pack import Content
 from intact.packing.parallel import num_threads
+from intact.packing.report import Content
 from intact.packing.safetensors import SUFFIX, SafetensorsFile, format_header
 
 INDEX_SUFFIX: Final = ".index.json"
@@ -168,7 +168,7 @@ def unpack(
 
     if not output.name.endswith(INDEX_SUFFIX):
         with files.writing(output) as file:
-            _write(source, Shard(output.name, source.metadata, tensors), file, threads, count)
+            _write(source, Shard(output.name, _metadata(source), tensors), file, threads, count)
         return [str(output)]
     stem = output.name.removesuffix(INDEX_SUFFIX).removesuffix(SUFFIX)
     shards, index = _kept_shards(source) or _cut(source, stem)
@@ -181,6 +181,18 @@ def unpack(
     text = json.dumps({**index, "weight_map": places}, indent=2, ensure_ascii=False) + "\n"
     files.replace(output, text.encode())
     return [*(str(output.parent / shard.name) for shard in shards), str(output)]
+
+
+def _metadata(source: WeightsFile) -> dict[str, str]:
+    """Of one file: its own, or what its shards say of a key, where they all say the same."""
+    kept = _kept_shards(source)
+    if kept is None:
+        return source.metadata
+    found: dict[str, set[str]] = {}
+    for shard in kept[0]:
+        for key, value in shard.metadata.items():
+            found.setdefault(key, set()).add(value)
+    return {key: values.pop() for key, values in found.items() if len(values) == 1}
 
 
 def shard_names(source: WeightsFile, output: Path) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -13,79 +13,30 @@ from intact.errors import UnreachableError
 from intact.packing.build import Builder, Kept, Source, Stepped, groups_of_equals
 from intact.packing.choose import Settings, Target, note_by_index, note_by_values
 from intact.packing.file import Writer
-from intact.packing.index import NOTES, Feature, Tensor, coded_bytes
+from intact.packing.index import NOTES, Tensor, coded_bytes
 from intact.packing.parallel import in_order, num_threads
 from intact.packing.quantize import (
     FINEST_SHARE,
     LARGEST_SHARE,
-    LARGEST_SYMBOL,
     Rounding,
     Statistics,
     estimate_bits,
+    holds,
     share_for_bits,
     share_for_error,
     statistics,
 )
+from intact.packing.report import Content, Fate, Report
 
 MISS: Final = 0.01
 """A size up to so much below the one that was asked for is taken."""
 AIM: Final = 0.997
 """What is aimed at."""
 ATTEMPTS: Final = 6
+MOST_ATTEMPTS: Final = 24
+"""Where headers of blobs, which the estimate does not know, are most of it, strides are small."""
 TRIED_VALUES: Final = 1 << 21
 """Values that are coded to see how far a coder is from the estimate, before all are."""
-
-
-@dataclass(frozen=True)
-class Fate:
-    """What became of a tensor.
-
-    Attributes:
-        tensor: as the index has it.
-        coded_bytes: of its blobs.
-        error: root mean square error over the standard deviation; None where it is as it was.
-    """
-
-    tensor: Tensor
-    coded_bytes: float
-    error: float | None
-
-
-@dataclass
-class Report:
-    """What became of a file.
-
-    Attributes:
-        input_bytes: of all files that it came from.
-        output_bytes: of the one that was written.
-        fates: of tensors, in order.
-    """
-
-    input_bytes: int
-    output_bytes: int = 0
-    fates: list[Fate] = field(default_factory=list)
-
-    @property
-    def coded_bits(self) -> float | None:
-        """Mean coded bits of the weights that were quantized; None if there are none."""
-        found = [fate for fate in self.fates if fate.error is not None]
-        weights = sum(fate.tensor.num_items for fate in found)
-        return 8 * sum(fate.coded_bytes for fate in found) / weights if weights else None
-
-
-@dataclass(frozen=True)
-class Content:
-    """What is packed besides tensors.
-
-    Attributes:
-        metadata: text to text.
-        features: what else the file keeps.
-        input_bytes: of the files that all comes from.
-    """
-
-    metadata: dict[str, str] = field(default_factory=dict)
-    features: Sequence[Feature] = ()
-    input_bytes: int = 0
 
 
 def pack(
@@ -153,14 +104,15 @@ class _Packing:
         kept = [Kept(source, notes[source.name]) for source in first if notes[source.name]]
         for tensor in self._builder.keep(kept):
             self._tensors[tensor.name] = tensor
-        groups: dict[Target, list[Source]] = {}
+        groups: dict[int, list[Source]] = {}
         for source in first:
             if not notes[source.name]:
-                groups.setdefault(self._settings.target_of(source.name), []).append(source)
-        if self._settings.target.ratio is not None:
-            groups.setdefault(self._settings.target, [])
-        for target, group in sorted(groups.items(), key=lambda item: item[0].ratio is not None):
-            self._pack_group(target, group)
+                groups.setdefault(self._settings.rule_of(source.name), []).append(source)
+        targets = [*(rule.target for rule in self._settings.rules), self._settings.target]
+        if targets[-1].ratio is not None:
+            groups.setdefault(len(targets) - 1, [])
+        for number, group in sorted(groups.items()):  # last, since a ratio counts all the others
+            self._pack_group(targets[number], group)
         self._fill_index()
         self._report.output_bytes = self._writer.finish()
         index = self._writer.index
@@ -202,45 +154,38 @@ class _Packing:
             found = in_order(lambda s: self._share_for_error(s, error), group, self._threads)
             self._write(group, [share for _, share in found])
             return
-        stats = [self._stats[source.name] for source in group]
-        weights = sum(part.count for part in stats)
-        goal = (
-            target.bits * weights / 8
-            if target.bits is not None
-            else self._report.input_bytes / (target.ratio or 1.0)
-        )
-        self._search(group, stats, goal, whole_file=target.bits is None)
+        self._search(target, group)
 
     def _share_for_error(self, source: Source, error: float) -> float:
         return share_for_error(self._stats[source.name], source.raw(), source.dtype, error)
 
-    def _search(
-        self, group: list[Source], stats: list[Statistics], goal: float, *, whole_file: bool
-    ) -> None:
-        """Write a group so that its blobs, or the whole file, have ``goal`` bytes at most."""
-        mark = self._writer.mark()
-        other = self._size(whole_file=whole_file, mark_position=mark.position)
-        if whole_file:
-            other += 24 * len(group)  # what the index will say of them, before it is known
+    def _search(self, target: Target, group: list[Source]) -> None:
+        """Write a group so that what is quantized of it, or the whole file, meets a target."""
+        mark, whole_file = self._writer.mark(), target.bits is None
+        stats = [self._stats[source.name] for source in group]
+        goal, other = self._goal(target, stats), 0.0
+        if whole_file:  # with what the index will say of the group, before that is known
+            other = self._size() + 24 * len(group)
         factor = self._try(group, stats, max(goal - other, 0.0)) if group else 1.0
-        aim, size, done, share = AIM * goal, math.inf, self._done, LARGEST_SHARE
-        for attempt in range(ATTEMPTS):
-            self._done = done
-            share = LARGEST_SHARE
-            if aim > other:
-                share = share_for_bits(stats, 8 * (aim - other) / factor) if group else share
+        size, done, share = math.inf, self._done, LARGEST_SHARE
+        for attempt in range(MOST_ATTEMPTS):
+            self._done, share = done, LARGEST_SHARE
+            if group and AIM * goal > other:
+                share = share_for_bits(stats, 8 * (AIM * goal - other) / factor)
             self._writer.rewind(mark)
-            self._write(group, [share] * len(group))
-            size = self._size(whole_file=whole_file, mark_position=mark.position)
-            coded = self._writer.mark().position - mark.position
-            other, estimate = size - coded, estimate_bits(stats, share) / 8
+            held, coded = self._write(group, [share] * len(group))
+            stats = held or stats
+            goal, size = self._goal(target, held), self._size() if whole_file else coded
             if size <= goal and (size >= (1 - MISS) * goal or attempt >= ATTEMPTS // 2):
                 return
             if size <= goal and share <= 1.001 * FINEST_SHARE:
                 return
             if share >= LARGEST_SHARE:
                 break
-            factor = coded / max(estimate, 1e-9)
+            other = size - coded
+            # Where all of it stays as it was a coarser step is the only way on.
+            estimate = estimate_bits(held, share) / 8
+            factor = coded / max(estimate, 1e-9) if held else 2 * factor
         if size > goal:
             what = "the file" if whole_file else "these weights"
             raise UnreachableError(
@@ -249,11 +194,16 @@ class _Packing:
                 else f"{what} came to {size:,.0f} bytes, asked for: {goal:,.0f}"
             )
 
-    def _size(self, *, whole_file: bool, mark_position: int) -> float:
-        if whole_file:
-            self._fill_index()
-            return self._writer.size()
-        return self._writer.mark().position - mark_position
+    def _goal(self, target: Target, stats: Sequence[Statistics]) -> float:
+        """Bytes of weights that are quantized, or of the whole file."""
+        if target.bits is not None:
+            return target.bits * sum(part.count for part in stats) / 8
+        return self._report.input_bytes / (target.ratio or 1.0)
+
+    def _size(self) -> float:
+        """Bytes of the file if it ended here."""
+        self._fill_index()
+        return self._writer.size()
 
     def _try(self, group: list[Source], stats: list[Statistics], goal: float) -> float:
         """Bytes of the coder for one of the estimate, on some of the tensors where all are many."""
@@ -267,24 +217,32 @@ class _Packing:
                 tried.append(source)
                 values += source.count
         mark, done = self._writer.mark(), self._done
-        self._write(tried, [share] * len(tried))
-        coded = self._writer.mark().position - mark.position
+        held, coded = self._write(tried, [share] * len(tried))
         self._writer.rewind(mark)
         self._done = done
-        estimate = estimate_bits([self._stats[source.name] for source in tried], share) / 8
-        return coded / max(estimate, 1e-9)
+        return coded / max(estimate_bits(held, share) / 8, 1e-9) if held else 1.0
 
-    def _write(self, group: Sequence[Source], shares: Sequence[float]) -> None:
-        """Write tensors with these steps; one that has too many multiples of it stays as it is."""
-        stepped, kept = [], []
+    def _write(
+        self, group: Sequence[Source], shares: Sequence[float]
+    ) -> tuple[list[Statistics], int]:
+        """Write tensors with these steps; one that has too many multiples of it stays as it is.
+
+        Returns:
+            Those that were quantized, and the bytes of their blobs.
+        """
+        stepped, kept, held = [], [], []
         for source, share in zip(group, shares, strict=True):
             found = self._stats[source.name]
-            step = np.float32(share * found.std)
-            if not 0 < step < np.inf or found.largest / step > LARGEST_SYMBOL:
-                kept.append(Kept(source, NOTES.index("out of range of its step")))
-            else:
+            with np.errstate(over="ignore"):
+                step = np.float32(share * found.std)
+            if holds(source.dtype, found.largest, step):
                 stepped.append(Stepped(source, step, Rounding(found.sample, share)))
+                held.append(found)
+            else:
+                kept.append(Kept(source, NOTES.index("out of range of its step")))
+        start = self._writer.mark().position
         tensors, errors = self._builder.step(stepped)
+        coded = self._writer.mark().position - start
         for tensor, error in zip(tensors, errors, strict=True):
             found = self._stats[tensor.name]
             self._errors[tensor.name] = math.sqrt(error / found.count) / found.std
@@ -292,3 +250,4 @@ class _Packing:
         for tensor in self._builder.keep(kept):
             self._tensors[tensor.name] = tensor
             self._errors.pop(tensor.name, None)
+        return held, coded

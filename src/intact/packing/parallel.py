@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from intact.errors import ArgumentError
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -16,7 +18,13 @@ AHEAD: Final = 1
 
 
 def num_threads(threads: int) -> int:
-    """Threads to use; 0 takes a core each."""
+    """Threads to use; 0 takes a core each.
+
+    Raises:
+        ArgumentError: the number is below 0.
+    """
+    if threads < 0:
+        raise ArgumentError(f"threads is {threads}; legal is a number from 0, all cores")
     if threads:
         return threads
     if hasattr(os, "sched_getaffinity"):  # Linux

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from intact.packing.dtypes import Array, Dtype, as_float32
+from intact.packing.dtypes import Array, Dtype, as_float32, narrow
 from intact.packing.limits import BLOB_VALUES
 
 LAMBDA: Final = 0.1
@@ -142,12 +142,26 @@ def share_for_bits(parts: Sequence[Statistics], bits: float) -> float:
     return 2.0**high
 
 
-def error_of(raw: Array, dtype: Dtype, rounding: Rounding, step: np.float32) -> float:
-    """Sum of squared errors of a part of a tensor."""
-    values = as_float32(raw, dtype)
-    found = rounding.symbols(values, step).astype(np.float32) * step
-    distance = values.astype(np.float64) - found
+def read_back(symbols: NDArray[np.int32], dtype: Dtype, step: np.float32) -> Array:
+    """float32 of what a reader makes of symbols: multiples of the step, rounded to the type."""
+    with np.errstate(over="ignore"):
+        return as_float32(narrow(symbols.astype(np.float32) * step, dtype), dtype)
+
+
+def error_of(
+    values: NDArray[np.float32], symbols: NDArray[np.int32], dtype: Dtype, step: np.float32
+) -> float:
+    """Sum of squared errors; in float64: squares of large and tiny values leave float32."""
+    distance = values.astype(np.float64) - read_back(symbols, dtype, step)
     return float(distance @ distance)
+
+
+def holds(dtype: Dtype, largest: float, step: np.float32) -> bool:
+    """Whether a type and our symbols reach as far as the largest magnitude, a step farther too."""
+    if not 0 < step < np.inf or largest / step > LARGEST_SYMBOL:
+        return False
+    farthest = np.array([math.ceil(largest / step)], np.int32)
+    return bool(np.isfinite(read_back(farthest, dtype, step)).all())
 
 
 def share_for_error(part: Statistics, raw: Array, dtype: Dtype, error: float) -> float:
@@ -169,7 +183,10 @@ def share_for_error(part: Statistics, raw: Array, dtype: Dtype, error: float) ->
     while share > LEAST_SHARE:
         step = np.float32(share * part.std)
         rounding = Rounding(part.sample, share)
-        total = sum(error_of(piece, dtype, rounding, step) for piece in pieces(raw))
+        total = 0.0
+        for piece in pieces(raw):
+            values = as_float32(piece, dtype)
+            total += error_of(values, rounding.symbols(values, step), dtype, step)
         found = math.sqrt(total / part.count) / part.std
         if found <= error:
             break

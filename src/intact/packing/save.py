@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,16 @@ from intact import files
 from intact.errors import ArgumentError, quoted
 from intact.packing.build import SHARED_VALUES, Builder, Kept, Source, groups_of_equals
 from intact.packing.coding import METHODS, Method
-from intact.packing.dtypes import BY_NAME, F32, Array, as_float32, narrow, of_array, to_raw
+from intact.packing.dtypes import (
+    BY_NAME,
+    F32,
+    MAX_AXES,
+    Array,
+    as_float32,
+    narrow,
+    of_array,
+    to_raw,
+)
 from intact.packing.file import Writer
 from intact.packing.index import NOTES, Codebook, Kind, Tensor
 from intact.packing.limits import MAX_BLOB_VALUES, MAX_CENTERS, MAX_SYMBOL, MAX_WIDTH, SMALL_VALUES
@@ -58,8 +67,11 @@ def save(  # noqa: PLR0913 - keywords with defaults
     if narrow_to not in (None, "F16", "BF16"):
         raise ArgumentError(f"narrow_to is {quoted(narrow_to)}, legal: None, 'F16', 'BF16'")
     for name in tensors:
-        if not isinstance(name, str) or name == METADATA or not _is_text(name):
+        if name == METADATA or not _is_text(name):
             raise ArgumentError(f"{quoted(name)} cannot be the name of a tensor")
+    for text in (part for pair in (metadata or {}).items() for part in pair):
+        if not _is_text(text):
+            raise ArgumentError(f"metadata has {quoted(text)}; legal is text to text")
     coded = {name: t for name, t in tensors.items() if isinstance(t, Symbols)}
     sources = [
         _source(name, t, narrow_to) for name, t in tensors.items() if not isinstance(t, Symbols)
@@ -81,12 +93,27 @@ def save(  # noqa: PLR0913 - keywords with defaults
         return writer.finish()
 
 
-def _is_text(name: str) -> bool:
+def _is_text(value: object) -> bool:
     try:
-        name.encode("utf-8")
+        return isinstance(value, str) and value.encode("utf-8") is not None
     except UnicodeEncodeError:
         return False
-    return True
+
+
+def _array(value: Any, what: str) -> Array:
+    """An array of whatever was given: of a list, say, or of a tensor of torch."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # of NumPy, and of torch by NumPy
+        raise ArgumentError(f"{what} is no array: {error}") from error
+
+
+def _shape(shape: Sequence[int], where: str) -> tuple[int, ...]:
+    """A shape that a reader takes."""
+    found = tuple(shape)
+    if len(found) > MAX_AXES or not all(size >= 0 for size in found):
+        raise ArgumentError(f"{where}: shape {found}; legal: up to {MAX_AXES} sizes, from 0")
+    return found
 
 
 def _source(name: str, tensor: Any, narrow_to: str | None) -> Source:
@@ -94,14 +121,18 @@ def _source(name: str, tensor: Any, narrow_to: str | None) -> Source:
     where = f"tensor {quoted(name)}"
     if isinstance(tensor, Raw):
         dtype = BY_NAME.get(tensor.dtype)
-        shape = tuple(tensor.shape)
+        shape = _shape(tensor.shape, where)
         if dtype is None:
             raise ArgumentError(f"{where}: dtype {quoted(tensor.dtype)}; legal: {list(BY_NAME)}")
-        items = np.ascontiguousarray(tensor.items, dtype.raw).reshape(-1)
+        items = _array(tensor.items, f"{where}: items")
+        legal = np.dtype(dtype.raw)
+        if items.dtype.newbyteorder("<") != legal:
+            raise ArgumentError(f"{where}: items are {items.dtype}; {dtype.name} wants {legal}")
+        items = np.ascontiguousarray(items, legal).reshape(-1)
         if items.size != dtype.num_items(shape):
             raise ArgumentError(f"{where}: {items.size} elements do not make the shape {shape}")
         return Source(name, dtype, shape, lambda: items)
-    array = np.asarray(tensor)
+    array = _array(tensor, where)
     found = of_array(array)
     if found is None:
         raise ArgumentError(f"{where} is {array.dtype}, which no file has")
@@ -157,12 +188,12 @@ class _Coder:
         dtype = BY_NAME.get(tensor.dtype)
         if dtype is None or not dtype.quantizable:
             raise ArgumentError(f"{where}: dtype {quoted(tensor.dtype)} has no symbols")
-        symbols = np.asarray(tensor.symbols)
+        symbols = _array(tensor.symbols, f"{where}: symbols")
         if symbols.dtype.kind not in "iu":
             raise ArgumentError(f"{where}: symbols are {symbols.dtype}, must be integers")
         if (tensor.step is None) == (tensor.centers is None):
             raise ArgumentError(f"{where}: give a step or centers")
-        shape = tuple(symbols.shape if tensor.shape is None else tensor.shape)
+        shape = _shape(symbols.shape if tensor.shape is None else tensor.shape, where)
         flat = symbols.reshape(-1)
         low, high = (int(flat.min()), int(flat.max())) if flat.size else (0, 0)
         rows = shape[0] if shape else 1
@@ -171,7 +202,9 @@ class _Coder:
             raise ArgumentError(f"{where}: {len(scales)} scales, legal: 1 or {rows}")
         entry = Tensor(name, dtype, shape, Kind.STEP, -1, 0, scales=scales)
         if tensor.step is not None:
-            [step] = _bits(tensor.step, f"{where}: step")
+            step, *more = _bits(tensor.step, f"{where}: step")
+            if more or not 0 < step < 1 << 31:  # the sign is the top bit
+                raise ArgumentError(f"{where}: step is {tensor.step}; legal: a float32 above 0")
             if max(-low, high) > MAX_SYMBOL:
                 raise ArgumentError(f"{where}: symbols {low} .. {high}; legal: up to {MAX_SYMBOL}")
             entry = Tensor(name, dtype, shape, Kind.STEP, -1, 0, step=step, scales=scales)
@@ -191,7 +224,7 @@ class _Coder:
 
     def _book(self, centers: Any, where: str) -> tuple[int, int, int]:
         """Number, size and width of a codebook, which is stored once."""
-        array = np.asarray(centers)
+        array = _array(centers, f"{where}: centers")
         width = array.shape[1] if array.ndim == 2 else 1
         if array.ndim not in (1, 2) or not (
             0 < len(array) <= MAX_CENTERS and 0 < width <= MAX_WIDTH
@@ -217,8 +250,11 @@ def _first_of_equals(entries: Mapping[str, tuple[Tensor, Array]]) -> dict[str, s
 
 def _bits(values: Any, what: str) -> tuple[int, ...]:
     """Bits of finite float32."""
+    array = _array(values, what)
+    if array.dtype.kind not in "fiu":
+        raise ArgumentError(f"{what} are {array.dtype}, must be numbers")
     with np.errstate(over="ignore"):
-        found = np.asarray(values).astype(np.float32).reshape(-1)
+        found = array.astype(np.float32).reshape(-1)
     if not np.isfinite(found).all():
         raise ArgumentError(f"{what} are not all finite in float32")
     return tuple(found.view(np.uint32).tolist())

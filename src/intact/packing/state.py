@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from intact.errors import UnsupportedError
+from intact.errors import ArgumentError, UnsupportedError, quoted
 from intact.packing.dtypes import Array, from_raw, widen
 from intact.packing.file import WeightsFile
 from intact.packing.parallel import num_threads
@@ -81,10 +81,12 @@ def load(
 
     Raises:
         CorruptDataError: the file is damaged.
-        ArgumentError: it has no tensor of a name.
+        ArgumentError: it has no tensor of a name, or an argument is not legal.
         UnsupportedError: it is of a later version, or exceeds ``max_bytes``.
         OSError: it cannot be read.
     """
+    if isinstance(names, str):
+        raise ArgumentError(f"names is {quoted(names)}; legal is a list of names, or None")
     file = WeightsFile(path)
     wanted = list(file.tensors) if names is None else list(names)
     tensors = [file.tensor(name) for name in wanted]

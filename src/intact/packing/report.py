@@ -1,0 +1,60 @@
+"""What goes into `pack` besides tensors, and what it says of its work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from intact.packing.index import Feature, Tensor
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a tensor.
+
+    Attributes:
+        tensor: as the index has it.
+        coded_bytes: of its blobs.
+        error: root mean square error over the standard deviation; None where it is as it was.
+    """
+
+    tensor: Tensor
+    coded_bytes: float
+    error: float | None
+
+
+@dataclass
+class Report:
+    """What became of a file.
+
+    Attributes:
+        input_bytes: of all files that it came from.
+        output_bytes: of the one that was written.
+        fates: of tensors, in order.
+    """
+
+    input_bytes: int
+    output_bytes: int = 0
+    fates: list[Fate] = field(default_factory=list)
+
+    @property
+    def coded_bits(self) -> float | None:
+        """Mean coded bits of the weights that were quantized; None if there are none."""
+        found = [fate for fate in self.fates if fate.error is not None]
+        weights = sum(fate.tensor.num_items for fate in found)
+        return 8 * sum(fate.coded_bytes for fate in found) / weights if weights else None
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is packed besides tensors.
+
+    Attributes:
+        metadata: text to text.
+        features: what else the file keeps.
+        input_bytes: of the files that all comes from.
+    """
+
+    metadata: dict[str, str] = field(default_factory=dict)
+    features: Sequence[Feature] = ()
+    input_bytes: int = 0
