@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from intact.packing.file import WeightsFile
 from intact.packing.save import save
 from intact.packing.state import Raw, Symbols, load
 from tiny_tensors import bell, menagerie
+
+
+PAIR: Any = [1, 2]
 
 
 def symbols(shape, seed=0, low=0, high=8):
@@ -186,8 +190,8 @@ def test_float32_may_be_stored_in_half_of_its_bits(tmp_path):
         ({"a": Symbols(symbols(9), step=0)}, "legal: a float32 above 0"),
         ({"a": Symbols(symbols(9), step=-0.5)}, "legal: a float32 above 0"),
         ({"a": Symbols(symbols(9), step=1e-60)}, "legal: a float32 above 0"),
-        ({"a": Symbols(symbols(9), step=[1, 2])}, "legal: a float32 above 0"),
-        ({"a": Symbols(symbols(9), step="x")}, "must be numbers"),
+        ({"a": Symbols(symbols(9), step=PAIR)}, "legal: a float32 above 0"),
+        ({"a": Symbols(symbols(9), centers=["x"])}, "must be numbers"),
         ({"a": Symbols(symbols(9), step=1, scales="x")}, "must be numbers"),
         ({"a": Symbols(symbols(9), step=1, shape=(-9,))}, "up to 64 sizes, from 0"),
         ({"a": [[1, 2], [3]]}, "is no array"),
@@ -214,7 +218,7 @@ def test_metadata_is_text(tmp_path, metadata):
 def test_a_tensor_of_torch_that_numpy_cannot_take_is_said(tmp_path):
     torch = pytest.importorskip("torch")
     with pytest.raises(ArgumentError, match=r"tensor 'w' is no array: .*requires grad"):
-        save({"w": torch.ones(3, requires_grad=True)}, tmp_path / "x.intactw")  # type: ignore[dict-item]
+        save({"w": torch.ones(3, requires_grad=True)}, tmp_path / "x.intactw")
 
 
 def test_options_that_are_none_are_refused(tmp_path):
