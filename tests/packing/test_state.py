@@ -14,7 +14,6 @@ from intact.packing.save import save
 from intact.packing.state import Raw, Symbols, load
 from tiny_tensors import bell, menagerie
 
-
 PAIR: Any = [1, 2]
 
 
