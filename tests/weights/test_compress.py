@@ -16,9 +16,11 @@ from intact.weights import (  # noqa: E402
     Coded,
     Compressed,
     compress,
+    cross_entropy,
     finish,
     fold_batch_norm,
     give_channel_affines,
+    importance,
     load_into,
     recalibrate,
 )
@@ -73,6 +75,23 @@ def test_compensation_leaves_outputs_nearer_to_what_they_were():
 def test_without_moments_weights_are_rounded():
     weight = torch.tensor([[0.26, -0.74], [5.1, 0.0]])
     assert round_compensated(weight, None, 0.5).tolist() == [[1, -1], [10, 0]]
+
+
+def test_a_wide_weight_without_moments_takes_no_square_of_its_columns():
+    wide = torch.randn(2, 300_000)  # whose square would have 90 billion entries
+    assert torch.equal(round_compensated(wide, None, 0.5), (wide / 0.5).round().int())
+
+
+def test_modules_that_were_set_apart_stay_in_evaluation():
+    net = network().train()
+    net[1].eval()
+    x, y = data()
+    compress(net, [x], ratio=4)
+    recalibrate(net, [x], run)
+    importance(net, [(x, y)], cross_entropy)
+    with pytest.raises((RuntimeError, IndexError)):  # torch's: no picture
+        second_moments(net, [torch.zeros(1)], run)
+    assert (net.training, net[1].training, net.last.training) == (True, False, True)
 
 
 def test_prices_of_bits_lower_the_rate():

@@ -11,7 +11,7 @@ pytest.importorskip("safetensors")
 
 from torch import nn  # noqa: E402
 
-from intact.errors import ArgumentError, DivergedError  # noqa: E402
+from intact.errors import ArgumentError, CorruptDataError, DivergedError  # noqa: E402
 from intact.weights import (  # noqa: E402
     DeadZone,
     Scale,
@@ -157,6 +157,27 @@ def stop_at(step):
             raise RuntimeError("the power went")
 
     return after
+
+
+@pytest.mark.parametrize("damage", [lambda d: d[:100], lambda d: b"", lambda d: d[:-9]])
+def test_a_damaged_checkpoint_is_said_and_kept(tmp_path, damage):
+    path = tmp_path / "run.safetensors"
+    tuned(network(), 2, checkpoint=path)
+    path.write_bytes(damage(path.read_bytes()))
+    before = path.read_bytes()
+    with pytest.raises(CorruptDataError, match=r"run.safetensors is no checkpoint"):
+        tuned(network(), 4, checkpoint=path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["run.safetensors"]
+
+
+def test_a_checkpoint_of_another_network_is_said(tmp_path):
+    path = tmp_path / "run.safetensors"
+    tuned(network(), 2, checkpoint=path)
+    other = network()
+    other.add_module("more", nn.Linear(3, 3))
+    with pytest.raises(CorruptDataError, match=r"run.safetensors is of another network"):
+        tuned(other, 4, checkpoint=path)
 
 
 def test_a_student_learns_what_its_teacher_says():

@@ -108,6 +108,15 @@ def test_names_and_shapes_that_do_not_fit_change_nothing(tmp_path):
         load_into(other, tmp_path / "x.intactw", strict=False)
 
 
+def test_a_network_without_memory_is_not_loaded_in_silence(tmp_path):
+    save_module(nn.Linear(3, 2), tmp_path / "x.intactw")
+    with torch.device("meta"):
+        empty = nn.Linear(3, 2)
+    with pytest.raises(ArgumentError, match=r"'weight' of the module is on the device meta"):
+        load_into(empty, tmp_path / "x.intactw")
+    load_into(empty.to_empty(device="cpu"), tmp_path / "x.intactw")
+
+
 def test_tied_parameters_stay_tied_and_are_stored_once(tmp_path):
     net = nn.Sequential(nn.Linear(40, 40), nn.Linear(40, 40))
     net[1].weight = net[0].weight

@@ -1,5 +1,8 @@
 """`SoftToHard` in a loop of one's own, in Lightning and in Hugging Face's Trainer."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -87,6 +90,23 @@ def test_bad_input_is_named():
         SoftToHard(weights, -1.0)
     with pytest.raises(ArgumentError, match="switch is 0"):
         SoftToHard(weights, 1.0, switch=0)
+
+
+def test_lightnings_callback_follows_steps_and_not_batches(monkeypatch):
+    class Pytorch:
+        Callback = object
+
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", Pytorch)
+    net = network()
+    plan = planned(net)
+    callback, optimizer = lightning_callback(plan), torch.optim.SGD(net.parameters(), 0.1)
+    trainer = SimpleNamespace(global_step=1000, optimizers=[optimizer])  # quantized in mid-training
+    for _ in range(2):
+        for _ in range(3):
+            callback.on_train_batch_end(trainer, net)
+        callback.on_before_optimizer_step(trainer, net, optimizer)
+        callback.on_train_batch_end(trainer, net)
+    assert plan.steps == 2
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's own

@@ -23,7 +23,7 @@ from intact.quantize import (  # noqa: E402
     soft_quantize,
 )
 from intact.weights import Scale, quantize_weights, remove, weights_of  # noqa: E402
-from tiny_network import loss_of, network  # noqa: E402
+from tiny_network import data, loss_of, network  # noqa: E402
 
 
 def few(sigma=2.0, size=9, k=1):
@@ -170,6 +170,21 @@ def test_the_whole_is_quantized_once_for_all_tensors_of_a_step(monkeypatch):
     monkeypatch.setattr(weights.quantizer, "forward", lambda z: calls.append(1) or forward(z))
     (loss_of(net) + weights.entropy()).backward()
     assert len(calls) == 1
+
+
+def test_what_is_written_past_versions_is_seen_in_the_next_pass():
+    net = network()
+    quantize_weights(net)
+    net.eval()
+    x = data()[0]
+    with torch.no_grad():
+        before = net(x)
+        for parameter in net.parameters():
+            parameter.data.mul_(-2)  # as averages of weights are put in; no version counts it
+        after = net(x)
+        twin = copy.deepcopy(net)
+        assert not torch.equal(before, after)
+        assert torch.equal(after, twin(x))
 
 
 def test_soft_accuracy_can_be_read_beside_the_hard_one():

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from intact.errors import UnsupportedError
+from intact.weights.modes import modes_kept
 from intact.weights.schedule import SoftToHard
 
 Evaluate = Callable[[], float]
@@ -45,20 +46,23 @@ def lightning_callback(plan: SoftToHard, evaluate: Evaluate | None = None) -> An
     class WeightsCallback(base):
         """See `lightning_callback`."""
 
+        stepped: Any = None
+        """The optimizer of a step since the last batch; several batches may make one."""
+
         def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
             del trainer, module
             plan.before_step(optimizer)
+            self.stepped = optimizer
 
         def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
-            # Gradients may be accumulated over batches: the annealing follows real steps.
-            if trainer.global_step > plan.steps:
-                plan.after_step(trainer.optimizers[0])
-            del module
+            del trainer, module
+            if self.stepped is not None:
+                plan.after_step(self.stepped)
+                self.stepped = None
 
         def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-            was = module.training
-            found = _figures(plan, evaluate)
-            module.train(was)
+            with modes_kept(module):
+                found = _figures(plan, evaluate)
             if trainer.logger is not None:
                 trainer.logger.log_metrics(found, step=trainer.global_step)
             trainer.callback_metrics.update({k: torch.tensor(v) for k, v in found.items()})
@@ -100,10 +104,8 @@ def trainer_callback(plan: SoftToHard, evaluate: Evaluate | None = None) -> Any:
 
         def on_epoch_end(self, args: Any, state: Any, control: Any, **at: Any) -> None:
             del args, control
-            model = at["model"]
-            was = model.training
-            found = _figures(plan, evaluate)
-            model.train(was)
+            with modes_kept(at["model"]):
+                found = _figures(plan, evaluate)
             state.log_history.append({**found, "step": state.global_step, "epoch": state.epoch})
 
     return WeightsCallback()

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from intact.errors import ArgumentError, DivergedError
+from intact import files
+from intact.errors import ArgumentError, CorruptDataError, DivergedError
 from intact.quantize.checks import positive, whole
 
 Loss = Callable[[nn.Module, Any], Tensor]
@@ -111,10 +113,14 @@ def fine_tune(  # noqa: PLR0913 - what differs between methods
         The model, in evaluation.
 
     Raises:
-        ArgumentError: the model has nothing to train, or batches end early.
+        ArgumentError: the model has nothing to train, batches end early, or a number is out of its
+            range.
+        CorruptDataError: the checkpoint is damaged, or of another network.
         DivergedError: the loss is not finite.
     """
     whole(settings.steps, "steps")
+    whole(every, "every")
+    positive(settings.rate, "rate")
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     if not trained:
         raise ArgumentError("no parameter of the network wants a gradient")
@@ -167,9 +173,7 @@ def _write(
         state = optimizer.state.get(parameter, {}).get("momentum_buffer")
         if state is not None:
             tensors[f"momentum/{name}"] = state.contiguous().clone()
-    beside = path.with_name(path.name + ".part")
-    save_file(tensors, beside, {"steps": str(done)})
-    beside.replace(path)
+    files.replace(path, save(tensors, {"steps": str(done)}))
 
 
 def _read(
@@ -178,13 +182,17 @@ def _read(
     optimizer: torch.optim.Optimizer,
     trained: dict[str, nn.Parameter],
 ) -> int:
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        done = int(file.metadata()["steps"])
-    tensors = load_file(path)
+    try:
+        with safe_open(path, "pt") as file:
+            done = int((file.metadata() or {})["steps"])
+        tensors = load_file(path)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise CorruptDataError(f"{path} is no checkpoint of fine_tune: {error!r}") from error
     own = {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
-    model.load_state_dict(own)
+    try:
+        model.load_state_dict(own)
+    except RuntimeError as error:
+        raise CorruptDataError(f"{path} is of another network: {error}") from error
     for name, parameter in trained.items():
         if (momentum := tensors.get(f"momentum/{name}")) is not None:
             optimizer.state[parameter]["momentum_buffer"] = momentum.to(parameter.device)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from intact.errors import ArgumentError, DivergedError
 from intact.weights.coded import Coded, counts
+from intact.weights.modes import modes_kept
 from intact.weights.pieces import root_mean_square
 
 Layer = nn.Conv2d | nn.Linear
@@ -45,7 +46,7 @@ def second_moments(model: nn.Module, batches: Iterable[Any], forward: Forward) -
     """For each layer the mean of x x^T over inputs x of its weight's rows; [columns, columns].
 
     Args:
-        model: put into evaluation.
+        model: put into evaluation meanwhile.
         batches: a few; what they are is for ``forward`` to know.
         forward: runs the model on a batch.
 
@@ -63,17 +64,16 @@ def second_moments(model: nn.Module, batches: Iterable[Any], forward: Forward) -
             found[name] = found[name] + product if name in found else product
 
         handles.append(layer.register_forward_pre_hook(hook))
-    was = model.training
-    model.eval()
     runs = 0
     try:
-        for batch in batches:
-            forward(model, batch)
-            runs += 1
+        with modes_kept(model):
+            model.eval()
+            for batch in batches:
+                forward(model, batch)
+                runs += 1
     finally:
         for handle in handles:
             handle.remove()
-        model.train(was)
     if not runs:
         raise ArgumentError("no batches to see inputs of layers with; a few hundred items serve")
     for name, moments in found.items():
@@ -137,15 +137,13 @@ def round_compensated(
     left = weight.detach().float().reshape(len(weight), -1) / step
     columns = left.shape[1]
     if moments is None:
-        solved = torch.eye(columns)
-    else:
-        mean = moments.diagonal().mean()
-        # Equal layers: whatever its inputs' size, a layer's second moments are 1 on average.
-        even = moments.double() / mean if float(mean) > 0 else torch.eye(columns).double()
-        even = even + DAMPING * torch.eye(columns, dtype=torch.float64)
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(even))
-        solved = torch.linalg.cholesky(inverse, upper=True).float()
-    left = left.clone()
+        return _decide(left, price, trade).int().reshape(weight.shape)
+    mean = moments.diagonal().mean()
+    # Equal layers: whatever its inputs' size, a layer's second moments are 1 on average.
+    even = moments.double() / mean if float(mean) > 0 else torch.eye(columns).double()
+    even = even + DAMPING * torch.eye(columns, dtype=torch.float64)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(even))
+    solved = torch.linalg.cholesky(inverse, upper=True).float()
     symbols = torch.empty(left.shape, dtype=torch.int32)
     for j in range(columns):
         wanted = left[:, j]
@@ -208,15 +206,16 @@ def recalibrate(model: nn.Module, batches: Iterable[Any], forward: Forward) -> N
     """Count means and variances of batch norm again, as the mean over ``batches``."""
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     norms = [m for m in norms if m.track_running_stats]
-    was, momenta = model.training, [m.momentum for m in norms]
-    model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean
-        norm.train()
-    with torch.no_grad():
-        for batch in batches:
-            forward(model, batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    model.train(was)
+    momenta = [m.momentum for m in norms]
+    try:
+        with modes_kept(model), torch.no_grad():
+            model.eval()
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # a plain mean
+                norm.train()
+            for batch in batches:
+                forward(model, batch)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

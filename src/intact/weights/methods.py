@@ -20,6 +20,7 @@ from intact.weights.assign import Clusters
 from intact.weights.attach import choose, quantize_weights
 from intact.weights.finetune import Loss
 from intact.weights.gptq import DAMPING
+from intact.weights.modes import modes_kept
 from intact.weights.pieces import Scale
 from intact.weights.quantized import QuantizedWeights
 
@@ -178,7 +179,7 @@ def importance(
     moments of gradients for it, too. The smaller the batches, the nearer.
 
     Args:
-        model: put into evaluation, so that batch norm holds still.
+        model: put into evaluation meanwhile, so that batch norm holds still.
         batches: as ``loss`` takes them.
         loss: of a network and a batch.
         include: as `quantize_weights` takes it.
@@ -189,16 +190,14 @@ def importance(
     found = choose(model, include, ())
     tensors = [owner.get_parameter(key) for owner, key in found.values()]
     sums = [torch.zeros_like(t) for t in tensors]
-    was = model.training
-    model.eval()
     runs = 0
-    for batch in batches:
-        for total, gradient in zip(
-            sums, torch.autograd.grad(loss(model, batch), tensors), strict=True
-        ):
-            total += gradient.square()
-        runs += 1
-    model.train(was)
+    with modes_kept(model):
+        model.eval()
+        for batch in batches:
+            gradients = torch.autograd.grad(loss(model, batch), tensors)
+            for total, gradient in zip(sums, gradients, strict=True):
+                total += gradient.square()
+            runs += 1
     if not runs:
         raise ArgumentError("no batches to take gradients from")
     return {name: total / runs for name, total in zip(found, sums, strict=True)}

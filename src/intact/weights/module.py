@@ -166,7 +166,8 @@ def load_into(
         threads: to decode with; 0 takes all cores.
 
     Raises:
-        ArgumentError: names or shapes do not fit; nothing was changed.
+        ArgumentError: names or shapes do not fit, or the module is on the device meta; nothing was
+            changed.
         CorruptDataError: the file is damaged; tensors before the damage were changed.
     """
     file = WeightsFile(path)
@@ -182,6 +183,11 @@ def load_into(
             raise ArgumentError(
                 f"tensor {quoted(name)} is {list(shape)} in {file.name}, "
                 f"{list(state[name].shape)} in the module"
+            )
+        if state[name].is_meta:
+            raise ArgumentError(
+                f"tensor {quoted(name)} of the module is on the device meta, which holds no "
+                "values: module.to_empty(device='cpu') first"
             )
     for name in shared:
         state[name].copy_(tensor_of(file, name, threads=threads))

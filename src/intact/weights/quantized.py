@@ -36,6 +36,7 @@ _PRIOR = 0.01
 
 class _Step(NamedTuple):
     key: tuple[object, ...]
+    content: list[int]
     tensors: list[Tensor]
     found: Quantized
 
@@ -55,6 +56,7 @@ class QuantizedWeights(nn.Module):
         super().__init__()
         self.pieces, self.scale, self.quantizer = tuple(pieces), scale, quantizer
         self._step: _Step | None = None
+        self._asked: set[int] = set()
         self._soft_evaluation = False
         self.scales: Tensor
         self.frozen: Tensor
@@ -77,7 +79,18 @@ class QuantizedWeights(nn.Module):
 
     def tensor(self, index: int) -> Tensor:
         """The quantized tensor of a piece, as the network uses it now."""
+        if index in self._asked:  # another pass: what was written through `.data` has no version
+            self._asked.clear()
+            if self._step is not None and self._step.content != self._content():
+                self.forget()
+        self._asked.add(index)
         return self._now().tensors[index]
+
+    def _content(self) -> list[int]:
+        """A number for all bits of each original."""
+        bits = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+        flat = [piece.original.detach() for piece in self.pieces]
+        return [int(t.view(bits[t.element_size()]).sum()) for t in flat]
 
     def forget(self) -> None:
         """Quantize again when a tensor is next asked for."""
@@ -251,7 +264,7 @@ class QuantizedWeights(nn.Module):
             (part * scale).reshape(piece.shape).to(piece.original.dtype)
             for part, scale, piece in zip(parts, scales, self.pieces, strict=True)
         ]
-        return _Step(key, tensors, found)
+        return _Step(key, self._content(), tensors, found)
 
     def _row(self) -> tuple[Tensor, Tensor]:
         """W [m k] with zeros at its end, and the scales [pieces] that it was divided by."""
