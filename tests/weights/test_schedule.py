@@ -2,6 +2,7 @@
 
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -93,10 +94,8 @@ def test_bad_input_is_named():
 
 
 def test_lightnings_callback_follows_steps_and_not_batches(monkeypatch):
-    class Pytorch:
-        Callback = object
-
-    monkeypatch.setitem(sys.modules, "lightning.pytorch", Pytorch)
+    pytorch: Any = SimpleNamespace(Callback=object)
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", pytorch)
     net = network()
     plan = planned(net)
     callback, optimizer = lightning_callback(plan), torch.optim.SGD(net.parameters(), 0.1)

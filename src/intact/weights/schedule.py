@@ -139,6 +139,8 @@ class SoftToHard:
 
         Args:
             evaluate: a figure of the network in evaluation, which it puts it into; called twice.
+                What of the network is not quantized stays there: ``model.train()`` is for the
+                caller.
         """
         bits = sum(w.hard_entropy() * len(w.symbols) for w in self.weights)
         bits /= sum(len(w.symbols) for w in self.weights)
