@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inflateSync } from "node:zlib";
-import { Decoder } from "../dist/parts.js";
+import { crc32, Decoder } from "../dist/parts.js";
 import { IMAGES, json, MODULE, modelFile, read, sha256, VERDICTS } from "../test/vectors.mjs";
 import { launch, serve, settled } from "./setup.mjs";
 
@@ -116,12 +116,7 @@ function withModel(bytes) {
   const changed = Buffer.from(bytes);
   changed.fill(0x5a, 9, 25);
   const end = changed.length - 5; // there are no chunks
-  let c = ~0;
-  for (const byte of changed.subarray(0, end)) {
-    c ^= byte;
-    for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1;
-  }
-  changed.writeUInt32LE(~c >>> 0, end);
+  changed.writeUInt32LE(crc32(changed.subarray(0, end)), end);
   return changed;
 }
 
@@ -218,6 +213,61 @@ test("a file that the browser cannot read is named, and the others are shown", a
   assert.match(await textOf("#verdict"), /checksum is met/);
   await page.click("nav button:nth-child(2)");
   assert.match(await textOf("#message"), /cannot read this file: it is a folder/);
+  assert.deepEqual(faults, []);
+});
+
+/** The file with EXIF of nothing but an orientation. */
+function withOrientation(bytes, orientation) {
+  const exif = Buffer.from("4949 2a00 08000000 0100 1201 0300 01000000 0000 0000 00000000".replaceAll(" ", ""), "hex");
+  exif[18] = orientation;
+  const chunk = Buffer.concat([Buffer.from("exif"), Buffer.from([exif.length]), exif]);
+  const crc = Buffer.alloc(4);
+  crc.writeUInt32LE(crc32(chunk));
+  return Buffer.concat([bytes.slice(0, -1), chunk, crc, Buffer.from([0])]); // there were no chunks
+}
+
+test("a picture is shown as EXIF says it must be turned, all of it and a part", async () => {
+  const [width, height] = [90, 70];
+  const decoder = new Decoder(MODULE);
+  decoder.addModel(modelFile("image/tiny.intactm"));
+  const { pixels } = decoder.decode(read("image", "finest.intact"));
+  // Where row 0 and column 0 of what is held are shown (TIFF 6.0): what a place of the picture shown is held at.
+  const held = [
+    (x, y) => [x, y], (x, y) => [width - 1 - x, y], (x, y) => [width - 1 - x, height - 1 - y], (x, y) => [x, height - 1 - y],
+    (x, y) => [y, x], (x, y) => [y, height - 1 - x], (x, y) => [width - 1 - y, height - 1 - x], (x, y) => [width - 1 - y, x],
+  ];
+  await open();
+  for (let orientation = 1; orientation <= 8; orientation++) {
+    await drop(file(`${orientation}.intact`, withOrientation(read("image", "finest.intact"), orientation)));
+    for (const part of [false, true]) {
+      await page.click("#fit");
+      if (part) {
+        for (let i = 0; i < 3; i++) await page.click("#larger");
+        await page.check("#part");
+        await page.waitForFunction(() => /^A part/.test(document.querySelector("#verdict").textContent) && document.body.dataset.state === "ready");
+      }
+      const shown = await page.evaluate(() => {
+        const canvas = document.querySelector("#over");
+        const data = Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data);
+        const [, left, top, scale] = canvas.style.transform.match(/\((.+)px, (.+)px\) scale\((.+), /).map(Number);
+        return { left, top, scale, width: canvas.width, height: canvas.height, data };
+      });
+      const turned = orientation > 4 ? [height, width] : [width, height];
+      if (!part) assert.deepEqual([shown.width, shown.height], turned);
+      else assert.ok(shown.width * shown.height < width * height);
+      // A part is shown about the middle of the view, and so is the picture.
+      const view = await page.evaluate(() => [document.querySelector("#view").clientWidth, document.querySelector("#view").clientHeight]);
+      const from = [0, 1].map((i) => Math.round(turned[i] / 2 - (view[i] / 2 - [shown.left, shown.top][i]) / shown.scale));
+      const wanted = [];
+      for (let y = 0; y < shown.height; y++) {
+        for (let x = 0; x < shown.width; x++) {
+          const [hx, hy] = held[orientation - 1](x + from[0], y + from[1]);
+          wanted.push(...pixels.subarray(3 * (hy * width + hx), 3 * (hy * width + hx) + 3));
+        }
+      }
+      assert.deepEqual(shown.data.filter((_, i) => i % 4 < 3), wanted, `${orientation} ${part}`);
+    }
+  }
   assert.deepEqual(faults, []);
 });
 

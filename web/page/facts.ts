@@ -7,10 +7,8 @@ const TAGS: Record<number, string> = {
   0x013b: "Artist", 0x8298: "Copyright",
 };
 
-/** A few fields of the first directory of EXIF. */
-function exifFacts(exif: Uint8Array): [string, string][] {
-  const view = new DataView(exif.buffer, exif.byteOffset, exif.byteLength);
-  const facts: [string, string][] = [];
+/** Where the fields of EXIF's first directory that have a name in TAGS are; it may end early. */
+function* entries(view: DataView): Generator<[name: string, type: number, at: number, little: boolean]> {
   try {
     const little = view.getUint16(0) === 0x4949;
     const start = view.getUint32(4, little);
@@ -18,22 +16,40 @@ function exifFacts(exif: Uint8Array): [string, string][] {
     for (let i = 0; i < count; i++) {
       const at = start + 2 + 12 * i;
       const name = TAGS[view.getUint16(at, little)];
-      if (name === undefined) continue;
-      const type = view.getUint16(at + 2, little);
-      if (name === "Orientation" && type === 3) {
-        const turn = view.getUint16(at + 8, little);
-        if (turn !== 1) facts.push([name, `${turn} (not applied)`]);
-      } else if (type === 2) {
-        const size = view.getUint32(at + 4, little);
-        const from = size > 4 ? view.getUint32(at + 8, little) : at + 8;
-        const bytes = exif.subarray(from, from + Math.min(size, 300));
-        const value = new TextDecoder().decode(bytes).replace(/\0[^]*$/, "").trim();
-        if (value) facts.push([name, value]);
-      }
+      if (name !== undefined && at + 12 <= view.byteLength) yield [name, view.getUint16(at + 2, little), at, little];
     }
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error; // it ends early: what was found counts
+    if (!(error instanceof RangeError)) throw error; // what was found counts
   }
+}
+
+const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** 1..8; 1 where EXIF does not say. */
+export function orientationOf(exif: Uint8Array): number {
+  const view = viewOf(exif);
+  for (const [name, type, at, little] of entries(view)) {
+    if (name !== "Orientation" || type !== 3) continue;
+    const found = view.getUint16(at + 8, little);
+    return found >= 1 && found <= 8 ? found : 1;
+  }
+  return 1;
+}
+
+/** A few fields of the first directory of EXIF. */
+function exifFacts(exif: Uint8Array): [string, string][] {
+  const view = viewOf(exif);
+  const facts: [string, string][] = [];
+  for (const [name, type, at, little] of entries(view)) {
+    if (type !== 2) continue;
+    const size = view.getUint32(at + 4, little);
+    const from = size > 4 ? view.getUint32(at + 8, little) : at + 8;
+    const bytes = exif.subarray(from, from + Math.min(size, 300));
+    const value = new TextDecoder().decode(bytes).replace(/\0[^]*$/, "").trim();
+    if (value) facts.push([name, value]);
+  }
+  const orientation = orientationOf(exif);
+  if (orientation !== 1) facts.push(["Orientation", `${orientation}, shown so; the file's pixels are not turned`]);
   return facts;
 }
 

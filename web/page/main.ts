@@ -3,7 +3,8 @@
 import type { Header } from "../src/index.js";
 import type { Region } from "../src/codec/decode.js";
 import { Client, Refused } from "./client.js";
-import type { Shown } from "./protocol.js";
+import type { Begun, Shown } from "./protocol.js";
+import { heldRegion, turned, turnedSize } from "./turn.js";
 import { Viewer, type Layer } from "./viewer.js";
 
 interface Entry {
@@ -18,7 +19,10 @@ interface Entry {
   waits: "model" | "choice" | null;
   /** Only what is seen is decoded. */
   part: boolean;
+  /** As it is shown. */
   size: [number, number] | null;
+  /** EXIF's, of an Intact file; browsers turn other pictures themselves. */
+  orientation: number;
 }
 
 /** Pictures of more pixels, or with a longer side, are decoded by what is seen, unless one asks for more. */
@@ -69,7 +73,7 @@ async function take(given: Given[]): Promise<void> {
   await Promise.allSettled(given.map(({ bytes }) => bytes)); // together; what went wrong is said of each
   for (const { name, bytes } of given) {
     const entry: Entry = {
-      name, bytes: new Uint8Array(0), header: null, layer: null, shown: null, error: null, waits: null, part: false, size: null,
+      name, bytes: new Uint8Array(0), header: null, layer: null, shown: null, error: null, waits: null, part: false, size: null, orientation: 1,
     };
     try {
       entry.bytes = await bytes;
@@ -92,9 +96,11 @@ async function take(given: Given[]): Promise<void> {
 /** Learn the size of an entry: an Intact file's from its header, another picture's by decoding it. */
 async function begin(entry: Entry): Promise<void> {
   if (begins(entry.bytes, 0xc9, 0x49, 0x4e, 0x54) || entry.name.endsWith(".intact")) {
-    entry.header = await client.ask<Header>({ type: "peek", bytes: entry.bytes });
-    entry.part = isLarge(entry.header);
-    entry.size = [entry.header.width, entry.header.height];
+    const { header, orientation } = await client.ask<Begun>({ type: "peek", bytes: entry.bytes });
+    entry.header = header;
+    entry.orientation = orientation;
+    entry.part = isLarge(header);
+    entry.size = turnedSize(orientation, header.width, header.height);
   } else {
     await readPicture(entry);
   }
@@ -131,17 +137,17 @@ function canvasOf(bitmap: ImageBitmap): HTMLCanvasElement {
   return canvas;
 }
 
-async function layerOf(shown: Shown): Promise<Layer> {
-  const { region, rgba, colored } = shown;
+/** The canvas of what was decoded, in the file's colors. */
+async function canvasOfDecoded({ region, rgba, colored }: Shown): Promise<HTMLCanvasElement> {
   if (colored !== null) {
     const bitmap = await createImageBitmap(new Blob([colored], { type: "image/png" })).catch(() => null);
-    if (bitmap !== null) return { canvas: canvasOf(bitmap), region };
+    if (bitmap !== null) return canvasOf(bitmap);
   }
   const canvas = document.createElement("canvas");
   canvas.width = region.width;
   canvas.height = region.height;
   canvas.getContext("2d")!.putImageData(new ImageData(rgba, region.width, region.height), 0, 0);
-  return { canvas, region };
+  return canvas;
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
@@ -204,10 +210,12 @@ async function work(): Promise<void> {
 async function decode(entry: Entry, region: Region): Promise<void> {
   busy(1);
   try {
+    const { header, orientation } = entry;
     const whole = region.width === entry.size![0] && region.height === entry.size![1];
-    const request = { type: "decode" as const, bytes: entry.bytes, ...(!whole && { region }) };
+    const held = heldRegion(orientation, region, header!.width, header!.height);
+    const request = { type: "decode" as const, bytes: entry.bytes, ...(!whole && { region: held }) };
     const shown = await client.ask<Shown>(request, (share) => (ui.progress.value = share));
-    entry.layer = await layerOf(shown);
+    entry.layer = { canvas: turned(await canvasOfDecoded(shown), orientation), region };
     shown.rgba = new Uint8ClampedArray(0); // the canvas has it
     shown.colored = null;
     entry.shown = shown;

@@ -9,6 +9,13 @@ export type Request =
   | { type: "decode"; bytes: Uint8Array; region?: Region }
   | { type: "png"; bytes: Uint8Array };
 
+/** What is known of a file before it is decoded. */
+export interface Begun {
+  header: Header;
+  /** 1..8, of EXIF; 1 is as the pixels are. */
+  orientation: number;
+}
+
 /** A decoded part of a picture, ready for a canvas. */
 export interface Shown {
   region: Region;

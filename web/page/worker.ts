@@ -1,9 +1,10 @@
 /** Decodes beside the page, so that it stays alive. Models are fetched from beside the page, by their id. */
 
 import { Decoder, IntactError, peek, type Decoded } from "../src/index.js";
-import { metadataFacts } from "./facts.js";
+import { readImageFile } from "../src/container/image_file.js";
+import { metadataFacts, orientationOf } from "./facts.js";
 import { writePng } from "./png.js";
-import type { Answer, Failure, Request, Shown } from "./protocol.js";
+import type { Answer, Begun, Failure, Request, Shown } from "./protocol.js";
 
 const scope = self as unknown as {
   onmessage: (event: MessageEvent<{ number: number; request: Request }>) => void;
@@ -42,7 +43,7 @@ async function act(number: number, request: Request): Promise<[unknown, Transfer
     const { id, name } = decoder.addModel(request.bytes);
     return [{ id, name }, []];
   }
-  if (request.type === "peek") return [peek(request.bytes), []];
+  if (request.type === "peek") return [begun(request.bytes), []];
   const start = await prepared(decoder, request.bytes);
   const progress = (share: number) => scope.postMessage({ number, progress: share });
   const region = request.type === "decode" ? request.region : undefined;
@@ -67,6 +68,18 @@ async function act(number: number, request: Request): Promise<[unknown, Transfer
     milliseconds,
   };
   return [shown, [shown.rgba.buffer, ...(shown.colored ? [shown.colored.buffer] : [])]];
+}
+
+/** The header, and EXIF's orientation; what is wrong behind the header is said when the file is decoded. */
+function begun(bytes: Uint8Array): Begun {
+  const header = peek(bytes);
+  try {
+    const exif = readImageFile(bytes).chunks.get("exif");
+    return { header, orientation: exif === undefined ? 1 : orientationOf(exif) };
+  } catch (error) {
+    if (!(error instanceof IntactError)) throw error;
+    return { header, orientation: 1 };
+  }
 }
 
 /** Sees to the model of a file; returns when decoding begins. A model that is not here is the decoder's to report. */

@@ -19,8 +19,8 @@ for (const [way, make] of Object.entries(WAYS)) {
       assert.deepEqual([picture.width, picture.height, picture.mode], [facts.width, facts.height, facts.mode]);
       assert.equal(picture.header.level, facts.level ?? picture.header.level);
       assert.ok(picture.verified);
-      for (const key of ["exif", "xmp", "cicp"]) {
-        assert.equal(Buffer.from(picture.metadata[key] ?? []).toString("hex"), facts[key] ?? "");
+      for (const [key, name] of [["exif", "exif"], ["xmp", "xmp"], ["cicp", "cicp"], ["iccProfile", "icc_profile"]]) {
+        assert.equal(Buffer.from(picture.metadata[key] ?? []).toString("hex"), facts[name] ?? "");
       }
     });
     test(`regions of ${path} are cuts of the whole (${way})`, () => {
