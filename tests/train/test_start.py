@@ -69,6 +69,26 @@ def test_the_float_codec_is_the_average_of_a_run_or_a_file_of_weights(settings, 
         start.float_codec(tmp_path / "gone.safetensors")
 
 
+def test_a_narrow_run_goes_on_with_its_ranges_and_hands_on_none(settings, tmp_path):
+    narrow = [*settings, "optimizer.narrow=true"]
+    whole = trainer(narrow)
+    whole.run(lambda step, scalars: None)
+    cut = [s.replace("/run", "/cut") for s in narrow]
+    trainer(cut).run(lambda step, scalars: None, until=1)
+    resumed = trainer(cut, resume=True)
+    resumed.run(lambda step, scalars: None)
+    for name, weight in whole.task.codec.state_dict().items():
+        assert torch.equal(weight, resumed.task.codec.state_dict()[name]), name
+    narrowed = start.float_codec(tmp_path / "run")
+    assert any(narrowed.network(name).narrowed for name in narrowed.networks)
+    other = [s.replace("/run", "/other") for s in settings]
+    after = trainer(other, init=tmp_path / "run").task.codec
+    assert not any(after.network(name).narrowed for name in after.networks)
+    weights_file.write(tmp_path / "w.safetensors", narrowed)
+    again = weights_file.read(tmp_path / "w.safetensors")
+    assert not any(again.network(name).narrowed for name in again.networks)
+
+
 def test_a_run_without_a_kind_is_of_the_first(settings, tmp_path):
     """Configurations, checkpoints and float weights from before there were kinds."""
     one = trainer(settings)

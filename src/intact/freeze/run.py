@@ -11,8 +11,8 @@ from intact.codec.model import Model
 from intact.freeze.kinds import KINDS
 from intact.train import checkpoint
 from intact.train.config import Config, from_dict
-from intact.train.convert import convert_codec, observation
-from intact.train.start import codec_of, image_folder
+from intact.train.convert import convert_codec
+from intact.train.start import codec_of, image_folder, observed
 
 
 def _parts(config: Config) -> str:
@@ -51,7 +51,7 @@ def freeze_run(
     converted = net.converts
     if converted:
         note("rounding weights, a minute or two")
-        net = convert_codec(net, observation(data, config.data.crop))
+        net = convert_codec(net, observed(data, config))
     note("counting symbols")
     stride = max(1, len(data.images) // max(images, 1))
     chosen: list[np.ndarray] = data.images[::stride][:images]

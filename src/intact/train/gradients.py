@@ -32,6 +32,28 @@ def lower_bound(x: Tensor, bound: float) -> Tensor:
     return _LowerBound.apply(x, bound)
 
 
+class _Quantize(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, unit: Tensor, low: int, high: int) -> Tensor:  # noqa: ANN001
+        steps = x / unit
+        ctx.save_for_backward((steps >= low) & (steps <= high))
+        return steps.round_().clamp_(low, high).mul_(unit)
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN001
+        (grad,) = grad_outputs
+        (inside,) = ctx.saved_tensors
+        return grad * inside, None, None, None
+
+
+def quantize_through(x: Tensor, unit: Tensor, low: int, high: int) -> Tensor:
+    """The multiple of ``unit`` nearest to x [..., c] that is within low..high units.
+
+    The gradient is the clip's: 1 within, 0 beyond.
+    """
+    return _Quantize.apply(x, unit, low, high)
+
+
 class _BoundedSquare(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, epsilon: float, least: float) -> Tensor:  # noqa: ANN001

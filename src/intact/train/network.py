@@ -8,13 +8,13 @@ stream loses of a pixel, and a sixth of a step's time was spent on its conversio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from intact.train.gradients import bounded_square
+from intact.train.gradients import bounded_square, quantize_through
 from intact.train.graph import (
     Abs,
     Add,
@@ -77,12 +77,18 @@ class Network(nn.Module):
     Args:
         graph: the transform.
         generator: for the initial weights.
+
+    Attributes:
+        compute_dtype: of the branches.
+        narrowed: names of 8-bit values that are rounded to multiples of their ``unit`` [c] and cut
+            off at the ends of their range, as the integer network does it.
     """
 
     def __init__(self, graph: Graph, generator: torch.Generator) -> None:
         super().__init__()
         self.graph = graph
         self.compute_dtype = torch.float32
+        self.narrowed: set[str] = set()
         self._ones: dict[str, tuple[tuple[int, int], bool]] = {}
         for node in graph.nodes:
             match node:
@@ -131,7 +137,7 @@ class Network(nn.Module):
         return beta, bounded_square(self.get(target, "gamma"), GDN_OFFSET, 0.0)
 
     def get(self, target: str, what: str) -> Tensor:
-        """A node's ``weight``, ``bias``, ``slope``, ``gain``, or roots ``beta`` and ``gamma``."""
+        """A node's tensor: weight, bias, slope, gain, unit, or the roots beta and gamma."""
         return getattr(self, self.key(target, what))
 
     def forward(
@@ -153,16 +159,15 @@ class Network(nn.Module):
             match node:
                 case Conv():
                     x = values[node.source]
-                    values[node.target] = self._conv(node, x, level)
+                    values[node.target] = self._narrow(node.target, self._conv(node, x, level))
                     if observer:
                         observer(node, x, values[node.target])
                 case Requantize():
                     gain = self.get(node.target, "gain")
                     # Most are 1, and elementwise passes are a third of a training step.
-                    if not self._is_one(node.target, gain):
-                        values[node.target] = values[node.source] * gain
-                    else:
-                        values[node.target] = values[node.source]
+                    x = values[node.source]
+                    x = x if self._is_one(node.target, gain) else x * gain
+                    values[node.target] = self._narrow(node.target, x)
                 case Scale():
                     values[node.target] = values[node.source]
                 case Add():
@@ -178,6 +183,30 @@ class Network(nn.Module):
                     norm = F.linear(x.square(), gamma, beta).sqrt()
                     values[node.target] = x * norm if node.inverse else x / norm
         return {name: values[name].float() for name in self.graph.outputs}
+
+    def narrow(self, units: Mapping[str, Tensor]) -> None:
+        """Round and cut off 8-bit values in units [c] by name; none any more where it is empty."""
+        for name in self.narrowed:
+            delattr(self, self.key(name, "unit"))
+        self.narrowed = set(units)
+        for name, unit in units.items():
+            self.register_buffer(self.key(name, "unit"), unit)
+
+    @property
+    def eight_bits(self) -> list[str]:
+        """Names of the values whose unit in the integer network is free: `narrow` takes them."""
+        return [
+            node.target
+            for node in self.graph.nodes
+            if (isinstance(node, Requantize) and node.unit is None)
+            or (isinstance(node, Conv) and node.activation in ("relu", "linear"))
+        ]
+
+    def _narrow(self, name: str, x: Tensor) -> Tensor:
+        if name not in self.narrowed:
+            return x
+        unit = self.get(name, "unit").to(x.dtype)
+        return quantize_through(x, unit, *self.graph.ranges[name])
 
     def _is_one(self, target: str, gain: Tensor) -> bool:
         """Whether a gain is 1 everywhere; found out again only after it was written to."""

@@ -23,7 +23,7 @@ from intact.train.balance import balance
 from intact.train.codecs.codec import Codec
 from intact.train.codecs.task import ImageTask
 from intact.train.config import Config, from_dict, to_dict
-from intact.train.convert import convert_codec, observation
+from intact.train.convert import convert_codec, narrow, narrow_blank, observation, widen
 from intact.train.crops import Source
 from intact.train.data import ImageFolder, Progress, read_list
 from intact.train.loop import Trainer
@@ -72,6 +72,8 @@ def _empty(config: Config) -> Codec:
     net = config.kind.build(config.own, config.optimizer.seed)
     if config.optimizer.integer:
         net.make_integer()
+    if config.optimizer.narrow:
+        narrow_blank(net)
     return net
 
 
@@ -95,6 +97,11 @@ def growth_crops(data: ImageFolder, config: Config, batches: int = 40) -> Iterat
         yield torch.from_numpy(
             data.crops(range(8), config.data.crop, config.optimizer.seed, 2**31 - 2 - i)
         )
+
+
+def observed(data: ImageFolder, config: Config) -> list[tuple[Tensor, Tensor]]:
+    """What the ranges of a run's integers are observed on: pictures of the kinds it trains on."""
+    return observation(data, config.data.crop, synthetic=config.data.synthetic > 0)
 
 
 def trainer_for(
@@ -127,7 +134,9 @@ def trainer_for(
         return _resume(config, data, device)
     net, config = _initial(config, data, init, larger=larger)
     if config.optimizer.integer and net.converts:
-        net = convert_codec(net, observation(data, config.data.crop))
+        net = convert_codec(net, observed(data, config))
+    if config.optimizer.narrow:
+        narrow(net, observed(data, config))
     trainer = _trainer(config, net, data, device)
     trainer.parent = _describe(init) if init else ""
     _write_config(config)
@@ -148,6 +157,7 @@ def _initial(
         return net, config
     if init.is_dir() or init.suffix == weights_file.SUFFIX:
         net = float_codec(init)
+        widen(net)
         if not net.is_integer:
             for name in net.networks:
                 balance(net.network(name))
@@ -216,7 +226,7 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer[
         was, now = (getattr(getattr(of.own, section), key) for of in (before, config))
         if was != now:
             raise ArgumentError(f"{place} was {was!r} in this run, not {now!r}; use --init instead")
-    for key in ("integer", "method", "networks"):
+    for key in ("integer", "method", "networks", "narrow"):
         was = getattr(before.optimizer, key)
         if was != getattr(config.optimizer, key):
             raise ArgumentError(f"optimizer.{key} was {was!r} in this run; use --init instead")

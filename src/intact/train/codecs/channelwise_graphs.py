@@ -20,10 +20,14 @@ class ChannelwiseConfig(TransformConfig):
     Attributes:
         latents: channels M of y; more than of image codec 1, for the top of the scale.
         blocks_renderer: residual blocks at 1/4 resolution behind the synthesis.
+        stream_steps: integer steps of the pixel streams per gray level, odd, for the synthesis
+            divides by it. Streams have 16 bits: with 63 they reach to 520 gray levels, and where
+            text is black on white they want 930. A float network does not know it.
     """
 
     latents: int = 448
     blocks_renderer: int = 0
+    stream_steps: int = 31
 
 
 POSITIVE = transforms.POSITIVE
@@ -34,11 +38,13 @@ NOT_NEGATIVE = (*transforms.NOT_NEGATIVE, "transform.blocks_renderer")
 def build_graphs(config: ChannelwiseConfig) -> dict[str, Graph]:
     """All transforms by role."""
     graphs = (
-        transforms.analysis(config, edge=True),
+        transforms.analysis(config, edge=True, steps=config.stream_steps),
         transforms.hyper_analysis(config, edge=True, wide=True),
         transforms.hyper_synthesis(config, edge=True, wide=True),
         transforms.prior_a(config, edge=True),
         transforms.prior_b(config, edge=True),
-        transforms.synthesis(config, edge=True, renderer=config.blocks_renderer),
+        transforms.synthesis(
+            config, edge=True, renderer=config.blocks_renderer, steps=config.stream_steps
+        ),
     )
     return {graph.name: graph for graph in graphs}

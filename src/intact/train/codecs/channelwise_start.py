@@ -157,6 +157,8 @@ def _larger(net: ChannelwiseNet, own: ChannelwiseSections) -> ChannelwiseNet:
     """The same codec with more blocks."""
     old, new = net.config, own.transform
     for field in dataclasses.fields(ChannelwiseConfig):
+        if field.name == "stream_steps":
+            continue
         before, after = getattr(old, field.name), getattr(new, field.name)
         if after < before or (after > before and not field.name.startswith("blocks_")):
             raise ArgumentError(
@@ -186,7 +188,7 @@ def thaw_codec(model: Model, own: ChannelwiseSections) -> Codec:
     """
     if isinstance(model.bottleneck, Channelwise):
         net = channelwise_thaw.thaw(model, own.rate.rd_weight)
-        return _with_rates(net, own.rate)
+        return _with_rates(net, own)
     if not isinstance(model.bottleneck, Checkerboard):
         raise ArgumentError(
             f"model {model.name!r} is of kind {model.bottleneck.FORMAT!r}, which is no start for "
@@ -198,9 +200,10 @@ def thaw_codec(model: Model, own: ChannelwiseSections) -> Codec:
 
 
 @torch.no_grad()
-def _with_rates(net: ChannelwiseNet, rates: RateConfig) -> ChannelwiseNet:
-    """The same codec, its levels read anew for another range of rates."""
-    result = ChannelwiseNet(net.config, rates)
+def _with_rates(net: ChannelwiseNet, own: ChannelwiseSections) -> ChannelwiseNet:
+    """The same codec, its levels read anew for another range of rates; its streams' steps anew."""
+    rates, steps = own.rate, own.transform.stream_steps
+    result = ChannelwiseNet(dataclasses.replace(net.config, stream_steps=steps), rates)
     result.load_state_dict(net.state_dict())
     for name in result.networks:
         _read_levels_anew(result.network(name), net.rates, rates)

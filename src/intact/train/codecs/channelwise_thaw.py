@@ -12,6 +12,7 @@ from torch import Tensor
 
 from intact.bottleneck.channelwise import Channelwise
 from intact.codec.model import Model
+from intact.intnet import program as ir
 from intact.train.codecs.channelwise import ChannelwiseNet
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
 from intact.train.codecs.rates import RateConfig
@@ -35,7 +36,14 @@ def config_of(model: Model) -> ChannelwiseConfig:
         features=model.channels["C"],
         blocks_context=num_blocks(model, "prior_b"),
         predicted=model.bottleneck_of(Channelwise).predicted,
+        stream_steps=_stream_steps(model),
     )
+
+
+def _stream_steps(model: Model) -> int:
+    """By what the synthesis divides its stream in the end."""
+    last = [op for op in model.programs["synthesis"].ops if isinstance(op, ir.Requantize)][-1]
+    return int(last.divisor[0])
 
 
 def _octaves(steps: np.ndarray) -> Tensor:

@@ -33,9 +33,13 @@ THETA_MAX = UINT8[1] * THETA_UNIT
 LATENT_UNIT = 1 / 64
 """Float value of one integer step of latents and means."""
 _UNITS = {"latent": LATENT_UNIT, "symbol": 1.0, "index": THETA_UNIT}
-PIXEL_STREAM = {"stream": STREAM_UNIT, **_UNITS}
 FEATURE_STREAM = {"stream": FEATURE_UNIT, **_UNITS}
-"""Units of the activations, for networks of pixels and for those of priors."""
+"""Units of the activations of the prior networks."""
+
+
+def pixel_units(steps: int = PIXEL_FACTOR) -> dict[str, float]:
+    """Units of the activations of networks of pixels, with so many stream steps per gray level."""
+    return {"stream": PIXEL_UNIT / steps, **_UNITS}
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,15 @@ STREAM_CHANNELS = 192
 """8 x 8 x 3: the stream *is* the scaled pixels, so it has as many channels as an 8x8 patch."""
 
 
-def analysis(config: TransformConfig, *, edge: bool = False) -> Graph:
-    """Pixels to latents: unshuffle(8), a residual 1x1, blocks, 3x3 stride 2."""
-    g = Graph("analysis", PIXEL_STREAM, edge=edge)
+def analysis(config: TransformConfig, *, edge: bool = False, steps: int = PIXEL_FACTOR) -> Graph:
+    """Pixels to latents: unshuffle(8), a residual 1x1, blocks, 3x3 stride 2.
+
+    Args:
+        config: sizes.
+        edge: see `Graph`.
+        steps: of the stream per gray level, odd.
+    """
+    g = Graph("analysis", pixel_units(steps), edge=edge)
     p = g.input("pixels", 3, -128, 127, PIXEL_UNIT)
     u = g.unshuffle(p, "patches", 8)
     s = g.scale(u, "s0")
@@ -89,9 +99,11 @@ def analysis(config: TransformConfig, *, edge: bool = False) -> Graph:
     return g
 
 
-def synthesis(config: TransformConfig, *, edge: bool = False, renderer: int = 0) -> Graph:
+def synthesis(
+    config: TransformConfig, *, edge: bool = False, renderer: int = 0, steps: int = PIXEL_FACTOR
+) -> Graph:
     """Latents to pixels: the mirror of `analysis`, then blocks of a renderer at 1/4 resolution."""
-    g = Graph("synthesis", PIXEL_STREAM, edge=edge)
+    g = Graph("synthesis", pixel_units(steps), edge=edge)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     s = g.shuffle(g.conv(y, "first", 4 * STREAM_CHANNELS, "stream", fine=True), "s0", 2)
     for i in range(config.blocks_synthesis):
