@@ -1,6 +1,7 @@
 """What a model is worth in PSNR, in one call: the figures that issue 12 asks of a model for MSE.
 
     python benchmarks/rd_models.py --model NAME_OR_FILE [--twin WEIGHTS] [-o CSV] [--every N]
+        [--sets kodak cc0 b100]
 
 1. 24 Kodak images: BD-rate against BPG 4:4:4 (``tfc-bpg444`` of
    ``../shared/anchors/rd/kodak_all.csv``), both curves being means over the images at a setting.
@@ -8,7 +9,8 @@
    (irreversible, one color transform, rates as in `rd_baselines`).
 3. Quality 100: PSNR of each Kodak image.
 4. With ``--twin`` (float weights or a run): integers against their float twin on Kodak, mean of the
-   BD-rates of single images, and the difference at quality 100.
+   BD-rates of single images, and the difference at quality 100; then on text, screens and line art
+   (synthetic pictures of kinds that no training sees; docs/decisions/0028).
 
 Sizes are those of whole files, pixels those whose checksum the file carries. ``--every`` takes
 every Nth picture of each set. For final tables only: nothing is chosen on these pictures.
@@ -46,6 +48,12 @@ JPEG_2000: Codec = codec(
     {"irreversible": True, "mct": 1, "quality_mode": "rates"},
     (240, 160, 120, 96, 80, 64, 48, 40, 32, 24, 20, 16, 12), "jpg_2000",
 )  # fmt: skip
+TEXT = (
+    "terminal", "slide", "dialog", "bar code", "scatter", "diagram", "halftone", "music",
+    "swatches",
+)  # fmt: skip
+"""Kinds of `intact.train.synthetic.HELD_OUT`."""
+TEXT_SIDE, TEXT_SEED = 256, 3
 TWIN, OURS, THEIRS = "float twin", "model", "jpeg2000"
 
 
@@ -56,6 +64,13 @@ def pictures(name: str, every: int) -> dict[str, np.ndarray]:
     if not paths:
         sys.exit(f"no pictures in {folder}")
     return {path.stem: np.asarray(Image.open(path).convert("RGB")) for path in paths}
+
+
+def text() -> dict[str, np.ndarray]:
+    """uint8 [h, w, 3] by kind."""
+    from intact.train.synthetic import crop
+
+    return {kind: crop(kind, TEXT_SIDE, np.random.default_rng(TEXT_SEED)) for kind in TEXT}
 
 
 def bpg() -> list[tuple[float, float]]:
@@ -117,7 +132,9 @@ def measure_model(table: Table, group: str, images: dict[str, np.ndarray], model
         print(f"{group} {name}", file=sys.stderr, flush=True)
 
 
-def measure_twin(table: Table, images: dict[str, np.ndarray], model: Model, weights: Path) -> None:
+def measure_twin(
+    table: Table, group: str, images: dict[str, np.ndarray], model: Model, weights: Path
+) -> None:
     """Files of the float networks in the place of the programs; only their size counts."""
     from intact.train.start import float_codec
     from intact.train.twin import FloatTwin
@@ -130,7 +147,7 @@ def measure_twin(table: Table, images: dict[str, np.ndarray], model: Model, weig
             header = ImageHeader(model.id, Mode.RGB, level, image.shape[1], image.shape[0], 0)
             payloads, decoded, _ = encode_colors(twin, model.bottleneck, image, header)
             data = pack_image(ImageFile(replace(header, pixel_crc=1), payloads))
-            table.add(("kodak", name, TWIN), quality, len(data), decoded, image)
+            table.add((group, name, TWIN), quality, len(data), decoded, image)
         print(f"twin {name}", file=sys.stderr, flush=True)
 
 
@@ -158,6 +175,7 @@ def main() -> None:
     parser.add_argument("--twin", type=Path, help="float weights, or the folder of a run")
     parser.add_argument("--twin-every", type=int, default=3, help="every Nth image for the twin")
     parser.add_argument("--every", type=int, default=1, help="every Nth picture of each set")
+    parser.add_argument("--sets", nargs="*", choices=list(SETS), default=list(SETS))
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
     model, _ = find_model(args.model)
@@ -165,7 +183,7 @@ def main() -> None:
     table = Table()
     output = args.output or RESULTS / f"rd_models_{model.name}.csv"
     both: dict[str, float] = {}
-    for name in SETS:
+    for name in args.sets:
         images = pictures(name, args.every)
         measure_model(table, name, images, model)
         if name == "kodak":
@@ -176,12 +194,17 @@ def main() -> None:
             say(f"{name} against JPEG 2000", rates)
             both |= rates
         write(output, table.rows)  # what is done is kept
-    say("both sets against JPEG 2000", both)
+    if both:
+        say("all of them against JPEG 2000", both)
     if args.twin:
-        few = dict(list(pictures("kodak", args.every).items())[:: args.twin_every])
-        measure_twin(table, few, model, args.twin)
+        if "kodak" in args.sets:
+            few = dict(list(pictures("kodak", args.every).items())[:: args.twin_every])
+            measure_twin(table, "kodak", few, model, args.twin)
+            say_twin(table, "kodak")
+        measure_model(table, "text", text(), model)
+        measure_twin(table, "text", text(), model, args.twin)
         write(output, table.rows)
-        say_twin(table)
+        say_twin(table, "text")
 
 
 def say_kodak(table: Table) -> None:
@@ -197,13 +220,13 @@ def say_kodak(table: Table) -> None:
           + " ".join(f"{value:.2f}" for value in top), flush=True)  # fmt: skip
 
 
-def say_twin(table: Table) -> None:
+def say_twin(table: Table, group: str) -> None:
     """The integers against their float twin."""
-    twins, ours = table.curves("kodak", TWIN), table.curves("kodak", OURS)
+    twins, ours = table.curves(group, TWIN), table.curves(group, OURS)
     rates = {image: bd_rate(*rising(twins[image]), *rising(ours[image])) for image in twins}
-    say("integers against their float twin", rates)
+    say(f"{group}: integers against their float twin", rates)
     lost = [twins[image][-1][1] - ours[image][-1][1] for image in twins]
-    print(f"at quality 100 the twin has {np.mean(lost):+.2f} dB, at most {max(lost):+.2f}")
+    print(f"{group}: at quality 100 the twin has {np.mean(lost):+.2f} dB, at most {max(lost):+.2f}")
 
 
 if __name__ == "__main__":
