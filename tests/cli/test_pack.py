@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from intact.errors import IntactError
 from intact.packing.file import HEADER_BYTES, WeightsFile
 from intact.packing.safetensors import SafetensorsFile
 from intact.weights import load
@@ -185,3 +186,25 @@ def test_a_checkpoint_of_torch_is_read(intact, tmp_path):
     found = load(tmp_path / "net.intactw")
     assert np.abs(found["w"] - weight.numpy()).max() < 0.01
     assert found["n"].tolist() == [1, 1, 1]
+
+
+def test_every_error_of_a_packed_file_names_the_file_once(intact, model, tmp_path):
+    whole = tmp_path / "net.intactw"
+    assert intact("pack", model).code == 0
+    data = whole.read_bytes()
+    at = HEADER_BYTES + 5
+    cases = {
+        "cut": data[:-5], "short": data[:10], "other": b"x" * 100,
+        "newer": data[:8] + b"\xf0" + data[9:],
+        "blob": data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :],
+    }  # fmt: skip
+    for name, bad in cases.items():
+        path = tmp_path / f"{name}.intactw"
+        path.write_bytes(bad)
+        with pytest.raises(IntactError) as caught:
+            load(path)
+        assert str(caught.value).count(str(path)) == 1, (name, caught.value)
+        for verb in ("unpack", "info"):
+            done = intact(verb, path)
+            assert done.code in (1, 3), name
+            assert done.err.count(str(path)) == 1, (name, verb, done.err)

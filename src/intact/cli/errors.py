@@ -106,6 +106,8 @@ def report(error: BaseException, name: str | None = None) -> tuple[Code, str]:
         traceback.print_exception(error)
         code, place, message = Code.BUG, None, f"{type(error).__name__}: {error}"
     place = place or name
+    if place:  # many messages begin with it, for those who have no command line around them
+        message = message.removeprefix(f"{place}: ")
     complain(message, place, error=True)
     return code, lines.cut(" ".join(message.split()), lines.LONGEST_MESSAGE)
 

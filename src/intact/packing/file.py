@@ -6,6 +6,7 @@ tensor is read alone, out of a memory map. A writer needs no more memory than a 
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import zlib
@@ -17,7 +18,7 @@ import numpy as np
 from intact.container.arrays import inflate
 from intact.container.cursor import Cursor
 from intact.container.framing import read_magic
-from intact.errors import ArgumentError, quoted
+from intact.errors import ArgumentError, CorruptDataError, UnsupportedError, quoted
 from intact.packing.blobs import Coded
 from intact.packing.dtypes import Array
 from intact.packing.index import Blob, Index, Kind, Tensor, encode_index, runs
@@ -128,7 +129,8 @@ class WeightsFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._file = Mapped(path)
         self.name, self.size = self._file.name, self._file.size
-        self.index = _read_index(self._file.data, self.size)
+        with _naming(self.name):
+            self.index = _read_index(self._file.data, self.size)
         self.tensors = {tensor.name: tensor for tensor in self.index.tensors}
 
     @property
@@ -164,7 +166,8 @@ class WeightsFile:
             done += run[2]
 
         def decoded(job: tuple[tuple[int, int, int], int]) -> Array:
-            return part_of(self.index, tensor, *job, self.bytes_of)
+            with _naming(self.name):
+                return part_of(self.index, tensor, *job, self.bytes_of)
 
         for _, part in in_order(decoded, jobs, min(threads, max(len(jobs), 1))):
             yield part
@@ -192,7 +195,17 @@ class WeightsFile:
         tensor = self.tensor(name)
         if tensor.kind is Kind.VALUES:
             raise ArgumentError(f"tensor {quoted(name)} has no symbols: it was kept as it is")
-        return symbols_of_tensor(self.index, tensor, self.bytes_of)
+        with _naming(self.name):
+            return symbols_of_tensor(self.index, tensor, self.bytes_of)
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Errors of what a file holds say which file it is."""
+    try:
+        yield
+    except (CorruptDataError, UnsupportedError) as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 def _read_index(data: mmap.mmap, size: int) -> Index:
