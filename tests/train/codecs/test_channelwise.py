@@ -1,6 +1,7 @@
 """Image codec 2 in training: it starts as what it grew from, and freezes to what it was."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from intact.train.balance import balance
 from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
 from intact.train.codecs.channelwise_start import (
+    adopt,
     from_checkerboard,
     grow_codec,
     old_sizes,
@@ -86,6 +88,25 @@ def test_steps_that_reach_further_mean_to_the_networks_what_they_did():
             new.networks["prior_a"]({"f": f}, t_new), old.networks["prior_a"]({"f": f}, t_old),
             rtol=1e-4, atol=1e-4,
         )  # fmt: skip
+
+
+def test_weights_that_go_on_under_other_rates_mean_by_a_step_what_they_did():
+    net, again = channelwise(), channelwise()
+    with torch.no_grad():
+        for codec in (net, again):
+            random = torch.Generator().manual_seed(3)
+            for name, parameter in codec.named_parameters():
+                if name.endswith(("__slope", "step_slope", "hyper_slope")):
+                    parameter.normal_(0, 0.05, generator=random)
+    wider = RateConfig(0.2, 5.0)
+    adopt(again, ChannelwiseSections(SIZES, wider), 0)
+    t = torch.tensor([-1.0, 0.3])
+    middle = [(math.log(r.step_min) + math.log(r.step_max)) / 2 for r in (RATES, wider)]
+    half = [(math.log(r.step_max) - math.log(r.step_min)) / 2 for r in (RATES, wider)]
+    same = (middle[0] + half[0] * t - middle[1]) / half[1]
+    a, b = net(pictures(), t, None, hard=True), again(pictures(), same, None, hard=True)
+    torch.testing.assert_close(a.bpp, b.bpp, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(a.mse, b.mse, rtol=1e-3, atol=1e-2)
 
 
 def test_more_blocks_change_nothing_at_first():

@@ -165,11 +165,12 @@ def _larger(net: ChannelwiseNet, own: ChannelwiseSections) -> ChannelwiseNet:
                 f"transform.{field.name} = {after}: the codec to start from has {before}, and of "
                 "image codec 2 only the blocks grow"
             )
-    result = ChannelwiseNet(new, own.rate)
+    result = ChannelwiseNet(new, net.rates)
     state = result.state_dict()
     fits = {k: v for k, v in net.state_dict().items() if state[k].shape == v.shape}
     result.load_state_dict(state | fits)
     _new_blocks(result, old)
+    adopt(result, own, 0)
     return result
 
 
@@ -199,22 +200,36 @@ def thaw_codec(model: Model, own: ChannelwiseSections) -> Codec:
     return thaw(model, rates)
 
 
-@torch.no_grad()
 def _with_rates(net: ChannelwiseNet, own: ChannelwiseSections) -> ChannelwiseNet:
     """The same codec, its levels read anew for another range of rates; its streams' steps anew."""
-    rates, steps = own.rate, own.transform.stream_steps
-    result = ChannelwiseNet(dataclasses.replace(net.config, stream_steps=steps), rates)
+    sizes = dataclasses.replace(net.config, stream_steps=own.transform.stream_steps)
+    result = ChannelwiseNet(sizes, net.rates)
     result.load_state_dict(net.state_dict())
-    for name in result.networks:
-        _read_levels_anew(result.network(name), net.rates, rates)
-    shift, factor = _reading(net.rates, rates)
+    adopt(result, dataclasses.replace(own, transform=sizes), 0)
+    return result
+
+
+@torch.no_grad()
+def adopt(net: Codec, own: ChannelwiseSections, seed: int) -> None:
+    """Go on with a codec's weights under other settings: its levels are read anew.
+
+    Args:
+        net: the codec, which is changed.
+        own: the settings, of its sizes.
+        seed: of nothing here.
+    """
+    del seed
+    assert isinstance(net, ChannelwiseNet)
+    for name in net.networks:
+        _read_levels_anew(net.network(name), net.rates, own.rate)
+    shift, factor = _reading(net.rates, own.rate)
     for offset, slope in (
-        (result.step_offset, result.step_slope),
-        (result.hyper_offset, result.hyper_slope),
+        (net.step_offset, net.step_slope),
+        (net.hyper_offset, net.hyper_slope),
     ):
         offset += slope * shift
         slope *= factor
-    return result
+    net.own = own
 
 
 def grow_codec(net: Codec, own: ChannelwiseSections, crops: Iterable[Tensor]) -> ChannelwiseNet:

@@ -49,6 +49,7 @@ CHANNELWISE = Kind(
     thaw=channelwise_start.thaw_codec,
     grow=channelwise_start.grow_codec,
     grows_from=(CHECKERBOARD.name,),
+    adopt=channelwise_start.adopt,
 )
 HYPERPRIOR = Kind(
     name=hyperprior.HyperpriorNet.KIND,
