@@ -49,6 +49,14 @@ SHIPPED = {  # ids, and the files of a cut of demo/original.png at the ends and 
             63: "d3c138c39e6042fa30f80d157582894eb8ce92ceb28a9ad841953656d122eeb3",
         },
     ),
+    "photo-3": (
+        "92a804a6d310c15b216129d77e9b83d8",
+        {
+            0: "e29413d7a7326472c4ad34cbcc50eea4c4f6f871fd7f3d95c6e666f005a04a45",
+            31: "3a50d730fd4c9f68fd84fb0ff8ca70087d4cdf778b4436e702ffe9bfd8f93180",
+            63: "27d4d7066e2a21df73b2c60335fffd836a31069bba845e0ded5acb5c730ecb78",
+        },
+    ),
 }
 
 

@@ -115,6 +115,8 @@ CASES = {
     "second_low": Case("photo-2", (40, 56, 3), 0, "model photo-2, lowest level"),
     "second_high": Case("photo-2", (40, 56, 3), 63, "model photo-2, highest level"),
     "second_rgba": Case("photo-2", (37, 41, 4), 31, "model photo-2, alpha"),
+    "third_low": Case("photo-3", (40, 56, 3), 0, "model photo-3, lowest level"),
+    "third_high": Case("photo-3", (40, 56, 3), 63, "model photo-3, highest level"),
 }  # fmt: skip
 OLD = {
     "image/coarsest": (TINY, "lowest level"),
