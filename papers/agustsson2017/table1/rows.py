@@ -55,9 +55,9 @@ from intact.weights import (
 from intact.weights.coded import entropy_bits
 from intact.weights.compressed import run
 
-PRUNED = 0.81
+PRUNED = 0.8
 """Of the weights: the paper's 4.52 with floats is about 80 %."""
-PRUNING_STEPS, SHARING_STEPS, ZONE_STEPS = 3500, 350, 2800
+PRUNING_STEPS, SHARING_STEPS, ZONE_STEPS = 11_000, 1050, 9800
 Assign = Callable[[Tensor, Tensor | None], Clusters]
 
 
@@ -69,7 +69,7 @@ def pruned(folder: Path) -> ResNet32:
     refit(network, prune(network, PRUNED), moments)
     with compiled(network):
         fine_tune(
-            network, training_batches(), training(PRUNING_STEPS, 0.01), loss=teaching(),
+            network, training_batches(), training(PRUNING_STEPS, 0.03, 5e-4), loss=teaching(),
             checkpoint=checkpoint,
         )  # fmt: skip
     remove_masks(network)
@@ -102,6 +102,10 @@ def shared(folder: Path, name: str, assign: Assign, *, weighted: bool = False) -
     return stored(network, coded)
 
 
+SLACK = 0.97
+"""Of the paper's ratio in rows 3 to 6: issue 14 allows 0.95."""
+
+
 def bits_left(ratio: float) -> float:
     """Bits of the symbol of a weight that is left, so that the whole reaches a ratio.
 
@@ -110,7 +114,7 @@ def bits_left(ratio: float) -> float:
     """
     weights = 461_872
     mask = -sum(p * np.log2(p) for p in (PRUNED, 1 - PRUNED)) * weights
-    rest = PARAMETERS * 32 / ratio / 0.975 - 16 * 2282 - 3200 - mask
+    rest = PARAMETERS * 32 / (SLACK * ratio) / 0.975 - 16 * 2282 - 3200 - mask
     return float(rest / ((1 - PRUNED) * weights))
 
 
@@ -162,12 +166,13 @@ def compressed_row(folder: Path) -> Compressed:
     return compress(pretrained(), calibration(512), 20.0)
 
 
-ZONE_BITS = 1.545
+ZONE_BITS = 1.558
 """Entropy of one histogram that the dead zone leads to."""
+AGAIN_STEPS, AGAIN_SEED, AGAIN_BITS = 5600, 1000, 1.570
 
 
 def best_row(folder: Path) -> Compressed:
-    """Ours: from GPTQ's symbols, straight through with a dead zone, 4 epochs of distillation."""
+    """Ours: from GPTQ's symbols, straight through with a dead zone, 22 epochs of distillation."""
     network = pretrained()
     place = folder / "best.json"
     if not place.exists():
@@ -193,10 +198,20 @@ def best_row(folder: Path) -> Compressed:
                 offset = float(weights.quantizer.get_buffer("offset"))
                 log.add(step=done, bits=bits, offset=offset, held_out_loss=loss)
 
+    def again(done: int) -> None:
+        if done % 10 == 0:
+            lead_to(weights, AGAIN_BITS)
+        if done % 700 == 0:
+            log.add(step=ZONE_STEPS + done, held_out_loss=augmented_loss(network, held))
+
     with compiled(network):
         fine_tune(
             network, training_batches(), training(ZONE_STEPS, 0.005), loss=teaching(), after=after,
             checkpoint=checkpoint,
+        )  # fmt: skip
+        fine_tune(  # a second cosine, from twice the rate
+            network, training_batches(AGAIN_SEED), training(AGAIN_STEPS, 0.01), loss=teaching(),
+            after=again, checkpoint=folder / "again.safetensors",
         )  # fmt: skip
     coded = _multiples(weights.eval().coded())
     remove(weights)

@@ -70,10 +70,10 @@ def augmented_loss(network: nn.Module, data: Data) -> float:
     return total / len(data[0])
 
 
-def training_batches() -> Callable[[int], Iterator[Data]]:
+def training_batches(seed: int = SEED) -> Callable[[int], Iterator[Data]]:
     """For `fine_tune`: the number of a step to batches from there on."""
     data = cifar.training()
-    return lambda step: cifar.batches(data, BATCH, SEED, step)
+    return lambda step: cifar.batches(data, BATCH, seed, step)
 
 
 def calibration(count: int) -> list[Tensor]:
@@ -90,9 +90,9 @@ def teaching() -> Loss:
     return distilled(pretrained().requires_grad_(requires_grad=False))
 
 
-def training(steps: int, rate: float) -> Settings:
+def training(steps: int, rate: float, decay: float = 0.0) -> Settings:
     """Falling as a cosine."""
-    return Settings(steps, rate, precision=PRECISION)
+    return Settings(steps, rate, decay=decay, precision=PRECISION)
 
 
 def stored(network: ResNet32, coded: dict[str, Coded], *, half: bool = True) -> Compressed:
