@@ -10,6 +10,7 @@ from PIL import Image
 
 import intact as package
 from intact.cli.errors import Code
+from intact.codec import store
 from intact.codec.exif import orientation
 from intact.codec.image import Encoder
 from tiny_model import DEEP, bmp_565, picture, tiny_model
@@ -573,3 +574,10 @@ def test_all_verbs_take_the_kind_vector(intact, photo, tmp_path):
     [facts] = intact("info", file, "--model", model, "--json").json["files"]
     assert facts["exact"] is True
     assert "1 level," in intact("models", model).out.decode()
+
+
+def test_models_say_which_one_is_the_default(intact):
+    found = intact("models", "--json").json
+    assert [m["name"] for m in found["models"] if m["default"]] == [store.DEFAULT]
+    lines = intact("models").out.decode().splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("  the default")] == [store.DEFAULT]

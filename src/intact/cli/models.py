@@ -74,12 +74,14 @@ def _certificate(model: Model, *, as_json: bool) -> None:
 def describe(model: Model, path: Path) -> dict[str, Any]:
     """The facts of a model: ``name`` is what ``--model`` takes, ``title`` what it calls itself."""
     from intact import models as shipped
+    from intact.codec import store
     from intact.intnet.cost import cost
 
     costs = {role: cost(model.programs[role.name]).per_pixel(role.px) for role in model.roles}
     macs = sum(found.macs for role, found in costs.items() if role.decoding)
     return {
         "name": path.stem,
+        "default": path.stem == store.DEFAULT,
         "title": model.name,
         "id": model.id.hex(),
         "path": str(path),
@@ -115,10 +117,10 @@ def _text(facts: dict[str, Any]) -> str:
     size = f"{levels} level{'s' * (levels != 1)}, {facts['parameters']:,} parameters"
     macs = f", decoder {facts['decoder_macs_per_pixel'] / 1000:.1f} kMAC per pixel"
     text = [
-        f"{facts['name']}{title}  {facts['id']}",
+        f"{facts['name']}{title}  {facts['id']}" + "  the default" * facts["default"],
         f"  {facts['path']}  {facts['bytes']:,} bytes",
         f"  {size}{macs if exact else ' in integers, others in float'}",
-        f"  {facts['room_bits']} bits of room in 32-bit sums"
+        f"  exact: all sums proven to fit 32 bits ({facts['room_bits']} bits of room)"
         if exact
         else f"  not exact: profile {facts['profile']}, needs --allow-inexact",
         *_told(facts),

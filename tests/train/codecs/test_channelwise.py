@@ -237,7 +237,7 @@ def test_a_narrowed_codec_is_nearly_its_integers_and_keeps_its_ranges():
     assert any("synthesis" in k for k in units)
     integer = convert_codec(net, [(stripes, t)])  # other pictures, the same ranges
     assert far(net, integer) < 0.5 * plain
-    synthesis, node = integer.networks["synthesis"], "b0.a"
+    synthesis, node = integer.network("synthesis"), "b0.a"
     found = synthesis.get(node, "divisor") * net.network("synthesis").graph.units["stream"]
     wanted = net.network("synthesis").get(node, "unit")
     assert bool((found >= wanted).all())
