@@ -5,6 +5,7 @@ from PIL import Image
 
 from intact.errors import ArgumentError
 from intact.train import config as configuration, start
+from intact.train.convert import OBSERVED_BATCHES, SYNTHETIC_BATCHES
 from intact.train.crops import OnDevice, Place, Source
 from intact.train.synthetic import fonts
 
@@ -60,6 +61,10 @@ def test_a_run_with_synthetic_crops_needs_their_fonts_or_a_folder(small_run, mon
     Image.new("RGB", (99, 99), (1, 2, 3)).save(tmp_path / "screens" / "a.png")
     settings.append(f'data.synthetic_folder="{tmp_path / "screens"}"')
     found = start.image_folder(configuration.load(None, settings))
+    observed = start.observed(found, configuration.load(None, settings))
+    assert len(observed) == OBSERVED_BATCHES + SYNTHETIC_BATCHES
+    plain = torch.tensor([1, 2, 3])
+    assert all((crops == plain).all() for crops, _ in observed[OBSERVED_BATCHES:])
     crops = found.crops(range(40), 64, 1, 1, synthetic=0.5)
     assert 8 < sum((crop == (1, 2, 3)).all() for crop in crops) < 32
 

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors import safe_open  # noqa: E402
 
+from intact.errors import ArgumentError  # noqa: E402
 from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
 from intact.train.codecs.checkerboard import CodecNet  # noqa: E402
 
@@ -87,6 +88,67 @@ def test_a_narrow_run_goes_on_with_its_ranges_and_hands_on_none(settings, tmp_pa
     weights_file.write(tmp_path / "w.safetensors", narrowed)
     again = weights_file.read(tmp_path / "w.safetensors")
     assert not any(again.network(name).narrowed for name in again.networks)
+
+
+def test_a_run_cannot_become_narrow_on_the_way(settings):
+    trainer(settings)
+    with pytest.raises(ArgumentError, match=r"optimizer.narrow was False"):
+        trainer([*settings, "optimizer.narrow=true"], resume=True)
+
+
+def test_only_float_codecs_that_become_integer_are_narrowed(settings, tmp_path):
+    with pytest.raises(ArgumentError, match=r"optimizer.narrow is of float training"):
+        trainer([*settings, "optimizer.narrow=true", "optimizer.integer=true"])
+    trainer([*settings, "optimizer.integer=true"])
+    other = [*(s.replace("/run", "/other") for s in settings), "optimizer.narrow=true"]
+    with pytest.raises(ArgumentError, match="'image codec 1' is integer already"):
+        trainer(other, init=tmp_path / "run")
+    assert not (tmp_path / "other").exists()
+    sizes = ("transform.blocks", "transform.hyper_latents", "transform.features")
+    hyper = [s for s in other if not s.startswith(sizes)]
+    with pytest.raises(ArgumentError, match="'hyperprior' is never converted"):
+        trainer([*hyper, "codec.kind=hyperprior", "transform.filters=8", "transform.profile=float"])
+
+
+@pytest.fixture
+def settings_2(settings):
+    return [*settings, 'codec.kind="image codec 2"']
+
+
+@pytest.mark.parametrize("steps", [0, 2, -1, 257])
+def test_steps_of_streams_that_no_integers_could_divide_by_are_refused(settings_2, steps):
+    with pytest.raises(ArgumentError, match=r"transform.stream_steps = .* odd, in 1..255"):
+        configuration.load(None, [*settings_2, f"transform.stream_steps={steps}"])
+
+
+@pytest.mark.parametrize("steps", [1, 255])
+def test_the_least_and_most_steps_of_streams_become_integers(settings_2, steps):
+    net = trainer([*settings_2, f"transform.stream_steps={steps}", "optimizer.integer=true"])
+    assert net.task.codec.is_integer
+
+
+def test_float_weights_go_on_with_the_steps_of_streams_of_the_new_run(settings_2, tmp_path):
+    first = trainer([*settings_2, "transform.stream_steps=63"]).task.codec
+    weights_file.write(tmp_path / "w.safetensors", first)
+    other = [s.replace("/run", "/other") for s in settings_2]
+    for init in ("run", "w.safetensors"):
+        net = trainer(other, init=tmp_path / init).task.codec
+        assert net.own.transform.stream_steps == 31
+        assert net.network("synthesis").graph.lift == net.network("analysis").graph.lift == 31
+
+
+def test_integers_of_a_run_from_before_the_setting_keep_the_steps_of_their_streams(
+    settings_2, tmp_path
+):
+    old = [*settings_2, "optimizer.integer=true"]  # which do not say it
+    first = trainer([*old, "transform.stream_steps=63"]).task.codec
+    tensors, state = checkpoint.read(tmp_path / "run")
+    del state["config"]["transform"]["stream_steps"]
+    checkpoint.write(tmp_path / "run", tensors, state)
+    other = [s.replace("/run", "/other") for s in old]
+    for again in (trainer(old, resume=True), trainer(other, init=tmp_path / "run")):
+        assert again.task.codec.own.transform == first.own.transform
+        assert again.task.codec.network("synthesis").graph.lift == 63
 
 
 def test_a_run_without_a_kind_is_of_the_first(settings, tmp_path):

@@ -10,9 +10,9 @@ import numpy as np
 from intact.codec.model import Model
 from intact.freeze.kinds import KINDS
 from intact.train import checkpoint
-from intact.train.config import Config, from_dict
+from intact.train.config import Config
 from intact.train.convert import convert_codec
-from intact.train.start import codec_of, image_folder, observed
+from intact.train.start import codec_of, config_of, image_folder, observed
 
 
 def _parts(config: Config) -> str:
@@ -46,7 +46,7 @@ def freeze_run(
         ValueError: the run's images are gone.
     """
     tensors, state = checkpoint.read(folder)
-    net, config = codec_of(tensors, state), from_dict(state["config"])
+    net, config = codec_of(tensors, state), config_of(state)
     data = image_folder(config, lambda done, all: note(f"reading images, {done} of {all}"))
     converted = net.converts
     if converted:

@@ -256,6 +256,8 @@ def _check(config: Config) -> None:
         raise ArgumentError("optimizer.precision is one of auto, float32, bfloat16")
     if config.optimizer.method not in ("soap", "adam"):
         raise ArgumentError("optimizer.method is one of soap, adam")
+    if config.optimizer.narrow and config.optimizer.integer:
+        raise ArgumentError("optimizer.narrow is of float training, optimizer.integer of integers")
     kind.check(config.own)
 
 

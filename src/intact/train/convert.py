@@ -24,7 +24,6 @@ from intact.train.graph import INT8, Abs, Add, Conv, Gdn, Requantize, Scale, Shu
 from intact.train.integer import MAX_DIVISOR, IntegerNetwork
 from intact.train.network import Network, Observer
 from intact.train.rounding import Moments, round_together
-from intact.train.synthetic import training_crop
 
 QUANTILE = 0.9999
 """8-bit ranges cover this share of the observed values; the rest saturates."""
@@ -254,6 +253,7 @@ def observation(
     ]
     for i in range(SYNTHETIC_BATCHES if synthetic else 0):
         rngs = [np.random.default_rng((seed, i, k)) for k in range(8)]
-        drawn = [training_crop(side, rng) for rng in rngs]
-        batches.append((torch.from_numpy(np.stack(drawn)), levels))
+        places = [data.source.synthetic(side, rng) for rng in rngs]
+        crops = np.stack([data.source.cut(place, side) for place in places])
+        batches.append((torch.from_numpy(crops), levels))
     return batches

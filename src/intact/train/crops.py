@@ -68,9 +68,7 @@ class Source:
         """
         # Drawn only when asked for: the crops of runs without it stay what they were.
         if synthetic and rng.random() < synthetic:
-            if self.num_real == len(self.images):
-                return Place(pixels=training_crop(size, rng))
-            return self._corner(int(rng.integers(self.num_real, len(self.images))), size, rng)
+            return self.synthetic(size, rng)
         at = int(np.searchsorted(self._until, rng.random(), "right"))
         place = self._corner(min(at, self.num_real - 1), size, rng)
         mirrored, transposed = bool(rng.integers(2)), rng.integers(4) == 0
@@ -78,6 +76,12 @@ class Source:
         if rng.random() < flat:
             contrast = max(0.0, rng.uniform(-1, 1)) ** 2
         return Place(place.image, place.top, place.left, mirrored, bool(transposed), contrast)
+
+    def synthetic(self, size: int, rng: np.random.Generator) -> Place:
+        """Draw a synthetic crop; see `place`."""
+        if self.num_real == len(self.images):
+            return Place(pixels=training_crop(size, rng))
+        return self._corner(int(rng.integers(self.num_real, len(self.images))), size, rng)
 
     def _corner(self, number: int, size: int, rng: np.random.Generator) -> Place:
         height, width = self.images[number].shape[:2]

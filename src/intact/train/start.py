@@ -6,6 +6,7 @@ files alone: a run that is started again gives the same bits.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from intact.errors import ArgumentError
 from intact.train import checkpoint, weights_file
 from intact.train.balance import balance
 from intact.train.codecs.codec import Codec
+from intact.train.codecs.kind import Kind
+from intact.train.codecs.kinds import DEFAULT, kind_of
 from intact.train.codecs.task import ImageTask
 from intact.train.config import Config, from_dict, to_dict
 from intact.train.convert import convert_codec, narrow, narrow_blank, observation, widen
@@ -59,12 +62,19 @@ def image_folder(config: Config, progress: Progress | None = None) -> ImageFolde
 
 def codec_of(tensors: dict[str, Tensor], state: dict[str, Any], *, average: bool = True) -> Codec:
     """The codec in a checkpoint: its running average, or the weights themselves."""
-    config = from_dict(state["config"])
-    net = _empty(config)
+    net = _empty(config_of(state))
     prefix = "average/" if average else "net/"
     chosen = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     net.load_state_dict(chosen)
     return net
+
+
+def config_of(state: dict[str, Any]) -> Config:
+    """The configuration in a checkpoint, with the sizes that it had where it does not say them."""
+    tree = state["config"]
+    kind = kind_of(tree.get("codec", {}).get("kind", DEFAULT))
+    sizes = {**kind.before, **tree.get(kind.sizes, {})}
+    return from_dict({**tree, kind.sizes: sizes})
 
 
 def _empty(config: Config) -> Codec:
@@ -136,6 +146,11 @@ def trainer_for(
     if config.optimizer.integer and net.converts:
         net = convert_codec(net, observed(data, config))
     if config.optimizer.narrow:
+        if not net.converts:
+            raise ArgumentError(
+                "optimizer.narrow: of a float codec that freezing makes integer; "
+                f"{net.KIND!r} is {'integer already' if net.is_integer else 'never converted'}"
+            )
         narrow(net, observed(data, config))
     trainer = _trainer(config, net, data, device)
     trainer.parent = _describe(init) if init else ""
@@ -169,9 +184,17 @@ def _initial(
         raise ArgumentError(f"{init} is of kind {net.KIND!r}, codec.kind = {kind.name!r}{hint}")
     if larger:
         net = kind.grow(net, config.own, growth_crops(data, config))
-    config = config.resized(getattr(net.own, kind.sizes))
+    sizes = getattr(net.own, kind.sizes)
+    if not net.is_integer:
+        sizes = _with_loose(sizes, getattr(config.own, kind.sizes), kind)
+    config = config.resized(sizes)
     kind.adopt(net, config.own, config.optimizer.seed)
     return net, config
+
+
+def _with_loose(sizes: Any, of: Any, kind: Kind) -> Any:
+    """Sizes with those settings of others that shape no float weights."""
+    return dataclasses.replace(sizes, **{key: getattr(of, key) for key in kind.loose})
 
 
 def _trainer(
@@ -193,7 +216,7 @@ def _describe(init: Path) -> str:
     """
     if init.is_dir():
         _, state = checkpoint.read(init)
-        config, parent = from_dict(state["config"]), str(state.get("parent", ""))
+        config, parent = config_of(state), str(state.get("parent", ""))
         trained = f"{state['step']} steps of {config.data.batch} crops of {config.data.crop} pixels"
         return f"run {init.name}{_legs(trained, parent)}"
     if init.suffix == weights_file.SUFFIX:
@@ -214,11 +237,12 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer[
     folder = Path(config.output.folder)
     tensors, state = checkpoint.read(folder)
     checkpoint.repair(folder)
-    before, kind = from_dict(state["config"]), config.kind
+    before, kind = config_of(state), config.kind
     if before.codec != config.codec:
         raise ArgumentError(f"codec.kind was {before.codec.kind!r} in this run")
     # The run's own sizes count: with --init they came from the model, not from the file.
     sizes, wanted = getattr(before.own, kind.sizes), getattr(config.own, kind.sizes)
+    wanted = _with_loose(wanted, sizes, kind)  # not asked for: runs from before them say none
     if wanted not in (sizes, getattr(kind.config(), kind.sizes)):
         raise ArgumentError(f"the checkpoint's {kind.sizes} is {sizes}, not {wanted}")
     for place in kind.shapes:

@@ -249,3 +249,6 @@ def check(own: ChannelwiseSections) -> None:
     sizes, most = own.transform, min(own.transform.latents, MAX_PREDICTED)
     if not 0 <= sizes.predicted <= most:
         raise ArgumentError(f"transform.predicted = {sizes.predicted}, must be in 0..{most}")
+    steps, most = sizes.stream_steps, 255  # with more the picture itself would not fit int16
+    if not 1 <= steps <= most or steps % 2 == 0:
+        raise ArgumentError(f"transform.stream_steps = {steps}, must be odd, in 1..{most}")

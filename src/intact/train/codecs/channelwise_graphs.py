@@ -22,7 +22,8 @@ class ChannelwiseConfig(TransformConfig):
         blocks_renderer: residual blocks at 1/4 resolution behind the synthesis.
         stream_steps: integer steps of the pixel streams per gray level, odd, for the synthesis
             divides by it. Streams have 16 bits: with 63 they reach to 520 gray levels, and where
-            text is black on white they want 930. A float network does not know it.
+            text is black on white they want 930. A float network does not know it: where a run
+            starts from float weights or a frozen model, it is the run's. 1..255.
     """
 
     latents: int = 448

@@ -19,7 +19,7 @@ from intact.codec.model import Model
 from intact.errors import ArgumentError
 from intact.train.codecs import channelwise_thaw, checkerboard
 from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
-from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
+from intact.train.codecs.channelwise_graphs import ChannelwiseConfig, build_graphs
 from intact.train.codecs.checkerboard import CodecNet
 from intact.train.codecs.codec import Codec
 from intact.train.codecs.grow import grow
@@ -189,7 +189,9 @@ def thaw_codec(model: Model, own: ChannelwiseSections) -> Codec:
     """
     if isinstance(model.bottleneck, Channelwise):
         net = channelwise_thaw.thaw(model, own.rate.rd_weight)
-        return _with_rates(net, own)
+        sizes = dataclasses.replace(net.config, stream_steps=own.transform.stream_steps)
+        adopt(net, dataclasses.replace(own, transform=sizes), 0)
+        return net
     if not isinstance(model.bottleneck, Checkerboard):
         raise ArgumentError(
             f"model {model.name!r} is of kind {model.bottleneck.FORMAT!r}, which is no start for "
@@ -200,26 +202,21 @@ def thaw_codec(model: Model, own: ChannelwiseSections) -> Codec:
     return thaw(model, rates)
 
 
-def _with_rates(net: ChannelwiseNet, own: ChannelwiseSections) -> ChannelwiseNet:
-    """The same codec, its levels read anew for another range of rates; its streams' steps anew."""
-    sizes = dataclasses.replace(net.config, stream_steps=own.transform.stream_steps)
-    result = ChannelwiseNet(sizes, net.rates)
-    result.load_state_dict(net.state_dict())
-    adopt(result, dataclasses.replace(own, transform=sizes), 0)
-    return result
-
-
 @torch.no_grad()
 def adopt(net: Codec, own: ChannelwiseSections, seed: int) -> None:
     """Go on with a codec's weights under other settings: its levels are read anew.
 
     Args:
         net: the codec, which is changed.
-        own: the settings, of its sizes.
+        own: the settings, of its sizes but for the steps of the streams, which float networks do
+            not know.
         seed: of nothing here.
     """
     del seed
     assert isinstance(net, ChannelwiseNet)
+    if own.transform != net.config:
+        for name, graph in build_graphs(own.transform).items():
+            net.network(name).graph = graph
     for name in net.networks:
         _read_levels_anew(net.network(name), net.rates, own.rate)
     shift, factor = _reading(net.rates, own.rate)

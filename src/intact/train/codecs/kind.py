@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -51,6 +51,10 @@ class Kind:
         grows_from: other kinds whose codecs ``grow`` takes.
         shapes: settings besides ``sizes`` that a run cannot change, as "section.key": checkpoints
             would not fit.
+        loose: settings of ``sizes`` that shape no float weights, by key: --init of these takes the
+            configuration's, --resume keeps the run's.
+        before: what settings of ``sizes`` were in runs from before they existed, where that is not
+            the default.
         adopt: (codec of another run, sections, seed): go on with its networks under these.
     """
 
@@ -67,4 +71,6 @@ class Kind:
     grow: Callable[[Any, Any, Iterable[Tensor]], Codec] = cannot_grow
     grows_from: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
+    loose: tuple[str, ...] = ()
+    before: Mapping[str, Any] = field(default_factory=dict)
     adopt: Callable[[Codec, Any, int], None] = take_settings

@@ -49,6 +49,8 @@ CHANNELWISE = Kind(
     thaw=channelwise_start.thaw_codec,
     grow=channelwise_start.grow_codec,
     grows_from=(CHECKERBOARD.name,),
+    loose=("stream_steps",),
+    before={"stream_steps": transforms.PIXEL_FACTOR},
     adopt=channelwise_start.adopt,
 )
 HYPERPRIOR = Kind(

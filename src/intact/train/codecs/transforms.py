@@ -8,8 +8,8 @@ needs 53 kMAC per pixel and learns slowly, these need about 21 for the whole dec
                                f, y of pass A --prior_b--> (mean, theta) of pass B
     y --synthesis--> pixels
 
-Units: pixels are ``p - 128``; the pixel stream counts 1/63 of a gray level, latents 1/64 of a step
-of 1.
+Units: pixels are ``p - 128``; the pixel stream counts 1/63 of a gray level (of image codec 2 what
+its configuration says, 1/31), latents 1/64 of a step of 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from intact.train.graph import UINT8, Graph
 PIXEL_UNIT = 1 / 64
 """Float value of one gray level: the stream then has a standard deviation near 1."""
 PIXEL_FACTOR = 63
-"""Stream steps per gray level; odd, because the synthesis divides by it."""
+"""Stream steps per gray level of image codec 1; odd, because the synthesis divides by it."""
 STREAM_UNIT = PIXEL_UNIT / PIXEL_FACTOR
 FEATURE_UNIT = 1 / 1024
 """Float value of one step of the prior networks' streams, which then reach to 32."""
@@ -102,7 +102,14 @@ def analysis(config: TransformConfig, *, edge: bool = False, steps: int = PIXEL_
 def synthesis(
     config: TransformConfig, *, edge: bool = False, renderer: int = 0, steps: int = PIXEL_FACTOR
 ) -> Graph:
-    """Latents to pixels: the mirror of `analysis`, then blocks of a renderer at 1/4 resolution."""
+    """Latents to pixels: the mirror of `analysis`, then blocks of a renderer at 1/4 resolution.
+
+    Args:
+        config: sizes.
+        edge: see `Graph`.
+        renderer: how many blocks.
+        steps: see `analysis`.
+    """
     g = Graph("synthesis", pixel_units(steps), edge=edge)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     s = g.shuffle(g.conv(y, "first", 4 * STREAM_CHANNELS, "stream", fine=True), "s0", 2)
