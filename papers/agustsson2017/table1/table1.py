@@ -70,10 +70,10 @@ def augmented_loss(network: nn.Module, data: Data) -> float:
     return total / len(data[0])
 
 
-def training_batches(seed: int = SEED) -> Callable[[int], Iterator[Data]]:
+def training_batches() -> Callable[[int], Iterator[Data]]:
     """For `fine_tune`: the number of a step to batches from there on."""
     data = cifar.training()
-    return lambda step: cifar.batches(data, BATCH, seed, step)
+    return lambda step: cifar.batches(data, BATCH, SEED, step)
 
 
 def calibration(count: int) -> list[Tensor]:
