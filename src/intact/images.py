@@ -20,6 +20,7 @@ from PIL import Image, PngImagePlugin, features
 from intact.codec import foreign
 from intact.codec.exif import Structure
 from intact.codec.pixels import Source, from_image
+from intact.container.framing import FAMILY
 from intact.container.limits import MAX_PIXELS
 from intact.errors import CorruptDataError, IntactError, UnsupportedError
 
@@ -79,6 +80,8 @@ def open_listed(file: Path | IO[bytes]) -> Image.Image:
     kind = identify(head)
     if kind is None:
         names = ", ".join(name for name in foreign.IN_PROCESS if name != "MPO")
+        if ours := FAMILY.get(head[:4]):
+            raise UnsupportedError(f"no image to encode, but {ours}")
         raise UnsupportedError(f"not an image in one of the formats that are read: {names}")
     feature = _FEATURES.get(kind)
     if feature and not features.check(feature):

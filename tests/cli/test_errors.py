@@ -343,3 +343,15 @@ def test_a_signal_whose_exception_is_lost_ends_the_command_all_the_same(
     monkeypatch.undo()
     assert intact("encode", other, "--model", tiny_path).code == 0
     assert package.__version__
+
+
+def test_one_of_our_own_files_in_the_wrong_place_is_told_what_it_is(intact, tmp_path):
+    for magic, what in ((b"\xc9", "image"), (b"\xcd", "model"), (b"\xd7", "packed weights")):
+        path = tmp_path / "x.bin"
+        path.write_bytes(magic + b"INT\r\n\x1a\n" + bytes(100))
+        said = {verb: intact(verb, path).err for verb in ("encode", "decode", "verify")}
+        wrong = [verb for verb in said if verb == "encode" or what != "image"]
+        assert all(what in said[verb] and "intact" in said[verb] for verb in wrong), said
+    picture = tmp_path / "x.safetensors"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    assert "no safetensors file" in intact("pack", picture).err

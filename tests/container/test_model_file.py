@@ -199,7 +199,7 @@ def test_polyglot_suffix_is_refused():
 
 
 def test_an_image_file_and_a_later_version_are_refused():
-    with pytest.raises(CorruptDataError, match="must start with"):
+    with pytest.raises(CorruptDataError, match="an Intact image"):
         unpack_model(b"\xc9" + assemble()[1:])
     with pytest.raises(UnsupportedError, match=r"version 2\.0"):
         unpack_model(assemble()[:8] + b"\x20" + assemble()[9:])

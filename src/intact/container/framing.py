@@ -8,6 +8,12 @@ from intact.container.cursor import Cursor
 from intact.errors import CorruptDataError, UnsupportedError
 
 MODEL_ID_BYTES: Final = 16
+FAMILY: Final = {
+    b"\xc9INT": "an Intact image: `intact decode` and `intact view` read it",
+    b"\xcdINT": "an Intact model: `intact models` tells of it, `--model` takes it",
+    b"\xd7INT": "a file of packed weights: `intact unpack` reads it",
+}
+"""What the first bytes of our files say, for those who come with another one of them."""
 
 
 def read_magic(cursor: Cursor, magic: bytes, major: int) -> None:
@@ -21,6 +27,8 @@ def read_magic(cursor: Cursor, magic: bytes, major: int) -> None:
     if found != magic:
         if found[:4] == magic[:4]:
             raise CorruptDataError(f"{cursor.name}: line ends were changed, as in a text transfer")
+        if found[:4] in FAMILY:
+            raise CorruptDataError(f"not an Intact {cursor.name}, but {FAMILY[found[:4]]}")
         raise CorruptDataError(
             f"not an Intact {cursor.name}: starts with {found!r}, must start with {magic!r}"
         )

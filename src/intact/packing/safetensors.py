@@ -83,7 +83,8 @@ def read_header(data: bytes | mmap.mmap, size: int, name: str) -> Header:
     length = int.from_bytes(data[:8], "little")
     if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
         raise CorruptDataError(
-            f"{name}: header of {length} bytes, legal: 2 .. {min(MAX_HEADER_BYTES, size - 8)}"
+            f"{name}: no safetensors file, or a damaged one: header of {length} bytes, legal: "
+            f"2 .. {min(MAX_HEADER_BYTES, size - 8)}"
         )
     tree = _parse(data[8 : 8 + length], name)
     metadata = _metadata(tree.pop(METADATA, None), name)
