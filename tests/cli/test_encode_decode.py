@@ -581,3 +581,14 @@ def test_models_say_which_one_is_the_default(intact):
     assert [m["name"] for m in found["models"] if m["default"]] == [store.DEFAULT]
     lines = intact("models").out.decode().splitlines()
     assert [line.split()[0] for line in lines if line.endswith("  the default")] == [store.DEFAULT]
+
+
+def test_a_file_larger_than_its_original_is_told(intact, tmp_path):
+    stripes = np.zeros((64, 64), np.uint8)
+    stripes[:, ::2] = 255
+    Image.fromarray(stripes).save(tmp_path / "text.png")
+    done = intact("encode", tmp_path / "text.png", "-q", "100")
+    assert done.code == 0
+    size = (tmp_path / "text.intact").stat().st_size
+    assert f"{size:,} bytes, the original" in done.err
+    assert intact("encode", tmp_path / "text.png", "-q", "100", "--force", "--quiet").err == ""

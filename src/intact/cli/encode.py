@@ -121,6 +121,7 @@ def encode(
         if place.is_done_by_hash(content[0]):
             return None
         task.check(num_pixels(content[0]))
+        original = len(content[0])
         runs = 1 if target is None else SEARCHES
         stages = Stages(bar, source, EFFORT_BEGINS if effort else BEGINS, runs)
         runtime = Runtime(backend.value, task.threads, stages, allow_inexact)
@@ -144,6 +145,7 @@ def encode(
         place.write(encoded.data)
         if not quiet:
             _tell(image, source, stripped=strip_metadata)
+            _compare(len(encoded.data), math.inf if embed_model else original, source)
         result, line = _result(encoder, encoded, source, name, time.perf_counter() - start)
         if checked is not None:
             result["checked_with"] = checked
@@ -210,6 +212,13 @@ def _tell(image: Source, name: str, *, stripped: bool) -> None:
         complain(image.note, name)
     if image.left_out and not stripped:
         complain(f"not kept: {', '.join(image.left_out)}", name)
+
+
+def _compare(size: int, original: float, name: str) -> None:
+    """Say that a file has more bytes than its original."""
+    if size > original:
+        told = f"the file has {size:,} bytes, the original {original:,}"
+        complain(f"{told}: it is smaller, and nothing is lost in it", name)
 
 
 def _tried(encoded: Encoded, name: str) -> str:
