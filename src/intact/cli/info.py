@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from intact.cli.errors import printable
 from intact.cli.io import STDIO, read
 from intact.cli.options import Json, ModelName, Task, each
 from intact.cli.parser import Argument
-
-WEIGHTS_MAGIC: Final = b"\xd7INT"
-"""What a file of packed weights begins with."""
 
 
 def info(
@@ -81,8 +78,10 @@ def is_weights(source: str) -> bool:
     """Whether a file of that name is one of packed weights."""
     if source == STDIO or not os.path.isfile(source):
         return False
+    from intact.container.framing import WEIGHTS_MAGIC
+
     with open(source, "rb") as file:
-        return file.read(4) == WEIGHTS_MAGIC
+        return file.read(4) == WEIGHTS_MAGIC[:4]
 
 
 def weights_of(source: str) -> tuple[dict[str, Any], str]:

@@ -1,4 +1,4 @@
-"""What image files and model files begin with: magic, version, model id."""
+"""What our files begin with: magic, version, model id."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from intact.container.cursor import Cursor
 from intact.errors import CorruptDataError, UnsupportedError
 
 MODEL_ID_BYTES: Final = 16
+IMAGE_MAGIC: Final = b"\xc9INT\r\n\x1a\n"
+MODEL_MAGIC: Final = b"\xcdINT\r\n\x1a\n"
+WEIGHTS_MAGIC: Final = b"\xd7INT\r\n\x1a\n"
+"""'I', 'M' and 'W' with the high bit set: not text. Line ends catch transfers in text mode."""
 FAMILY: Final = {
-    b"\xc9INT": "an Intact image: `intact decode` and `intact view` read it",
-    b"\xcdINT": "an Intact model: `intact models` tells of it, `--model` takes it",
-    b"\xd7INT": "a file of packed weights: `intact unpack` reads it",
+    IMAGE_MAGIC[:4]: "an Intact image: `intact decode` and `intact view` read it",
+    MODEL_MAGIC[:4]: "an Intact model: `intact models` tells of it, `--model` takes it",
+    WEIGHTS_MAGIC[:4]: "a file of packed weights: `intact unpack` reads it",
 }
-"""What the first bytes of our files say, for those who come with another one of them."""
+"""What our files are, by their first bytes, for those who come with another one of them."""
 
 
 def read_magic(cursor: Cursor, magic: bytes, major: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from intact.bits import varint
 from intact.container.cursor import Cursor
-from intact.container.framing import MODEL_ID_BYTES, read_magic
+from intact.container.framing import IMAGE_MAGIC, MODEL_ID_BYTES, read_magic
 from intact.container.limits import (
     LATENT_PX,
     MAX_LATENT_LOG2,
@@ -28,8 +28,7 @@ from intact.errors import UnsupportedError
 if TYPE_CHECKING:
     from fractions import Fraction
 
-MAGIC: Final = b"\xc9INT\r\n\x1a\n"
-"""0xC9 is 'I' with the high bit set: not text. Line ends catch transfers in text mode."""
+MAGIC: Final = IMAGE_MAGIC
 MAJOR: Final = 1
 MINOR: Final = 0
 HEADER_BYTES: Final = 47

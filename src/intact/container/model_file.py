@@ -17,7 +17,7 @@ from intact.bits import varint
 from intact.container.arrays import inflate, pack_array, unpack_array
 from intact.container.cursor import Cursor
 from intact.container.frame import Frame
-from intact.container.framing import MODEL_ID_BYTES, read_magic
+from intact.container.framing import MODEL_ID_BYTES, MODEL_MAGIC, read_magic
 from intact.container.limits import (
     MAX_CONTENT_BYTES,
     MAX_CONTENT_RATIO,
@@ -28,8 +28,7 @@ from intact.container.limits import (
 from intact.container.tree import ITEM_BYTES, Tree, little_endian, model_id, skeleton
 from intact.errors import CorruptDataError
 
-MAGIC: Final = b"\xcdINT\r\n\x1a\n"
-"""0xCD is 'M' with the high bit set; otherwise as in image files."""
+MAGIC: Final = MODEL_MAGIC
 MAJOR: Final = 1
 MINOR: Final = 0
 HEADER_BYTES: Final = 30

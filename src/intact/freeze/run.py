@@ -18,7 +18,9 @@ from intact.train.start import codec_of, config_of, image_folder, observed
 def _parts(config: Config) -> str:
     """What of the codec was trained, and of which rate, where it was not all of the usual one."""
     parts = ", ".join(config.optimizer.networks)
-    return f" of {parts}" * bool(parts) + " for rounded latents" * config.optimizer.rounded
+    optimizer = config.optimizer
+    how = " for rounded latents" * optimizer.rounded + " with 8-bit values" * optimizer.narrow
+    return f" of {parts}" * bool(parts) + how
 
 
 def freeze_run(

@@ -17,7 +17,7 @@ import numpy as np
 
 from intact.container.arrays import inflate
 from intact.container.cursor import Cursor
-from intact.container.framing import read_magic
+from intact.container.framing import WEIGHTS_MAGIC, read_magic
 from intact.errors import ArgumentError, CorruptDataError, UnsupportedError, quoted
 from intact.packing.blobs import Coded
 from intact.packing.dtypes import Array
@@ -28,8 +28,7 @@ from intact.packing.mapped import Mapped
 from intact.packing.parallel import in_order
 from intact.packing.values import part_of, symbols_of_tensor
 
-MAGIC: Final = b"\xd7INT\r\n\x1a\n"
-"""0xD7 is 'W' with the high bit set; otherwise as in image files."""
+MAGIC: Final = WEIGHTS_MAGIC
 MAJOR: Final = 1
 MINOR: Final = 0
 HEADER_BYTES: Final = 29

@@ -94,7 +94,7 @@ class OptimizerConfig:
         rounded: the rate is that of latents as they are rounded, not of latents with noise. Image
             codecs 1 and 2 have it.
         narrow: values that will have 8 bits are rounded and cut off while the float twin is
-            trained, at the ranges that they have where the run starts or goes on. For the last leg.
+            trained, at the ranges that they have where the run starts. For the last leg.
     """
 
     method: str = "soap"

@@ -34,6 +34,8 @@ class ChannelwiseConfig(TransformConfig):
 POSITIVE = transforms.POSITIVE
 NOT_NEGATIVE = (*transforms.NOT_NEGATIVE, "transform.blocks_renderer")
 """Settings above 0, and settings from 0 on."""
+LOOSE = ("stream_steps",)
+"""Settings that shape no float weights; see `intact.train.codecs.kind.Kind`."""
 
 
 def build_graphs(config: ChannelwiseConfig) -> dict[str, Graph]:

@@ -19,7 +19,7 @@ from intact.codec.model import Model
 from intact.errors import ArgumentError
 from intact.train.codecs import channelwise_thaw, checkerboard
 from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
-from intact.train.codecs.channelwise_graphs import ChannelwiseConfig, build_graphs
+from intact.train.codecs.channelwise_graphs import LOOSE, ChannelwiseConfig, build_graphs
 from intact.train.codecs.checkerboard import CodecNet
 from intact.train.codecs.codec import Codec
 from intact.train.codecs.grow import grow
@@ -157,7 +157,7 @@ def _larger(net: ChannelwiseNet, own: ChannelwiseSections) -> ChannelwiseNet:
     """The same codec with more blocks."""
     old, new = net.config, own.transform
     for field in dataclasses.fields(ChannelwiseConfig):
-        if field.name == "stream_steps":
+        if field.name in LOOSE:
             continue
         before, after = getattr(old, field.name), getattr(new, field.name)
         if after < before or (after > before and not field.name.startswith("blocks_")):

@@ -49,7 +49,7 @@ CHANNELWISE = Kind(
     thaw=channelwise_start.thaw_codec,
     grow=channelwise_start.grow_codec,
     grows_from=(CHECKERBOARD.name,),
-    loose=("stream_steps",),
+    loose=channelwise_graphs.LOOSE,
     before={"stream_steps": transforms.PIXEL_FACTOR},
     adopt=channelwise_start.adopt,
 )
