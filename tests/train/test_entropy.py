@@ -11,7 +11,7 @@ from intact.bits.tables import TOTAL  # noqa: E402
 from intact.freeze.checkerboard import SIGMAS  # noqa: E402
 from intact.freeze.tables import gaussian_pmf, hyper_tables, scale_tables  # noqa: E402
 from intact.train.codecs.checkerboard import sigma_of  # noqa: E402
-from intact.train.entropy import FactorizedPrior, gaussian_bits  # noqa: E402
+from intact.train.entropy import FactorizedPrior, ScaleMixture, gaussian_bits  # noqa: E402
 
 
 def test_untrained_prior_is_a_symmetric_distribution_with_its_mode_at_zero():
@@ -68,3 +68,21 @@ def shifted_prior(offset: float) -> FactorizedPrior:
 @pytest.mark.parametrize("offset", [0.25, -0.4375, 3.125])
 def test_offset_is_where_the_mode_lies_off_an_integer(offset):
     assert shifted_prior(offset).offsets().tolist() == [0.0, offset - round(offset)]
+
+
+def test_a_scale_mixture_is_a_mixture_of_gaussians_and_a_unit_box():
+    mixture = ScaleMixture(torch.tensor([0.0, 1.3]), torch.tensor([1.0, 3.0]), scales=3)
+    with torch.no_grad():
+        mixture.logits.copy_(torch.tensor([[0.0, 1.0, -1.0], [0.3, 0.0, 0.2]]))
+    whole = torch.arange(-150.0, 151.0).expand(1, 2, -1)
+    # 1e-9 is the least mass of a symbol, so that tails add up to 3e-7
+    torch.testing.assert_close(
+        (2 ** -mixture.bits(whole)).sum(2), torch.ones(1, 2), atol=2e-6, rtol=0
+    )
+    x, shares = 0.7, torch.softmax(mixture.logits[1].detach().double(), 0)
+    steps = torch.linspace(x - 0.5, x + 0.5, 20001, dtype=torch.float64)
+    scales = mixture.log_scales[1].detach().double().exp()
+    normal = torch.distributions.Normal(1.3, scales[:, None])
+    mass = torch.trapezoid((shares[:, None] * normal.log_prob(steps).exp()).sum(0), steps)
+    bits = mixture.bits(torch.tensor([[[0.0], [x]]]))[0, 1, 0].detach()
+    assert float(bits) == pytest.approx(float(-torch.log2(mass)), rel=1e-5)

@@ -1,7 +1,8 @@
 """Entropy models: what a symbol costs in bits while training, and the distributions that freeze.
 
 Gaussian with log-spaced scales (Ballé 2019, Eq. 14-15) for latents, the nonparametric factorized
-prior (Ballé et al. 2018, arXiv:1802.01436v2, appendix 6.1) for hyper-latents.
+prior (Ballé et al. 2018, arXiv:1802.01436v2, appendix 6.1) for hyper-latents, and a scale mixture
+(Theis et al. 2017), a control.
 """
 
 from __future__ import annotations
@@ -101,3 +102,32 @@ class FactorizedPrior(nn.Module):
         mass = self.probability(grid.to(device).expand(len(self.matrices[0]), -1))
         mode = grid.to(device)[mass.argmax(1)]
         return mode - mode.round()
+
+
+class ScaleMixture(nn.Module):
+    """A density per channel: Gaussians of one mean and several scales; Theis et al. 2017, §3.3.
+
+    Args:
+        mean: float [channels]: where the densities begin.
+        spread: float [channels]: their standard deviations there, above 0, in units of a symbol.
+        scales: Gaussians of a channel.
+    """
+
+    def __init__(self, mean: Tensor, spread: Tensor, scales: int = 6) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(mean.detach().clone())
+        reach = torch.linspace(-1.5, 1.5, scales)  # a factor of 4 to both sides
+        self.log_scales = nn.Parameter(spread.clamp(min=SCALE_MIN).log()[:, None] + reach)
+        self.logits = nn.Parameter(torch.zeros(len(mean), scales))
+
+    def bits(self, x: Tensor) -> Tensor:
+        """Bits of x [b, channels, n] under the density convolved with a unit box: [b, channels, n].
+
+        x is noisy while training (z + u) and whole when counted.
+        """
+        v = (x - self.mean[:, None])[..., None].abs()
+        sigma = lower_bound(self.log_scales.exp(), SCALE_MIN)[:, None]
+        k = 1 / math.sqrt(2)
+        mass = 0.5 * (torch.erfc((v - 0.5) / sigma * k) - torch.erfc((v + 0.5) / sigma * k))
+        p = (mass * self.logits.softmax(-1)[:, None]).sum(-1)
+        return -torch.log2(lower_bound(p, LIKELIHOOD_MIN))

@@ -29,6 +29,10 @@ FORMS = {
     "scalar": ["codebook.values=1", "codebook.size=5"],
     "rows, own codebooks": ["codebook.values=2", "codebook.shared=false"],
     "p,q": ["rate.form='p,q'", "rate.l2=1e-9", "annealing.every=2"],
+    "k-means": ["codebook.start=k-means"],
+    "rounding": ["rate.forward='hard, identity gradient'", "annealing.method=fixed",
+                 "codebook.start=grid", "codebook.values=1", "codebook.size=31",
+                 "rate.form=density"],
     "identity": ["rate.forward='hard, identity gradient'", "annealing.method=fixed"],
 }  # fmt: skip
 GUMBEL = ["transform.decision=largest", "transform.logits=10", "rate.stage=2",
@@ -188,6 +192,37 @@ def test_the_gap_moves_sigma(settings, first, tmp_path):
         wanted = max(1e-3, wanted + 7 * sigma0 * (gap - 3 / (3 + t) * gaps[0]))
 
 
+def test_the_grid_stands_still_and_the_density_learns(settings, first, tmp_path):
+    config = configuration.load(
+        None, settings(tmp_path / "run", "rate.stage=2", "rate.beta=1e-3", *FORMS["rounding"])
+    )
+    one = start.trainer_for(config, torch.device("cpu"), init=first)
+    codec = net_of(one)
+    one.task.before(0)
+    centers = quantizer_of(codec).centers
+    before, density = centers.detach().clone(), codec.density
+    assert density is not None
+    spacing = before[0, 1:] - before[0, :-1]
+    torch.testing.assert_close(spacing, spacing[:1].expand_as(spacing))
+    assert float(before[0, 15, 0]) == 0
+    begun = {name: p.detach().clone() for name, p in density.named_parameters()}
+    one.run(lambda step, scalars: None)
+    assert torch.equal(centers, before)
+    for name, p in density.named_parameters():
+        assert not torch.equal(p, begun[name]), name
+
+
+def test_k_means_is_another_start_with_the_same_sigma(settings, first, tmp_path):
+    found = {}
+    for way in ("energy", "k-means"):
+        one = trainer(settings(tmp_path / way, "rate.stage=2", f"codebook.start={way}"), init=first)
+        one.task.before(0)
+        quantizer = quantizer_of(net_of(one))
+        found[way] = quantizer.centers.detach().clone(), float(quantizer.sigma)
+    assert found["energy"][1] == found["k-means"][1]
+    assert not torch.equal(found["energy"][0], found["k-means"][0])
+
+
 def test_slots_are_patches_of_the_map_before_its_unshuffle():
     """For 2x2 the layout is `Patches(2, 2)` of the features at 1/8."""
     features = torch.randn(2, 3, 8, 10)
@@ -266,6 +301,10 @@ def test_a_first_stage_has_nothing_to_freeze(first):
         ("codebook.size=4097", r"codebook\.size = 4097, must be in 2\.\.4096"),
         ("rate.stage=3", r"rate\.stage = 3; legal: 1, 2"),
         ("rate.form=q", r"rate\.form = 'q'; legal: q,p, p,q"),
+        ("rate.form=density", r"rate\.form = 'density'; legal: q,p, p,q"),
+        ("codebook.start=grid", r"codebook\.values = 4; legal: 1"),
+        ("codebook.start=here", r"codebook\.start = 'here'; legal: energy, k-means, grid"),
+        ("codebook.spacing=0", r"codebook\.spacing = 0\.0, must be > 0"),
         ("rate.forward=wish", r"rate\.forward = 'wish'; legal: soft, hard"),
         ("rate.beta=0", r"rate\.beta = 0.0, must be > 0"),
         ("annealing.method=slow", r"annealing\.method = 'slow'; legal: gap"),

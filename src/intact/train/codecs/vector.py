@@ -31,18 +31,16 @@ from intact.quantize import (
     Quantized,
     Quantizer,
     entropy_of_p_by_q,
-    fit_centers,
     to_points,
 )
 from intact.train.codecs.codec import Codec, Result, float_networks
 from intact.train.codecs.vector_graphs import BUILDERS, PATCH, PIXEL_UNIT, VectorTransform
 from intact.train.codecs.vector_settings import FORWARDS, VectorConfig
+from intact.train.codecs.vector_start import first_centers
 from intact.train.data import ImageFolder
+from intact.train.entropy import ScaleMixture
 from intact.train.network import Observer
 from intact.train.noise import Noise
-
-FIT_POINTS = 4096
-"""Of all channels, in a step of the first fit of the centers."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +80,7 @@ class VectorNet(Codec):
         self.active: Tensor
         self.register_buffer("active", torch.tensor(own.transform.channels))
         self.quantizer: Quantizer | GumbelQuantizer | None = None
+        self.density: ScaleMixture | None = None
         self.histogram: MovingHistogram | None = None
         self.fitted: Tensor
         self.register_buffer("fitted", torch.zeros(()))
@@ -114,6 +113,9 @@ class VectorNet(Codec):
             )
         else:
             self.quantizer = Quantizer(centers, Slots(book.values), annealing, stage=stage)
+        if own.rate.form == "density":
+            self.quantizer.centers.requires_grad_(requires_grad=False)
+            self.density = ScaleMixture(torch.zeros(c), torch.ones(c))
         self.histogram = MovingHistogram(c, shape[1], images=book.window, batch=1, every=book.every)
         self.fitted.zero_()
 
@@ -139,17 +141,16 @@ class VectorNet(Codec):
         own, quantizer = cast(VectorConfig, self.own), self.quantizer
         sigma = own.annealing.sigma or 1.0
         if isinstance(quantizer, Quantizer):
-            book = own.codebook
             with torch.no_grad():
-                found = [self._analysis(crops(i)) for i in range(book.fit_batches)]
+                found = [self._analysis(crops(i)) for i in range(own.codebook.fit_batches)]
             points = to_points(quantizer.layout.split(torch.cat(found).permute(0, 3, 1, 2)))
-            generator = torch.Generator().manual_seed(0)
-            fit = fit_centers(
-                points, book.size, shared=book.shared, steps=book.fit_steps,
-                batch=max(64, FIT_POINTS // len(points)), generator=generator,
-            )  # fmt: skip
+            fit = first_centers(points, own.codebook)
             with torch.no_grad():
                 quantizer.centers.copy_(fit.centers)
+                if self.density is not None:
+                    unit = (fit.centers[:, 1] - fit.centers[:, 0])[:, 0]
+                    begin = ScaleMixture(points.mean((1, 2)) / unit, points.std((1, 2)) / unit)
+                    self.density.load_state_dict(begin.state_dict())
             sigma = own.annealing.sigma or fit.sigma
             quantizer.annealing.set(sigma)
         self.fitted.fill_(sigma)
@@ -206,7 +207,8 @@ class VectorNet(Codec):
         else:
             found: Quantized = self.quantizer(z.permute(0, 3, 1, 2))
             values = found.values.permute(0, 2, 3, 1)
-            bpp, seen = bpp + self._bits(found) / area, found
+            bits = self._bits(found) if self.density is None else self._density_bits(z, noise)
+            bpp, seen = bpp + bits / area, found
         pixels = self._synthesis(values, observers.get("synthesis"))
         pixels = pixels.round().clamp(0, 255) if hard else pixels
         mse = (pixels - image.float()).square().mean((1, 2, 3))
@@ -220,6 +222,15 @@ class VectorNet(Codec):
         if cast(VectorConfig, self.own).rate.form == "p,q":
             return seen.m * entropy_of_p_by_q(seen.p, seen.q).sum()
         return seen.bits(self.histogram.p())
+
+    def _density_bits(self, z: Tensor, noise: Noise | None) -> Tensor:
+        """[b]: bits of z + u under the density, in the grid's unit; of z itself without noise."""
+        assert isinstance(self.quantizer, Quantizer)
+        assert self.density is not None
+        centers = self.quantizer.centers
+        parts = self.quantizer.layout.split(z.permute(0, 3, 1, 2)).flatten(2)
+        units = parts.float() / (centers[:, 1] - centers[:, 0])
+        return self.density.bits(units + noise.like(units) if noise else units).sum((1, 2))
 
     @torch.no_grad()
     def _look(self, image: Tensor, seen: Quantized, mse: Tensor) -> None:
@@ -280,4 +291,4 @@ def adopt(net: Codec, own: VectorConfig, seed: int) -> None:
     if own.rate.stage == 2:
         net.add_quantizer(seed)
     else:
-        net.quantizer = net.histogram = None
+        net.quantizer = net.histogram = net.density = None

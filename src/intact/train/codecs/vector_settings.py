@@ -18,6 +18,7 @@ FORWARDS = {
     "hard, identity gradient": Stage.HARD_IDENTITY_GRADIENT,
 }
 """What the second stage's forward pass reads: §4 has soft values, the others are controls."""
+STARTS = ("energy", "k-means", "grid")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class VectorCodebook:
         fit_steps: of that fit.
         window: counted batches in the moving histogram; the paper's 5,000 images are 334 of 15.
         every: a batch of so many is counted.
+        start: the first centers: "energy" (§3.2), "k-means", a control, or "grid": scalars in a
+            row that stand still, which is rounding.
+        spacing: of the grid, in standard deviations of the features.
     """
 
     size: int = 1000
@@ -41,6 +45,8 @@ class VectorCodebook:
     fit_steps: int = 1000
     window: int = 334
     every: int = 10
+    start: str = "energy"
+    spacing: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ class VectorRate:
         unfreeze: steps within which the first stage lets the channels in; 0 lets all in at once.
         beta: of bits per pixel; the error is the mean of squares of values in 0..1.
         entropy: whether the second stage has the rate term.
-        form: of the soft entropy: "q,p" (eq. 8) or "p,q".
+        form: of the rate: the soft entropy "q,p" (eq. 8) or "p,q", or "density": bits of z + u
+            under a scale mixture for each channel (Theis et al. 2017), a control.
         l2: of the networks' weights.
         forward: of the second stage, a key of `FORWARDS`.
     """
@@ -98,12 +105,13 @@ class VectorConfig:
 
 
 POSITIVE = (
-    "codebook.fit_batches", "codebook.fit_steps", "codebook.window", "codebook.every", "rate.beta",
+    "codebook.fit_batches", "codebook.fit_steps", "codebook.window", "codebook.every",
+    "codebook.spacing", "rate.beta",
     "annealing.gain", "annealing.halving", "annealing.factor", "annealing.every",
 )  # fmt: skip
 SHAPES = (
-    "codebook.size", "codebook.values", "codebook.shared", "codebook.window", "rate.stage",
-    "annealing.method",
+    "codebook.size", "codebook.values", "codebook.shared", "codebook.window", "codebook.start",
+    "rate.stage", "annealing.method",
 )  # fmt: skip
 NOT_NEGATIVE = ("rate.unfreeze", "rate.l2", "annealing.sigma")
 
@@ -119,9 +127,12 @@ def check(own: VectorConfig) -> None:
     legal: dict[tuple[str, object], tuple[object, ...]] = {
         ("transform.decision", sizes.decision): get_args(Decision),
         ("transform.form", sizes.form): ("strided",) if gumbel else get_args(Form),
-        ("codebook.values", book.values): (PATCH,) if gumbel else (1, 2, PATCH),
+        ("codebook.values", book.values): (
+            (PATCH,) if gumbel else (1,) if book.start == "grid" else (1, 2, PATCH)
+        ),
         ("rate.stage", rate.stage): (2,) if gumbel else (1, 2),
-        ("rate.form", rate.form): ("q,p", "p,q"),
+        ("rate.form", rate.form): ("density",) if book.start == "grid" else ("q,p", "p,q"),
+        ("codebook.start", book.start): ("energy",) if gumbel else STARTS,
         ("rate.forward", rate.forward): (
             ("soft", "hard, soft gradient") if gumbel else tuple(FORWARDS)
         ),
