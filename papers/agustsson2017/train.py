@@ -25,6 +25,7 @@ from intact.train import checkpoint, config as configuration
 from intact.train.start import trainer_for
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "train"
+SHIPPED = Path(__file__).parents[2] / "src" / "intact" / "models" / "photo-eyes.safetensors"
 COMMON = {
     "codec.kind": "vector", "data.crop": 128, "data.batch": 4, "data.flat": 0.0,
     "data.memory_gb": 0.5, "transform.channels": 16, "optimizer.precision": "auto",
@@ -69,11 +70,16 @@ BETAS = {"b1": 8e-3, "b2": 4e-3, "b3": 2e-3, "b4": 1e-3}
 
 @dataclass(frozen=True)
 class Arm:
-    """A run: what it starts from, its settings beyond those of its stage, and a factor of K_G."""
+    """A run: what it starts from, its settings beyond those of its stage, and a factor of K_G.
+
+    Where ``grown``, it starts with the transforms of the float weights `SHIPPED`, and has half the
+    steps.
+    """
 
     start: str | None = None
     settings: dict[str, object] = field(default_factory=dict)
     gain: float = 1.0
+    grown: bool = False
 
 
 def _arms() -> dict[str, Arm]:
@@ -81,7 +87,7 @@ def _arms() -> dict[str, Arm]:
     arms = {
         "stage1": Arm(),
         "stage1-all-at-once": Arm(None, {"rate.unfreeze": 0}),
-        "stage1-fast": Arm(None, fast),
+        "stage1-fast": Arm(None, fast, grown=True),
     }
     gains = {"gain-0.1": 0.1, "gain-10": 10.0}
     kinds: dict[str, dict[str, object]] = {
@@ -119,10 +125,11 @@ def _arms() -> dict[str, Arm]:
     for size in (2, 3):
         few = {**SCALAR, "codebook.size": size, "rate.entropy": False}
         arms[f"scalar-no-entropy-{size}"] = Arm("stage1", few)
+    for beta, value in BETAS.items():
+        arms[f"fast-{beta}"] = Arm("stage1-fast", {**fast, "rate.beta": value})
     for beta in ("b2", "b3"):
         one: dict[str, object] = {"rate.beta": BETAS[beta]}
         arms[f"all-at-once-{beta}"] = Arm("stage1-all-at-once", one)
-        arms[f"fast-{beta}"] = Arm("stage1-fast", {**fast, **one})
         logits: dict[str, object] = {
             "transform.decision": "largest", "transform.logits": 64,
             "annealing.method": "exponential", "annealing.sigma": 1.0, **one,
@@ -154,6 +161,8 @@ def settings_of(name: str, runs: Path, scale: Scale) -> list[str]:
         total = scale.first + scale.second
         merged |= {"optimizer.steps": total, "annealing.factor": 10 ** (1 / total)}
         merged |= {"optimizer.learning_rate": scale.rate_1}
+    if arm.grown:
+        merged |= {"optimizer.steps": scale.first // 2, "rate.unfreeze": scale.first // 6}
     merged |= arm.settings
     merged |= {"data.folders": [str(DATA)], "output.folder": str(runs / name)}
     words = {True: "true", False: "false"}
@@ -169,8 +178,11 @@ def train(name: str, runs: Path, scale: Scale, deadline: float) -> bool:
     folder, start = runs / name, ARMS[name].start
     config = configuration.load(None, settings_of(name, runs, scale))
     resume = checkpoint.exists(folder)
-    init = None if resume or start is None else runs / start
-    trainer = trainer_for(config, torch.device("cpu"), resume=resume, init=init)
+    init = SHIPPED if ARMS[name].grown else None if start is None else runs / start
+    trainer = trainer_for(
+        config, torch.device("cpu"), resume=resume, init=None if resume else init,
+        larger=ARMS[name].grown,
+    )  # fmt: skip
     if trainer.finished:
         return True
     log, first = folder / "log.csv", trainer.step

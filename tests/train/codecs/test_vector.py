@@ -16,6 +16,8 @@ from intact.freeze.run import freeze_run  # noqa: E402
 from intact.freeze.vector import cheapest, probabilities, ranked  # noqa: E402
 from intact.quantize import Patches, Quantizer  # noqa: E402
 from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
+from intact.train.balance import balance  # noqa: E402
+from intact.train.codecs.kinds import kind_of  # noqa: E402
 from intact.train.codecs.vector import Slots, VectorNet  # noqa: E402
 from intact.train.task import Share  # noqa: E402
 from tiny_model import picture  # noqa: E402
@@ -110,6 +112,23 @@ def test_the_shipped_transforms_are_a_form_of_it(settings, tmp_path):
     model = freeze_run(tmp_path / "two", "ours", images=2)
     image = picture(70, 90)
     assert decode(encode(image, model=model), model=model).pixels.shape == image.shape
+
+
+def test_the_fast_form_starts_with_the_transforms_of_image_codec_1(settings, tmp_path):
+    kind = kind_of("image codec 1")
+    theirs = kind.build(kind.config(), 1)
+    weights_file.write(tmp_path / "photo.safetensors", theirs)
+    mine = settings(tmp_path / "run", "transform.form=fast")
+    one = trainer(mine, init=tmp_path / "photo.safetensors", larger=True)
+    source = start.float_codec(tmp_path / "photo.safetensors")
+    for name in source.networks:  # as every start does
+        balance(source.network(name))
+    ours, wanted = net_of(one).state_dict(), source.state_dict()
+    for name in ("analysis.b0_g__weight", "synthesis.b0_h__weight", "synthesis.ends__weight"):
+        assert torch.equal(ours[f"networks.{name}"], wanted[f"networks.{name}"]), name
+    for refused in ("transform.form=strided", "rate.stage=2", "transform.blocks=9"):
+        with pytest.raises(ValueError, match=r"rate\.stage|transform\.(form|blocks)"):
+            trainer([*mine, refused], init=tmp_path / "photo.safetensors", larger=True)
 
 
 def test_gumbel_softmax_is_a_form_of_the_same_kind(settings, tmp_path):

@@ -18,6 +18,7 @@ from intact.train.codecs import (
     transforms,
     vector,
     vector_graphs,
+    vector_grow,
     vector_settings,
 )
 from intact.train.codecs.kind import Kind
@@ -74,6 +75,8 @@ VECTOR = Kind(
     check=vector_settings.check,
     positive=(*vector_settings.POSITIVE, *vector_graphs.POSITIVE),
     not_negative=(*vector_settings.NOT_NEGATIVE, *vector_graphs.NOT_NEGATIVE),
+    grow=vector_grow.grow_codec,
+    grows_from=(CHECKERBOARD.name,),
     shapes=vector_settings.SHAPES,
     adopt=vector.adopt,
 )
