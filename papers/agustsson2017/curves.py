@@ -2,8 +2,8 @@
 
     python papers/agustsson2017/curves.py --models MODELS --out OUT kodak=FOLDER b100=FOLDER ...
 
-The models in MODELS that `train.py` names NAME-b1 .. NAME-b4 are one curve, NAME; the others are
-one each. Per set OUT has what `intact eval` writes (results.csv, mean.csv, bd.csv, rd_*.png), and
+The models in MODELS that `train.py` names NAME-b1 .. NAME-b4, or NAME and NAME-16 by their number of
+centers, are one curve, NAME. Per set OUT has what `intact eval` writes (results.csv, mean.csv, bd.csv, rd_*.png), and
 equal_error.csv: the rates of two curves at three PSNRs that both reach (A.3 compares there). Needs
 the extra `bench`, and no torch.
 """
@@ -28,7 +28,7 @@ def curves_of(models: Path) -> dict[str, list[Path]]:
     """Model files by curve."""
     found: dict[str, list[Path]] = {}
     for path in sorted(models.glob("*.intactm")):
-        name = re.sub(r"-b\d$", "", path.stem)
+        name = re.sub(r"-(b\d|\d+)$", "", path.stem)
         found.setdefault("shvq" if name == "vector" else name, []).append(path)
     return found
 
