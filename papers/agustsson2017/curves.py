@@ -2,10 +2,10 @@
 
     python papers/agustsson2017/curves.py --models MODELS --out OUT kodak=FOLDER b100=FOLDER ...
 
-The models in MODELS that `train.py` names NAME-b1 .. NAME-b4, or NAME and NAME-16 by their number of
-centers, are one curve, NAME. Per set OUT has what `intact eval` writes (results.csv, mean.csv, bd.csv, rd_*.png), and
-equal_error.csv: the rates of two curves at three PSNRs that both reach (A.3 compares there). Needs
-the extra `bench`, and no torch.
+The models in MODELS that `train.py` names NAME-b1 .. NAME-b4, or NAME and NAME-16 by their number
+of centers, are one curve, NAME. Per set OUT has what `intact eval` writes (results.csv, mean.csv,
+bd.csv, rd_*.png), and equal_error.csv: the rates of two curves at three PSNRs that both reach (A.3
+compares there). Needs the extra `bench`, and no torch.
 """
 
 from __future__ import annotations
