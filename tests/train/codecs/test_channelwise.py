@@ -116,8 +116,29 @@ def test_more_blocks_change_nothing_at_first():
     before, after = (n(image, t, None, hard=True) for n in (net, grown))
     torch.testing.assert_close(after.bpp_y, before.bpp_y, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(after.mse, before.mse, rtol=1e-2, atol=1e-2)
-    with pytest.raises(ArgumentError, match="only the blocks grow"):
-        grow_codec(net, ChannelwiseSections(dataclasses.replace(SIZES, latents=20), RATES), [])
+    for change, message in (
+        ({"features": 32}, "only latents and blocks grow"),
+        ({"latents": 12}, "has 16, and"),
+        ({"latents": 769}, "at most 768"),
+    ):
+        own = ChannelwiseSections(dataclasses.replace(SIZES, **change), RATES)
+        with pytest.raises(ArgumentError, match=message):
+            grow_codec(net, own, [pictures(8)])
+
+
+def test_more_latents_of_it_lower_the_error_at_the_finest_level():
+    net, image, t = channelwise(), pictures(), torch.tensor([-1.0, -1.0])
+    with torch.no_grad():
+        net.step_offset.uniform_(-0.1, 0.1)
+    larger = dataclasses.replace(SIZES, latents=40)
+    grown = grow_codec(net, ChannelwiseSections(larger, RATES), [pictures(8), pictures(6)])
+    assert torch.equal(grown.step_offset[:16], net.step_offset)
+    before, after = (n(image, t, None, hard=True) for n in (net, grown))
+    assert (after.mse < 0.9 * before.mse).all()
+    own = {"analysis.y__weight": 0, "synthesis.first__weight": 1}
+    for name, axis in own.items():
+        part = grown.state_dict()[f"networks.{name}"].narrow(axis, 0, 16)
+        torch.testing.assert_close(part, net.state_dict()[f"networks.{name}"])
 
 
 def test_balancing_a_network_changes_its_layers_and_not_its_function():

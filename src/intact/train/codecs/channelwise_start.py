@@ -22,7 +22,7 @@ from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
 from intact.train.codecs.channelwise_graphs import LOOSE, ChannelwiseConfig, build_graphs
 from intact.train.codecs.checkerboard import CodecNet
 from intact.train.codecs.codec import Codec
-from intact.train.codecs.grow import grow
+from intact.train.codecs.grow import PATCH_VALUES, add_latents, grow
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.thaw import thaw
 from intact.train.codecs.transforms import (
@@ -153,18 +153,30 @@ def from_checkerboard(
 
 
 @torch.no_grad()
-def _larger(net: ChannelwiseNet, own: ChannelwiseSections) -> ChannelwiseNet:
-    """The same codec with more blocks."""
+def _larger(
+    net: ChannelwiseNet, own: ChannelwiseSections, crops: Iterable[Tensor]
+) -> ChannelwiseNet:
+    """The same codec with more latents and blocks."""
     old, new = net.config, own.transform
+    if net.is_integer:
+        raise ArgumentError("an integer codec cannot grow: its units would not fit any more")
     for field in dataclasses.fields(ChannelwiseConfig):
         if field.name in LOOSE:
             continue
         before, after = getattr(old, field.name), getattr(new, field.name)
-        if after < before or (after > before and not field.name.startswith("blocks_")):
+        grows = field.name == "latents" or field.name.startswith("blocks_")
+        if after < before or (after > before and not grows):
             raise ArgumentError(
                 f"transform.{field.name} = {after}: the codec to start from has {before}, and of "
-                "image codec 2 only the blocks grow"
+                "image codec 2 only latents and blocks grow"
             )
+    if new.latents > PATCH_VALUES:
+        raise ArgumentError(
+            f"transform.latents = {new.latents}, at most {PATCH_VALUES} can be grown"
+        )
+    if new.latents > old.latents:
+        wider = ChannelwiseNet(dataclasses.replace(old, latents=new.latents), net.rates)
+        net = add_latents(net, wider, crops)
     result = ChannelwiseNet(new, net.rates)
     state = result.state_dict()
     fits = {k: v for k, v in net.state_dict().items() if state[k].shape == v.shape}
@@ -233,9 +245,10 @@ def grow_codec(net: Codec, own: ChannelwiseSections, crops: Iterable[Tensor]) ->
     """A codec of kind 2 of the sizes of a configuration.
 
     Raises:
-        ArgumentError: the sizes are smaller, or grow in something else than blocks.
+        ArgumentError: the sizes are smaller, or grow in something else than latents and
+            blocks.
     """
     if isinstance(net, CodecNet):
         return from_checkerboard(net, own.transform, own.rate, crops)
     assert isinstance(net, ChannelwiseNet)
-    return _larger(net, own)
+    return _larger(net, own, crops)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from intact.errors import ArgumentError
 from intact.train.codecs.checkerboard import LATENT_GAIN, CheckerboardConfig, CodecNet
+from intact.train.codecs.codec import Codec
 from intact.train.codecs.transforms import PIXEL_UNIT, STREAM_CHANNELS, TransformConfig
 from intact.train.entropy import SCALE_MIN
 from intact.train.graph import Conv
@@ -26,6 +28,7 @@ RIDGE = 1e-4
 """Weight of the regression's regularization, relative to the mean power of the features."""
 PATCH_VALUES = 768
 """Samples that a latent stands for, 16 x 16 x 3: there are no more principal components."""
+C = TypeVar("C", bound=Codec)
 LATENT_AXES = {
     "analysis": {"y": 0},
     "hyper_analysis": {"a": 0, "h0": 1},
@@ -92,7 +95,7 @@ def lead_with_colors(net: CodecNet, predicted: int) -> CodecNet:
 
 
 @torch.no_grad()
-def _regress(net: CodecNet, crops: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+def _regress(net: Codec, crops: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """How the analysis' last features predict what the codec loses at its finest level.
 
     Args:
@@ -114,7 +117,9 @@ def _regress(net: CodecNet, crops: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
         result = net(image, t, None, hard=True, observers={"analysis": record})
         lost = (image.float() - result.pixels) * PIXEL_UNIT
         lost = unshuffle(unshuffle(lost, 8), 2).flatten(0, 2).double()
-        columns = F.unfold(seen["y"].float().permute(0, 3, 1, 2), 3, stride=2, padding=1)
+        mode = "replicate" if net.network("analysis").graph.edge else "constant"
+        features = F.pad(seen["y"].float().permute(0, 3, 1, 2), (1, 1, 1, 1), mode=mode)
+        columns = F.unfold(features, 3, stride=2)
         columns = columns.transpose(1, 2).flatten(0, 1).double()
         columns = torch.cat([columns, torch.ones(len(columns), 1, dtype=torch.float64)], 1)
         gram, cross = gram + columns.t() @ columns, cross + columns.t() @ lost
@@ -125,15 +130,22 @@ def _regress(net: CodecNet, crops: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _add_latents(net: CodecNet, latents: int, crops: Iterable[Tensor]) -> CodecNet:
-    old = net.config.latents
+def add_latents(net: C, result: C, crops: Iterable[Tensor]) -> C:
+    """Fill a codec that differs from another by having more latents.
+
+    Args:
+        net: the smaller codec, in float.
+        result: the larger one; all its weights are replaced.
+        crops: see `grow`.
+    """
+    old = net.network("analysis").get("y", "bias").shape[0]
+    latents = result.network("analysis").get("y", "bias").shape[0]
     weights, covariance = _regress(net, crops)
     values, vectors = torch.linalg.eigh(covariance)
     vectors = vectors.flip(1)[:, : latents - old]
     std = values.flip(0)[: latents - old].clamp(min=1e-9).sqrt().float() * LATENT_GAIN
     rows = (weights @ vectors).float() * LATENT_GAIN
 
-    result = CodecNet(dataclasses.replace(net.config, latents=latents), net.rates)
     state = result.state_dict()
     for name, tensor in net.state_dict().items():
         # New latents start without an influence on anything but the pixels.
@@ -180,7 +192,8 @@ def grow(net: CodecNet, config: TransformConfig, crops: Iterable[Tensor]) -> Cod
     if config.predicted > net.config.predicted:
         net = lead_with_colors(net, config.predicted)
     if config.latents > net.config.latents:
-        net = _add_latents(net, config.latents, crops)
+        larger = dataclasses.replace(net.config, latents=config.latents)
+        net = add_latents(net, CodecNet(larger, net.rates), crops)
     return _add_blocks(net, config) if config != net.config else net
 
 
