@@ -32,7 +32,7 @@ COMMON = {
     "optimizer.warmup": 100, "output.checkpoint_every": 250, "output.log_every": 10,
     "codebook.window": 250, "codebook.every": 2, "codebook.fit_steps": 150,
 }  # fmt: skip
-GAP = 50.0
+GAP = 500.0
 """K_G times the steps, in thousands, over sigma_0: by it sigma may grow as much in short runs."""
 
 
