@@ -90,10 +90,15 @@ def _arms() -> dict[str, Arm]:
         "stage1-all-at-once": Arm(None, {"rate.unfreeze": 0}),
         "stage1-fast": Arm(None, fast, grown=True),
     }
-    gains = {"gain-0.1": 0.1, "gain-10": 10.0}
+    # Scalars have gaps ten times those of vectors, and sigma would fall to its least at once.
+    gains = {
+        "gain-0.1": 0.1, "gain-10": 10.0, "scalar": 0.1, "scalar-no-entropy": 0.1,
+        "scalar-gain-10": 1.0,
+    }  # fmt: skip
     kinds: dict[str, dict[str, object]] = {
         "vector": {},
         "scalar": SCALAR,
+        "scalar-gain-10": SCALAR,
         "vector-no-entropy": {"rate.entropy": False},
         "scalar-no-entropy": {**SCALAR, "rate.entropy": False},
         "own-codebooks": {"codebook.shared": False},
@@ -114,7 +119,7 @@ def _arms() -> dict[str, Arm]:
     }
     for name, settings in kinds.items():
         if "no-entropy" in name:  # then beta says nothing: the number of centers is the rate
-            arms[name] = Arm("stage1", settings)
+            arms[name] = Arm("stage1", settings, gains.get(name, 1.0))
             continue
         for beta, value in BETAS.items():
             arms[f"{name}-{beta}"] = Arm(
@@ -125,7 +130,7 @@ def _arms() -> dict[str, Arm]:
         arms[f"vector-no-entropy-{size}"] = Arm("stage1", few)
     for size in (2, 3):
         few = {**SCALAR, "codebook.size": size, "rate.entropy": False}
-        arms[f"scalar-no-entropy-{size}"] = Arm("stage1", few)
+        arms[f"scalar-no-entropy-{size}"] = Arm("stage1", few, gains["scalar"])
     for beta, value in BETAS.items():
         arms[f"fast-{beta}"] = Arm("stage1-fast", {**fast, "rate.beta": value})
     for beta in ("b2", "b3"):
