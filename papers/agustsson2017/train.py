@@ -90,7 +90,7 @@ def _arms() -> dict[str, Arm]:
         "stage1-all-at-once": Arm(None, {"rate.unfreeze": 0}),
         "stage1-fast": Arm(None, fast, grown=True),
     }
-    # Scalars have gaps ten times those of vectors, and sigma would fall to its least at once.
+    # As the gap of scalars is larger, sigma would fall to its least at once.
     gains = {
         "gain-0.1": 0.1, "gain-10": 10.0, "scalar": 0.1, "scalar-no-entropy": 0.1,
         "scalar-gain-10": 1.0,
@@ -169,6 +169,8 @@ def settings_of(name: str, runs: Path, scale: Scale) -> list[str]:
         merged |= {"optimizer.learning_rate": scale.rate_1}
     if arm.grown:
         merged |= {"optimizer.steps": scale.first // 3, "rate.unfreeze": scale.first // 9}
+    if arm.settings.get("codebook.values") == 1:
+        merged["annealing.halving"] = scale.second / 40  # their first gap is ten times a vector's
     merged |= arm.settings
     merged |= {"data.folders": [str(DATA)], "output.folder": str(runs / name)}
     words = {True: "true", False: "false"}
