@@ -31,7 +31,7 @@ from intact.train.codecs.vector_graphs import PATCH
 from intact.train.config import from_dict
 from intact.train.start import image_folder
 
-IMAGES = 400
+IMAGES = 150
 """Training images that symbols are counted on."""
 
 
@@ -84,6 +84,9 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--pictures", type=Path, required=True)
     options = parser.parse_args()
+    pictures = sorted(path for path in options.pictures.iterdir() if path.is_file())
+    if not pictures:
+        parser.error(f"--pictures {options.pictures}: no files")
     options.models.mkdir(parents=True, exist_ok=True)
     table = options.models / "coder.csv"
     rows = list(csv.DictReader(table.open())) if table.exists() else []
@@ -94,7 +97,7 @@ def main() -> None:
         print(f"{path}  {path.stat().st_size:,} bytes", flush=True)
         p = frozen_p(model, run)
         rows = [row for row in rows if row["model"] != name]
-        found = [costs(model, p, picture) for picture in sorted(options.pictures.glob("*.png"))]
+        found = [costs(model, p, picture) for picture in pictures]
         within = sum(bool(row["within_target"]) for row in found)
         print(f"  within 0.5 % + 64 bytes: {within} of {len(found)}", flush=True)
         rows += [{key: str(value) for key, value in row.items()} for row in found]
