@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -65,7 +66,10 @@ def test_info_says_what_is_in_a_file(intact, model, tmp_path):
     assert "a name, with \\n ümläuts" in text  # and nothing that breaks the table
     found = intact("info", tmp_path / "net.intactw", "--json").json["files"][0]
     assert found["metadata"] == {"format": "pt"}
-    assert sum(t["coded_bytes"] for t in found["tensors"]) < found["bytes"] + 4000
+    assert sum(t["coded_bytes"] for t in found["tensors"]) + found["index_bytes"] == found["bytes"]
+    column = re.findall(r"  +([\d,]+) bytes(?=  |$)", text, re.MULTILINE)
+    assert sum(int(number.replace(",", "")) for number in column) == found["bytes"]
+    assert re.search(r"tied.weight .* 0 bytes .* stored once, with fc.weight", text)
 
 
 def test_info_of_a_damaged_file_names_a_tensor(intact, model, tmp_path):

@@ -197,7 +197,7 @@ def test_a_recipe_gives_each_its_own(packed):
     """
     report, _ = packed(menagerie(), **read_recipe(text.encode(), "r"))
     fates = {fate.tensor.name: fate for fate in report.fates}
-    assert 8 * fates["conv.weight"].coded_bytes / (24 * 16 * 9) <= 2.5
+    assert 8 * fates["conv.weight"].share.size / (24 * 16 * 9) <= 2.5
     assert fates["fc.weight"].error <= 0.01
     assert NOTES[fates["double.weight"].tensor.note] == "lossless"
     assert NOTES[fates["half.weight"].tensor.note] == "excluded"
@@ -209,7 +209,7 @@ def test_rules_that_ask_the_same_are_met_each(packed):
     rules = [Rule("a", Target(bits=3.5)), Rule("b", Target(bits=3.5))]
     report, _ = packed(tensors, rules=rules)
     for fate in report.fates:
-        assert 3.4 < 8 * fate.coded_bytes / 64**2 <= 3.5
+        assert 3.4 < 8 * fate.share.size / 64**2 <= 3.5
 
 
 def test_few_bits_are_reached_where_headers_are_most_of_them(packed):

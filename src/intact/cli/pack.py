@@ -192,9 +192,10 @@ def _show(
                         "name": fate.tensor.name,
                         "dtype": fate.tensor.dtype.name,
                         "shape": list(fate.tensor.shape),
-                        "coded_bytes": round(fate.coded_bytes, 1),
+                        "coded_bytes": fate.share.size,
                         "error": fate.error,
                         "declined": NOTES[fate.tensor.note] or None,
+                        "same_as": fate.share.same_as,
                     }
                     for fate in report.fates
                 ],

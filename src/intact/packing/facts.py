@@ -8,12 +8,16 @@ from typing import Any
 
 from intact.errors import CorruptDataError, quoted
 from intact.packing.file import MAJOR, MINOR, WeightsFile
-from intact.packing.index import NOTES, Kind, Tensor, coded_bytes, runs
+from intact.packing.index import NOTES, Kind, Tensor, runs
+from intact.packing.sizes import Share, shares
 from intact.packing.values import floats
 
 
 def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Plain values, for JSON. All checksums are tested, nothing is decoded.
+
+    "coded_bytes" of the tensors, "index_bytes" (with the header) and "unused_bytes" (of values that
+    no tensor has) add up to "bytes".
 
     Raises:
         CorruptDataError: the file is damaged.
@@ -23,6 +27,8 @@ def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
     for number, blob in enumerate(file.index.blobs):
         if zlib.crc32(file.bytes_of(blob)) != blob.crc:
             raise CorruptDataError(f"{file.name}: damaged: {_used_by(file, number)}")
+    found = shares(file.index)
+    blobs_bytes = sum(blob.length for blob in file.index.blobs)
     unpacked = sum(tensor.dtype.num_bytes(tensor.shape) for tensor in file.index.tensors)
     return {
         "bytes": file.size,
@@ -32,8 +38,12 @@ def facts_of(path: str | os.PathLike[str]) -> dict[str, Any]:
         "features": [feature.name for feature in file.index.features],
         "metadata": file.metadata,
         "codebooks": [book.size for book in file.index.codebooks],
-        "index_bytes": file.size - sum(blob.length for blob in file.index.blobs),
-        "tensors": [_tensor(file, tensor) for tensor in file.index.tensors],
+        "index_bytes": file.size - blobs_bytes,
+        "unused_bytes": blobs_bytes - sum(share.size for share in found),
+        "tensors": [
+            _tensor(file, tensor, share)
+            for tensor, share in zip(file.index.tensors, found, strict=True)
+        ],
     }
 
 
@@ -44,8 +54,7 @@ def _used_by(file: WeightsFile, number: int) -> str:
     return f"tensors {quoted(names)}" if names else f"blob {number}, of no tensor"
 
 
-def _tensor(file: WeightsFile, tensor: Tensor) -> dict[str, Any]:
-    coded = coded_bytes(file.index, tensor)
+def _tensor(file: WeightsFile, tensor: Tensor, share: Share) -> dict[str, Any]:
     note = NOTES[tensor.note] if tensor.note < len(NOTES) else f"note {tensor.note}"
     blobs = file.index.blobs
     stored = blobs[tensor.blob].dtype if tensor.num_values else tensor.dtype
@@ -60,8 +69,9 @@ def _tensor(file: WeightsFile, tensor: Tensor) -> dict[str, Any]:
         "name": tensor.name,
         "dtype": tensor.dtype.name,
         "shape": list(tensor.shape),
-        "coded_bytes": round(coded, 1),
-        "bits": 8 * coded / max(tensor.num_items, 1),
+        "coded_bytes": share.size,
+        "bits": 8 * share.size / max(tensor.num_items, 1),
         "coded_as": how,
         "declined": note or None,
+        "same_as": share.same_as,
     }

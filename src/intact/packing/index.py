@@ -168,14 +168,6 @@ class Index:
     tensors: list[Tensor] = field(default_factory=list)
 
 
-def coded_bytes(index: Index, tensor: Tensor) -> float:
-    """Bytes of a tensor's blobs; of a blob that several share, by their values."""
-    return sum(
-        index.blobs[number].length * count / index.blobs[number].count
-        for number, _, count in runs(tensor, index.blobs)
-    )
-
-
 SYMBOLS: Final = ("I8", "U8", "I16", "U16", "I32")
 """Types of values that the coder of symbols takes."""
 SYMBOL_TYPES: Final = tuple(BY_NAME[name] for name in ("I8", "I16", "I32"))

@@ -13,7 +13,7 @@ from intact.errors import UnreachableError
 from intact.packing.build import Builder, Kept, Source, Stepped, groups_of_equals
 from intact.packing.choose import Settings, Target, note_by_index, note_by_values
 from intact.packing.file import Writer
-from intact.packing.index import NOTES, Tensor, coded_bytes
+from intact.packing.index import NOTES, Tensor
 from intact.packing.parallel import in_order, num_threads
 from intact.packing.quantize import (
     FINEST_SHARE,
@@ -27,6 +27,7 @@ from intact.packing.quantize import (
     statistics,
 )
 from intact.packing.report import Content, Fate, Report
+from intact.packing.sizes import shares
 
 MISS: Final = 0.01
 """A size up to so much below the one that was asked for is taken."""
@@ -117,8 +118,8 @@ class _Packing:
         self._report.output_bytes = self._writer.finish()
         index = self._writer.index
         self._report.fates = [
-            Fate(tensor, coded_bytes(index, tensor), self._errors.get(self._twins[tensor.name]))
-            for tensor in index.tensors
+            Fate(tensor, share, self._errors.get(self._twins[tensor.name]))
+            for tensor, share in zip(index.tensors, shares(index), strict=True)
         ]
         self._tick(1.0)
         return self._report

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from intact.packing.index import Feature, Tensor
+from intact.packing.sizes import Share
 
 
 @dataclass(frozen=True)
@@ -14,12 +15,12 @@ class Fate:
 
     Attributes:
         tensor: as the index has it.
-        coded_bytes: of its blobs.
+        share: of the file's bytes.
         error: root mean square error over the standard deviation; None where it is as it was.
     """
 
     tensor: Tensor
-    coded_bytes: float
+    share: Share
     error: float | None
 
 
@@ -39,10 +40,10 @@ class Report:
 
     @property
     def coded_bits(self) -> float | None:
-        """Mean coded bits of the weights that were quantized; None if there are none."""
-        found = [fate for fate in self.fates if fate.error is not None]
+        """Mean coded bits of the weights that were quantized, tied ones once; None without any."""
+        found = [f for f in self.fates if f.error is not None and f.share.same_as is None]
         weights = sum(fate.tensor.num_items for fate in found)
-        return 8 * sum(fate.coded_bytes for fate in found) / weights if weights else None
+        return 8 * sum(fate.share.size for fate in found) / weights if weights else None
 
 
 @dataclass(frozen=True)
