@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -170,6 +171,7 @@ def test_a_summary_follows_several_files(intact, photo, tiny_path, tmp_path):
     written = 2 * (out / "a.intact").stat().st_size
     assert last.startswith("3 files: 2 encoded, 1 failed; ")
     assert f"{read:,} bytes -> {written:,} bytes ({100 * written / read:.3g} %)" in last
+    assert re.search(r"  [\d.]+ s, [\d.,]+/s$", last)
     assert len(last) <= 80
     summary = intact("decode", out, "--model", tiny_path, "--json", "-o", tmp_path / "d").json[
         "summary"

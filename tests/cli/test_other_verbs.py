@@ -12,11 +12,12 @@ import pytest
 
 import intact as package
 from intact.bottleneck.scalar import Levels
+from intact.cli import machine
 from intact.cli.errors import MEANINGS, Code
 from intact.cli.info import least_quality
 from intact.cli.progress import Bar
 from intact.codec import store
-from intact.errors import DivergedError
+from intact.errors import DivergedError, ModelError
 from intact.intnet.backends import choose
 from tiny_model import tiny_model
 
@@ -288,6 +289,38 @@ def test_verify_of_damaged_files(intact, file, tiny_path, tmp_path):
     assert done.code == Code.DAMAGED
     assert [f["intact"] for f in done.json["files"]] == [False, True]
     assert f"intact: {bad}: " in done.err
+    text = intact("verify", bad, file, "--model", tiny_path).out.decode()
+    assert re.search(r"^2 files: 1 intact, 1 failed  [\d.]+ s, [\d.,]+/s$", text, re.MULTILINE)
+
+
+def test_verify_says_that_a_file_is_bad_before_it_tries_what_computes(
+    intact, file, tiny_path, tmp_path, monkeypatch
+):
+    def later(*_, **__):
+        raise ModelError("this comes later")
+
+    monkeypatch.setattr(machine, "examine", later)
+    cut, missing = tmp_path / "cut.intact", tmp_path / "missing.intact"
+    cut.write_bytes(file.read_bytes()[:-1])
+    done = intact("verify", file, cut, missing, "--model", tiny_path)
+    said = [line.split(": ")[1] for line in done.err.splitlines()]
+    assert (done.code, said) == (Code.MODEL, [str(cut), str(missing), "this comes later"])
+    done = intact("verify", cut, missing, "--model", tiny_path, "--quiet")  # no need of it
+    assert done.code == Code.SYSTEM
+    assert [line.split(": ")[1] for line in done.err.splitlines()] == [str(cut), str(missing)]
+    done = intact("verify", cut, "--model", tiny_path, "--quiet", "--strict")
+    assert done.code == Code.MODEL  # which asks for it
+
+
+def test_verify_reads_standard_input_once(intact, file, tiny_path):
+    done = intact("verify", "-", "--model", tiny_path, stdin=file.read_bytes())
+    assert done.out.decode().splitlines()[-1] == "-  intact"
+
+
+def test_verify_times_nothing_where_nobody_hears_of_it(intact, file, tiny_path, monkeypatch):
+    monkeypatch.setattr(machine, "_speed", lambda *_: pytest.fail("timed"))
+    done = intact("verify", file, "--model", tiny_path, "--quiet")
+    assert (done.code, done.out, done.err) == (Code.OK, b"", "")
 
 
 def test_verify_without_any_model(intact, monkeypatch, tmp_path):

@@ -119,11 +119,39 @@ def test_a_name_that_nobody_chose_is_not_replaced(intact, model, tmp_path):
     assert intact("pack", model, "--force").code == 0
 
 
-def test_a_ratio_that_cannot_be_reached_is_said(intact, model, tmp_path):
+def test_a_ratio_that_cannot_be_reached_is_said_with_the_most_and_what_is_in_the_way(
+    intact, model, tmp_path
+):
     done = intact("pack", model, "--ratio", "2000")
     assert done.code == 6
-    assert "at the coarsest step" in done.err
     assert not (tmp_path / "net.intactw").exists()
+    [most] = re.findall(r"ratio 2000 cannot be reached, ([\d.]+) is the most", done.err)
+    assert re.search(r"stay as they were: 'int8' [\d,]+ \(integer\), ", done.err)
+    assert intact("pack", model, "--ratio", most).code == 0
+    assert intact("pack", model, "--ratio", float(most) + 0.1, "--force").code == 6
+
+
+def test_so_few_bits_that_nothing_takes_them_are_said_with_the_least(intact, tmp_path):
+    model = tmp_path / "net.safetensors"
+    model.write_bytes(safetensors_bytes({"w": bell((40, 40))}))
+    done = intact("pack", model, "--bits", "0.01")
+    assert done.code == 6
+    [least] = re.findall(r"0.01 bits a weight cannot be reached, ([\d.]+) are the least", done.err)
+    assert intact("pack", model, "--bits", least).code == 0
+
+
+def test_weights_that_lose_nearly_everything_are_said_to(intact, tmp_path):
+    model = tmp_path / "net.safetensors"
+    model.write_bytes(safetensors_bytes({"w": bell((100, 100)), "b": bell((9,))}))
+    how = ("--force", "--ratio")
+    done = intact("pack", model, *how, "40")
+    assert done.code == 0
+    assert re.search(r"1 of 1 quantized tensors .* above 0.5 std, .* hardly work; usual", done.err)
+    done = intact("pack", model, *how, "40", "--json")
+    assert done.json["warning"] in done.err
+    assert intact("pack", model, *how, "40", "--quiet").err == ""
+    done = intact("pack", model, *how, "7", "--json")
+    assert (done.err, done.json["warning"]) == ("", None)
 
 
 def test_damaged_and_missing_inputs_have_their_codes(intact, tmp_path):

@@ -199,6 +199,28 @@ def test_cores_are_counted_where_the_system_cannot_say_which_are_ours(monkeypatc
     assert parallel.num_cores() == os.cpu_count()
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_is_the_same_of_several_files_is_said_once(intact, tiny_path, tmp_path, threads):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in "abcde":
+        comment = {"comment": b"hello"} if name != "c" else {}
+        Image.fromarray(picture(200, 200)).save(folder / f"{name}.jpg", **comment)
+    frames = [Image.fromarray(picture(16, 16, seed=seed)) for seed in range(3)]
+    frames[0].save(folder / "g.gif", save_all=True, append_images=frames[1:2])
+    frames[0].save(folder / "h.gif", save_all=True, append_images=frames[1:])
+    (folder / "f.jpg").write_bytes(b"no picture")
+    done = intact("encode", folder, "-o", out, "--model", tiny_path, "--threads", threads)
+    lines = done.err.splitlines()
+    assert lines[0].startswith(f"intact: {folder / 'f.jpg'}: ")  # errors at once, and each
+    assert f"intact: 4 files (first: {folder / 'a.jpg'}): not kept: comment" in lines
+    told = "only the first of several frames is coded"
+    assert f"intact: 2 files (first: {folder / 'g.gif'}): {told}" in lines
+    assert done.err.count("not kept: comment") == 1
+    one = intact("encode", folder / "h.gif", "-o", out / "one.intact", "--model", tiny_path)
+    assert f"intact: {folder / 'h.gif'}: only the first of 3 frames is coded" in one.err
+
+
 def test_messages_come_in_the_order_of_one_thread(folder, tiny_path, tmp_path):
     for name in ("a-bad.png", "p0-bad.png", "z-bad.png"):
         (folder / name).write_bytes(b"no picture")

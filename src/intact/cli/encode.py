@@ -202,7 +202,8 @@ def open_image(data: bytes, name: str, *, quiet: bool = False) -> Source:
 
     source = read_image(data)
     if source.frames > 1 and not quiet:
-        complain(f"only the first of {source.frames} frames is coded", name)
+        told = f"only the first of {source.frames} frames is coded"
+        complain(told, name, alike="only the first of several frames is coded")
     return source
 
 
@@ -218,7 +219,8 @@ def _compare(size: int, original: float, name: str) -> None:
     """Say that a file has more bytes than its original."""
     if size > original:
         told = f"the file has {size:,} bytes, the original {original:,}"
-        complain(f"{told}: it is smaller, and nothing is lost in it", name)
+        alike = "the original is smaller than the file, and nothing is lost in it"
+        complain(f"{told}: it is smaller, and nothing is lost in it", name, alike=alike)
 
 
 def _tried(encoded: Encoded, name: str) -> str:

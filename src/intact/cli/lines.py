@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 from intact.cli import streams
@@ -18,10 +19,14 @@ WIDTH = 80
 LONGEST_LINE = 6000
 """Characters: a path may have 4096."""
 LONGEST_MESSAGE = 1000
+Said = tuple[str, str | None, bool, str]
+"""Arguments of `complain`, in order."""
 
 _muted = False
 _shown = False
-_kept: list[tuple[str, str | None, bool]] | None = None
+_kept: list[Said] | None = None
+_gathered: dict[str, tuple[str, str, int]] | None = None
+"""By what is said of several files: the first one's name and message, and how many they are."""
 
 
 def printable(text: str) -> str:
@@ -85,18 +90,50 @@ def mute() -> None:
     _muted = True
 
 
-def keep(messages: list[tuple[str, str | None, bool]]) -> None:
+def keep(messages: list[Said]) -> None:
     """Put the arguments of `complain` there from now on: they are written later, in order."""
     global _kept
     _kept = messages
 
 
-def complain(message: str, name: str | None = None, *, error: bool = False) -> None:
-    """Write one line to stderr: ``intact: FILE: message``."""
+@contextlib.contextmanager
+def gathered() -> Iterator[None]:
+    """Say at the end, and once, what is no error and the same of several files.
+
+    A folder of a camera's photos has the same to say of each.
+    """
+    global _gathered
+    _gathered = {}
+    try:
+        yield
+    finally:
+        found, _gathered = _gathered, None
+        for alike, (name, message, count) in found.items():
+            if count == 1:
+                complain(message, name)
+            else:
+                complain(alike, f"{count:,} files (first: {name})")
+
+
+def complain(
+    message: str, name: str | None = None, *, error: bool = False, alike: str = ""
+) -> None:
+    """Write one line to stderr: ``intact: FILE: message``.
+
+    Args:
+        message: what there is to say.
+        name: of the file.
+        error: and no note, which may be left out, or wait for others (`gathered`).
+        alike: the message without what is this file's alone; empty if that is all of it.
+    """
     if _muted and not error:
         return
     if _kept is not None:
-        _kept.append((message, name, error))
+        _kept.append((message, name, error, alike))
+        return
+    if _gathered is not None and name is not None and not error:
+        first, said, count = _gathered.get(alike or message, (name, message, 0))
+        _gathered[alike or message] = first, said, count + 1
         return
     place = f"{name}: " if name else ""
     line = printable(f"{place}{' '.join(cut(message, LONGEST_MESSAGE).split())}")
@@ -123,5 +160,5 @@ def json_is_due() -> bool:
 
 def begin() -> None:
     """A new command begins."""
-    global _muted, _shown, _kept
-    _muted, _shown, _kept = False, False, None
+    global _muted, _shown, _kept, _gathered
+    _muted, _shown, _kept, _gathered = False, False, None, None

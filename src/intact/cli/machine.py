@@ -29,7 +29,7 @@ class Entry:
         available: it can be loaded.
         exact: all its probes gave the integers of the definition.
         reason: why it is (not), in words.
-        speed: megapixels per second of a decoder's networks; 0 where it is not exact.
+        speed: megapixels per second of a decoder's networks; 0 where it is not exact, or not timed.
     """
 
     name: Name
@@ -103,13 +103,14 @@ class Verdict:
         }
 
 
-def examine(model: Model, threads: int, *, quiet: bool = False) -> Verdict:
+def examine(model: Model, threads: int, *, quiet: bool = False, timed: bool = True) -> Verdict:
     """Try every backend on a model's programs, with all probes, and time those that are exact.
 
     Args:
         model: whose programs.
         threads: for the speeds; 0 takes all cores.
         quiet: show no progress.
+        timed: somebody wants to know the speeds; else they are 0.
     """
     from intact.bits import fast
     from intact.codec.runtime import Runtime
@@ -127,7 +128,7 @@ def examine(model: Model, threads: int, *, quiet: bool = False) -> Verdict:
                 if reason and name not in choose.refusals():
                     choose.refuse(name, reason)
             said = reason or ("by definition" if name == "reference" else "proven")
-            speed = 0.0 if reason else _speed(model, name, threads)
+            speed = _speed(model, name, threads) if timed and not reason else 0.0
             entries.append(Entry(name, name in present, not reason, said, speed))
             bar.advance()
     programs = [model.programs[role] for role in model.decoding]

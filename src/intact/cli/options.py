@@ -108,7 +108,8 @@ def each(
     tally, outputs = Tally(), any(target for _, target in pairs)
     results, worst = [], Code.OK
     silent = quiet or as_json or any(target == "-" for _, target in pairs)
-    with Bar(label, len(pairs), quiet=quiet) as bar:
+    gathering = lines.gathered() if len(pairs) > 1 else contextlib.nullcontext()
+    with gathering, Bar(label, len(pairs), quiet=quiet) as bar:
         try:
             for outcome in _outcomes(pairs, work, bar, threads):
                 result, line = outcome["result"], outcome["line"]
@@ -127,7 +128,7 @@ def each(
     if tally.left_out == len(pairs) and not quiet:
         complain("every output exists, nothing to do")
     elif len(pairs) > 1 and outputs and not silent:
-        lines.say(tally.line(label))
+        lines.say(tally.line(f"{label.removesuffix('ing')}ed"))
     if as_json:
         show_json({"files": results, **({"summary": tally.facts()} if outputs else {})})
     return worst
@@ -196,19 +197,19 @@ class Tally:
                 sizes = os.path.getsize(result["input"]), os.path.getsize(result["output"])
                 self.read, self.written = self.read + sizes[0], self.written + sizes[1]
 
-    def line(self, label: str) -> str:
-        """A line for people; ``label`` says what was going on ("encoding")."""
-        verb = f"{label.removesuffix('ing')}ed"
-        counts = [f"{self.done:,} {verb}"]
+    def line(self, done: str) -> str:
+        """A line for people; ``done`` says what became of them ("encoded")."""
+        counts = [f"{self.done:,} {done}"]
         counts += [f"{self.left_out:,} left out"] if self.left_out else []
         counts += [f"{self.failed:,} failed"]
         total = self.done + self.left_out + self.failed
         text = f"{total:,} files: {', '.join(counts)}"
         if self.read and self.written:
-            share = 100 * self.written / self.read
-            percent = f"{share:.3g}" if share < 999.5 else f"{share:,.0f}"
+            percent = _digits(100 * self.written / self.read)
             text += f"; {_size(self.read)} -> {_size(self.written)} ({percent} %)"
-        return f"{text}  {time.perf_counter() - self._start:.1f} s"
+        seconds = time.perf_counter() - self._start
+        rate = f", {_digits(self.done / seconds)}/s" if self.done else ""
+        return f"{text}  {seconds:.1f} s{rate}"
 
     def facts(self) -> dict[str, Any]:
         """The same for machines."""
@@ -220,6 +221,11 @@ class Tally:
             "output_bytes": self.written,
             "seconds": time.perf_counter() - self._start,
         }
+
+
+def _digits(number: float) -> str:
+    """Three digits, without an exponent where there are more."""
+    return f"{number:.3g}" if number < 999.5 else f"{number:,.0f}"
 
 
 def _size(count: int) -> str:

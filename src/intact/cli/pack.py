@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from intact.cli import lines
-from intact.cli.errors import UsageError
+from intact.cli.errors import UsageError, complain
 from intact.cli.options import Force, Json, Quiet, Threads
 from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
@@ -176,6 +176,8 @@ def _show(
     kept = [fate for fate in report.fates if fate.error is None]
     worst = max((fate.error for fate in report.fates if fate.error is not None), default=None)
     ratio = report.input_bytes / max(report.output_bytes, 1)
+    if report.warning and not quiet:
+        complain(report.warning, target)
     if as_json:
         lines.show_json(
             {
@@ -186,6 +188,7 @@ def _show(
                 "ratio": ratio,
                 "coded_bits": report.coded_bits,
                 "max_error": worst,
+                "warning": report.warning,
                 "seconds": seconds,
                 "tensors": [
                     {

@@ -164,8 +164,8 @@ class Pool:
             if outcome is None:
                 yield do_large(number)
                 continue
-            for message, name, error in said:
-                complain(message, name, error=error)
+            for message, name, error, alike in said:
+                complain(message, name, error=error, alike=alike)
             yield outcome
 
     def _feed(self, waiting: Iterator[int]) -> None:

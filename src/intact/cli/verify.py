@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from intact.cli import lines
@@ -17,10 +18,12 @@ from intact.cli.options import (
     ModelName,
     NoEmbedded,
     Quiet,
+    Tally,
     Threads,
 )
 from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
+from intact.cli.streams import is_stream
 from intact.container.limits import MAX_PIXELS
 from intact.errors import InexactError, UnsupportedError
 
@@ -55,14 +58,22 @@ def verify(
 
     silent = as_json or quiet
     names = [name for name, _ in files_in(files or [], [SUFFIX])]
+    inputs = []
+    with Bar("reading", len(names), quiet=quiet) as bar:
+        for name in names:
+            bar.note(name)
+            inputs.append(look(name, max_pixels))
+            bar.advance()
+    worst = max((found.code for found in inputs), default=Code.OK)
+    if quiet and not as_json and not strict and names and all(found.code for found in inputs):
+        return worst  # nobody hears what computes here, and there is nothing to decode
     with _only_exact():
-        verdict = examine(load_model(model), threads, quiet=quiet)
+        verdict = examine(load_model(model), threads, quiet=quiet, timed=as_json or not quiet)
     if not silent:
         lines.say("\n".join(verdict.lines()))
-    worst = Code.OK
     for entry in verdict.not_exact:
         complain(f"backend {entry.name} is not exact, and not used: {entry.reason}")
-        worst = Code.NOT_EXACT if strict else worst
+        worst = max(worst, Code.NOT_EXACT) if strict else worst
     exact = [entry.name for entry in verdict.backends if entry.exact and entry.name != "reference"]
     chosen = exact if all_backends else [backend.value]
     options = {
@@ -71,17 +82,20 @@ def verify(
         "max_pixels": max_pixels,
         "embedded_models": not no_embedded_models,
     }
-    results = []
+    results, tally = [], Tally()
     with Bar("verifying", len(names), quiet=quiet) as bar:
-        for name in names:
-            bar.note(name)
-            result, code = check(name, chosen, options, strict=strict)
+        for found in inputs:
+            bar.note(found.name)
+            result = check(found, chosen, options, strict=strict)
             results.append(result)
-            worst = max(worst, code)
+            tally.count(result)
+            worst = max(worst, Code(result.get("code", Code.OK)))
             if result["intact"] and not silent:
                 by = "" if chosen == ["auto"] else f" with {', '.join(result['decoded_with'])}"
-                print(f"{printable(name)}  intact{by}")
+                print(f"{printable(found.name)}  intact{by}")
             bar.advance()
+    if len(names) > 1 and not silent:
+        lines.say(tally.line("intact"))
     if as_json:
         show_json({**verdict.facts(), "files": results})
     return worst
@@ -97,26 +111,57 @@ def _only_exact() -> Iterator[None]:
         raise UnsupportedError(f"not exact: {about}") from error
 
 
+@dataclass(frozen=True)
+class Input:
+    """A file before it is decoded.
+
+    Attributes:
+        name: of the file.
+        code: an exit code; `Code.OK` where its container is sound.
+        error: what is wrong with it.
+        data: of what can be read once only (a pipe); others are read again: all would not fit.
+    """
+
+    name: str
+    code: Code = Code.OK
+    error: str = ""
+    data: bytes | None = None
+
+
+def look(name: str, max_pixels: int) -> Input:
+    """Test the checksums of a file's bytes, which takes next to no time; say what is wrong."""
+    from intact.container.image_file import unpack_image
+
+    try:
+        data = read(name)
+        unpack_image(data, max_pixels=max_pixels)
+    except Exception as error:
+        return Input(name, *report(error, name))
+    return Input(name, data=data if is_stream(name) else None)
+
+
 def check(
-    name: str, backends: list[str], options: dict[str, Any], *, strict: bool
-) -> tuple[dict[str, Any], Code]:
-    """Decode one file with each backend: the result and an exit code.
+    found: Input, backends: list[str], options: dict[str, Any], *, strict: bool
+) -> dict[str, Any]:
+    """Decode one file with each backend; the result has a code where that does not go well.
 
     Args:
-        name: of the file.
+        found: the file.
         backends: to ask for.
         options: of `decode`.
         strict: another backend that had to take one's place makes the file not intact.
     """
-    result: dict[str, Any] = {"input": name, "intact": False, "backends": backends}
+    result: dict[str, Any] = {"input": found.name, "intact": False, "backends": backends}
+    if found.code:
+        return {**result, "error": found.error, "code": int(found.code)}
     try:
-        data = read(name)
+        data = read(found.name) if found.data is None else found.data
         with _only_exact():
             used = [_decode(data, backend, options, strict=strict) for backend in backends]
     except Exception as error:
-        code, message = report(error, name)
-        return {**result, "error": message, "code": int(code)}, code
-    return {**result, "intact": True, "decoded_with": used}, Code.OK
+        code, message = report(error, found.name)
+        return {**result, "error": message, "code": int(code)}
+    return {**result, "intact": True, "decoded_with": used}
 
 
 def _decode(data: bytes, backend: str, options: dict[str, Any], *, strict: bool) -> str:

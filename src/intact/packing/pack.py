@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
-from intact.errors import UnreachableError
+from intact.errors import UnreachableError, quoted
 from intact.packing.build import Builder, Kept, Source, Stepped, groups_of_equals
 from intact.packing.choose import Settings, Target, note_by_index, note_by_values
 from intact.packing.file import Writer
@@ -36,6 +36,8 @@ AIM: Final = 0.997
 ATTEMPTS: Final = 6
 MOST_ATTEMPTS: Final = 24
 """Where headers of blobs, which the estimate does not know, are most of it, strides are small."""
+NAMED: Final = 3
+"""Tensors that are named where they stand in the way of a ratio."""
 TRIED_VALUES: Final = 1 << 21
 """Values that are coded to see how far a coder is from the estimate, before all are."""
 
@@ -60,7 +62,7 @@ def pack(
         tick: called with the share of the work that is done, 0 .. 1.
 
     Raises:
-        UnreachableError: no step meets a target.
+        UnreachableError: no step meets a target; says what the most is.
         ArgumentError: a pattern fits no tensor.
     """
     settings.check_patterns([source.name for source in sources])
@@ -188,12 +190,38 @@ class _Packing:
             estimate = estimate_bits(held, share) / 8
             factor = coded / max(estimate, 1e-9) if held else 2 * factor
         if size > goal:
-            what = "the file" if whole_file else "these weights"
-            raise UnreachableError(
-                f"{what} would take {size:,.0f} bytes at the coarsest step, asked for: {goal:,.0f}"
-                if share >= LARGEST_SHARE
-                else f"{what} came to {size:,.0f} bytes, asked for: {goal:,.0f}"
+            raise self._unreachable(target, size, goal, coarsest=share >= LARGEST_SHARE)
+
+    def _unreachable(
+        self, target: Target, size: float, goal: float, *, coarsest: bool
+    ) -> UnreachableError:
+        """Says what is the most that can be asked for, and what stands in the way of more."""
+        how = "at the coarsest step, where nearly all weights are 0" if coarsest else "at the best"
+        told = f"{size:,.0f} bytes {how}, asked for: {goal:,.0f}"
+        if target.bits is not None:
+            least = math.ceil(1000 * target.bits * size / goal) / 1000
+            return UnreachableError(
+                f"{target.bits:g} bits a weight cannot be reached, {least:g} are the least: "
+                f"these weights would take {told}"
             )
+        most = math.floor(100 * self._report.input_bytes / size) / 100
+        index = self._writer.index
+        kept = [
+            (share.size, tensor)
+            for share, tensor in zip(shares(index), index.tensors, strict=True)
+            if tensor.note
+        ]
+        kept.sort(key=lambda pair: -pair[0])
+        largest = ", ".join(
+            f"{quoted(tensor.name)} {size:,} ({NOTES[tensor.note]})"
+            for size, tensor in kept[:NAMED]
+        )
+        way = f"; {sum(taken for taken, _ in kept):,} of them are tensors that stay as they were: "
+        way += largest + (f" and {len(kept) - NAMED} more" if kept[NAMED:] else "")
+        return UnreachableError(
+            f"ratio {target.ratio:g} cannot be reached, {most:g} is the most: "
+            f"the file would take {told}{way if kept else ''}"
+        )
 
     def _goal(self, target: Target, stats: Sequence[Statistics]) -> float:
         """Bytes of weights that are quantized, or of the whole file."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from intact.packing.index import Feature, Tensor
 from intact.packing.sizes import Share
+
+LARGE_ERROR: Final = 0.5
+"""Root mean square error over the standard deviation, above which we warn."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,19 @@ class Report:
         found = [f for f in self.fates if f.error is not None and f.share.same_as is None]
         weights = sum(fate.tensor.num_items for fate in found)
         return 8 * sum(fate.share.size for fate in found) / weights if weights else None
+
+    @property
+    def warning(self) -> str | None:
+        """What to say of weights that have lost too much to work, or None."""
+        errors = [fate.error for fate in self.fates if fate.error is not None]
+        bad = [error for error in errors if error > LARGE_ERROR]
+        if not bad:
+            return None
+        return (
+            f"{len(bad)} of {len(errors)} quantized tensors have RMS errors above {LARGE_ERROR:g} "
+            f"std, up to {max(bad):.2f}: the network will hardly work; usual are 3 to 4 bits a "
+            f"weight, with errors of 0.15 to 0.07"
+        )
 
 
 @dataclass(frozen=True)
