@@ -320,7 +320,7 @@ def test_verify_reads_standard_input_once(intact, file, tiny_path):
 def test_verify_times_nothing_where_nobody_hears_of_it(intact, file, tiny_path, monkeypatch):
     monkeypatch.setattr(machine, "_speed", lambda *_: pytest.fail("timed"))
     done = intact("verify", file, "--model", tiny_path, "--quiet")
-    assert (done.code, done.out, done.err) == (Code.OK, b"", "")
+    assert (done.code, done.out) == (Code.OK, b"")
 
 
 def test_verify_without_any_model(intact, monkeypatch, tmp_path):
@@ -343,6 +343,9 @@ def test_training_without_torch_says_what_to_install(tmp_path):
 def test_freeze_needs_a_run_and_a_suffix(intact, tmp_path):
     pytest.importorskip("torch")
     assert intact("freeze", tmp_path, "-o", tmp_path / "m.bin").code == Code.USAGE
+    nowhere = ("-o", tmp_path / "m.intactm", "--weights", tmp_path / "no" / "w.safetensors")
+    done = intact("freeze", tmp_path, *nowhere)  # before any work
+    assert (done.code, "w.safetensors: its folder does not exist" in done.err) == (Code.USAGE, True)
     done = intact("freeze", tmp_path, "-o", tmp_path / "m.intactm")
     assert (done.code, list(tmp_path.iterdir())) == (Code.SYSTEM, [])
     assert "no checkpoint" in done.err

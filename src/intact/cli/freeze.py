@@ -36,8 +36,9 @@ def freeze(
     """Turn a run's averaged weights into integers, prove their bounds, and write the model."""
     if Path(output).suffix != SUFFIX:
         raise UsageError(f"{output}: a model's name ends in {SUFFIX}")
-    if not Path(output).parent.is_dir():  # said now, not after a minute's work
-        raise UsageError(f"{output}: its folder does not exist")
+    for path in filter(None, (output, weights)):
+        if not Path(path).parent.is_dir():  # said now, not after a minute's work
+            raise UsageError(f"{path}: its folder does not exist")
     if Path(output).exists() and not force:
         raise UsageError(
             f"{output} exists, and files made with it need it; replace it with --force"
