@@ -109,7 +109,7 @@ def weights_of(source: str) -> tuple[dict[str, Any], str]:
             f"  {tensor['name']:{width}}  {tensor['dtype']:4} {shape:>14}  "
             f"{tensor['coded_bytes']:12,} bytes  {tensor['bits']:6.3f} bits  {how}"
         )
-    lines += [f"  {k:{width + 20}}  {size:12,} bytes" for k, size in rest.items() if size]
+    lines += [f"  {k:{width + 21}}  {size:12,} bytes" for k, size in rest.items() if size]
     return {"input": source, **facts}, "\n".join(map(printable, lines))
 
 

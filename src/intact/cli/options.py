@@ -207,7 +207,7 @@ class Tally:
         if self.read and self.written:
             percent = _digits(100 * self.written / self.read)
             text += f"; {_size(self.read)} -> {_size(self.written)} ({percent} %)"
-        seconds = time.perf_counter() - self._start
+        seconds = max(time.perf_counter() - self._start, 1e-6)
         rate = f", {_digits(self.done / seconds)}/s" if self.done else ""
         return f"{text}  {seconds:.1f} s{rate}"
 

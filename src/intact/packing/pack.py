@@ -196,13 +196,14 @@ class _Packing:
         self, target: Target, size: float, goal: float, *, coarsest: bool
     ) -> UnreachableError:
         """Says what is the most that can be asked for, and what stands in the way of more."""
-        how = "at the coarsest step, where nearly all weights are 0" if coarsest else "at the best"
-        told = f"{size:,.0f} bytes {how}, asked for: {goal:,.0f}"
+        told = f"would take {size:,.0f}"
+        if coarsest and self._errors:
+            told += " at the coarsest step, where nearly all weights are 0"
         if target.bits is not None:
             least = math.ceil(1000 * target.bits * size / goal) / 1000
             return UnreachableError(
                 f"{target.bits:g} bits a weight cannot be reached, {least:g} are the least: "
-                f"these weights would take {told}"
+                f"asked for are {goal:,.0f} bytes, these weights {told}"
             )
         most = math.floor(100 * self._report.input_bytes / size) / 100
         index = self._writer.index
@@ -213,14 +214,14 @@ class _Packing:
         ]
         kept.sort(key=lambda pair: -pair[0])
         largest = ", ".join(
-            f"{quoted(tensor.name)} {size:,} ({NOTES[tensor.note]})"
-            for size, tensor in kept[:NAMED]
+            f"{quoted(tensor.name)} {taken:,} ({NOTES[tensor.note]})"
+            for taken, tensor in kept[:NAMED]
         )
-        way = f"; {sum(taken for taken, _ in kept):,} of them are tensors that stay as they were: "
+        way = f"; {sum(taken for taken, _ in kept):,} of these are tensors that stay as they were: "
         way += largest + (f" and {len(kept) - NAMED} more" if kept[NAMED:] else "")
         return UnreachableError(
             f"ratio {target.ratio:g} cannot be reached, {most:g} is the most: "
-            f"the file would take {told}{way if kept else ''}"
+            f"asked for are {goal:,.0f} bytes, the file {told}{way if kept else ''}"
         )
 
     def _goal(self, target: Target, stats: Sequence[Statistics]) -> float:
