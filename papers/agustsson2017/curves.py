@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-CLASSICAL = ("jpeg", "jpeg2000", "webp")
-FEWEST = 6
-"""Qualities of each classical codec."""
+CLASSICAL = {
+    "jpeg": "5,8,12,18,26,38", "jpeg2000": "240,160,110,80,60,45,30", "webp": "0,2,6,12,20,32",
+}  # fmt: skip
+"""Qualities of the classical codecs: those that the rates of our models, 0.1 to 0.6 bpp, need."""
 
 
 def curves_of(models: Path) -> dict[str, list[Path]]:
@@ -78,13 +79,13 @@ def main() -> None:
         name, _, folder = item.partition("=")
         out = options.out / name
         command = [sys.executable, "-m", "intact", "eval", folder, "-o", str(out)]
-        command += ["--points", str(FEWEST), "--jobs", options.jobs]
+        command += ["--jobs", options.jobs]
         for metric in ("psnr", "ssim", "ms_ssim"):
             command += ["--metric", metric]
         for curve, paths in curves.items():
             command += ["--codec", f"{curve}={','.join(map(str, paths))}"]
-        for codec in CLASSICAL:
-            command += ["--codec", codec]
+        for codec, qualities in CLASSICAL.items():
+            command += ["--codec", codec, "--qualities", f"{codec}={qualities}"]
         done = subprocess.run(command, check=False)
         if done.returncode not in (0, 3):  # 3: something was left out, and said
             raise SystemExit(done.returncode)
