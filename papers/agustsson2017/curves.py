@@ -5,7 +5,8 @@
 The models in MODELS that `train.py` names NAME-b1 .. NAME-b4, or NAME and NAME-16 by their number
 of centers, are one curve, NAME. Per set OUT has what `intact eval` writes (results.csv, mean.csv,
 bd.csv, rd_*.png), and equal_error.csv: the rates of two curves at three PSNRs that both reach (A.3
-compares there). Needs the extra `bench`, and no torch.
+compares there), and objective.csv: beta * bits + error of every model, against `vector` of the same
+beta. Needs the extra `bench`, and no torch.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
+from intact.codec.store import load_model
 
 CLASSICAL = {
     "jpeg": "5,8,12,18,26,38", "jpeg2000": "240,160,110,80,60,45,30", "webp": "0,2,6,12,20,32",
@@ -63,6 +66,44 @@ def equal_error(out: Path, curves: dict[str, list[Path]]) -> list[dict[str, obje
     return rows
 
 
+def objectives(out: Path, curves: dict[str, list[Path]]) -> list[dict[str, object]]:
+    """What training minimizes, by real files: bits per pixel + squared error (0..1) / beta.
+
+    It compares arms of one beta that have no curve. The error is the mean over pictures.
+    """
+    betas: dict[str, float] = {}
+    for path in [path for paths in curves.values() for path in paths]:
+        if found := re.match(r"beta ([\d.e-]+),", load_model(path).info["rate"]):
+            betas[path.stem] = float(found[1])
+    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in betas}
+    for row in csv.DictReader((out / "results.csv").open()):
+        if row["setting"] in seen:
+            error = 10 ** (-float(row["psnr"]) / 10)
+            seen[row["setting"]].append((float(row["bpp"]), error))
+    values: dict[str, tuple[float, float, float]] = {}
+    for name, pairs in seen.items():
+        bpp, error = np.mean(pairs, 0)
+        values[name] = float(bpp), float(error), float(bpp + error / betas[name])
+    rows: list[dict[str, object]] = []
+    for name, (bpp, error, objective) in sorted(values.items(), key=lambda v: (betas[v[0]], v[0])):
+        anchor = next((n for n in values if n[:8] == "vector-b" and betas[n] == betas[name]), name)
+        rows.append({
+            "model": name, "beta": betas[name], "bpp": f"{bpp:.4f}",
+            "mse": f"{255**2 * error:.2f}", "objective": f"{objective:.4f}", "anchor": anchor,
+            "percent": f"{100 * (objective / values[anchor][2] - 1):.2f}",
+        })  # fmt: skip
+    return rows
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> None:
+    """A table, if there is anything to be written."""
+    if rows:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
 def main() -> None:
     """Evaluate on each set."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -89,12 +130,8 @@ def main() -> None:
         done = subprocess.run(command, check=False)
         if done.returncode not in (0, 3):  # 3: something was left out, and said
             raise SystemExit(done.returncode)
-        rows = equal_error(out, curves)
-        if rows:
-            with (out / "equal_error.csv").open("w", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
+        write(out / "equal_error.csv", equal_error(out, curves))
+        write(out / "objective.csv", objectives(out, curves))
 
 
 if __name__ == "__main__":
