@@ -81,7 +81,7 @@ def objectives(out: Path, curves: dict[str, list[Path]]) -> list[dict[str, objec
             error = 10 ** (-float(row["psnr"]) / 10)
             seen[row["setting"]].append((float(row["bpp"]), error))
     values: dict[str, tuple[float, float, float]] = {}
-    for name, pairs in seen.items():
+    for name, pairs in ((name, pairs) for name, pairs in seen.items() if pairs):
         bpp, error = np.mean(pairs, 0)
         values[name] = float(bpp), float(error), float(bpp + error / betas[name])
     rows: list[dict[str, object]] = []

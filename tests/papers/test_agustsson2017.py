@@ -1,0 +1,103 @@
+"""The scripts of papers/agustsson2017: every arm is a legal run, and what tables are made of."""
+
+import csv
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from intact.train import config as configuration
+
+FOLDER = Path(__file__).resolve().parents[2] / "papers" / "agustsson2017"
+
+
+def script(name):
+    """A script as a module; its name is that of another folder's, too."""
+    spec = importlib.util.spec_from_file_location(f"agustsson2017_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_arm_is_a_legal_run_and_the_plan_has_arms_after_what_they_start_from():
+    train = script("train")
+    for scale in train.SCALES.values():
+        for name in train.ARMS:
+            config = configuration.load(None, train.settings_of(name, Path("runs"), scale))
+            assert config.own.rate.stage == (1 if name.startswith("stage1") else 2)
+    for number, name in enumerate(train.PLAN):
+        start = train.ARMS[name].start
+        assert start is None or start in train.PLAN[:number], name
+
+
+def test_arms_of_one_kind_differ_in_what_they_say_alone():
+    train = script("train")
+    scale = train.SCALES["small"]
+
+    def settings(name):
+        found = train.settings_of(name, Path("runs"), scale)
+        return {s for s in found if not s.startswith("output.folder")}
+
+    def change(one, other):
+        return {s.split("=")[0] for s in settings(one) ^ settings(other)}
+
+    assert change("vector-b2", "vector-b3") == {"rate.beta"}
+    assert change("vector-b2", "kmeans-b2") == {"codebook.start"}
+    assert change("vector-b2", "gain-10-b2") == {"annealing.gain"}
+    assert change("scalar-b2", "vector-b2") == {
+        "codebook.values", "codebook.size", "annealing.gain", "annealing.halving",
+    }  # fmt: skip
+
+
+def test_curves_and_tables_come_from_names_and_files(tmp_path, monkeypatch):
+    curves = script("curves")
+    names = ("vector-b1", "vector-b2", "gain-10-b2", "vector-no-entropy", "vector-no-entropy-16")
+    for name in names:
+        (tmp_path / f"{name}.intactm").touch()
+    found = curves.curves_of(tmp_path)
+    assert {k: [p.stem for p in v] for k, v in found.items()} == {
+        "shvq": ["vector-b1", "vector-b2"],
+        "gain-10": ["gain-10-b2"],
+        "vector-no-entropy": ["vector-no-entropy-16", "vector-no-entropy"],
+    }
+
+    class Known:
+        def __init__(self, path):
+            beta = {"1": "0.008", "2": "0.004"}.get(path.stem[-1:])
+            named = beta and "no-entropy" not in path.stem
+            self.info = {"rate": f"beta {beta}, 16 channels" if named else "no entropy term, 16"}
+
+    monkeypatch.setattr(curves, "load_model", Known)
+    rows = [
+        {"setting": "vector-b2", "bpp": "0.2", "psnr": "20"},
+        {"setting": "vector-b2", "bpp": "0.4", "psnr": "30"},
+        {"setting": "gain-10-b2", "bpp": "0.25", "psnr": "20"},
+        {"setting": "vector-b1", "bpp": "0.1", "psnr": "20"},
+    ]
+    curves.write(tmp_path / "results.csv", rows)
+    table = {row["model"]: row for row in curves.objectives(tmp_path, found)}
+    assert set(table) == {"vector-b1", "vector-b2", "gain-10-b2"}
+    expected = 0.3 + (0.01 + 0.001) / 2 / 0.004
+    assert float(table["vector-b2"]["objective"]) == pytest.approx(expected, abs=1e-4)
+    other = 0.25 + 0.01 / 0.004
+    assert float(table["gain-10-b2"]["percent"]) == pytest.approx(
+        100 * (other / expected - 1), abs=0.01
+    )
+    assert table["gain-10-b2"]["anchor"] == "vector-b2"
+
+    means = [("shvq", 20, 0.1), ("shvq", 30, 0.4), ("scalar", 22, 0.2), ("scalar", 28, 0.6)]
+    mean = [{"codec": c, "psnr": p, "bpp": b} for c, p, b in means]
+    curves.write(tmp_path / "mean.csv", mean)
+    pairs = curves.equal_error(tmp_path, {"shvq": [], "scalar": []})
+    assert [float(row["psnr"]) for row in pairs] == [22, 25, 28]
+    middle = np.exp((np.log(0.1) + np.log(0.4)) / 2)
+    assert float(pairs[1]["bpp_second"]) == pytest.approx(middle, abs=1e-4)
+    with (tmp_path / "mean.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 4
