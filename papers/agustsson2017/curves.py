@@ -37,10 +37,16 @@ def curves_of(models: Path) -> dict[str, list[Path]]:
     return found
 
 
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a table."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def equal_error(out: Path, curves: dict[str, list[Path]]) -> list[dict[str, object]]:
     """Rates at equal PSNR, by linear interpolation of log rate between a curve's own points."""
     points: dict[str, list[tuple[float, float]]] = {name: [] for name in (*curves, *CLASSICAL)}
-    for row in csv.DictReader((out / "mean.csv").open()):
+    for row in read(out / "mean.csv"):
         points[row["codec"]].append((float(row["psnr"]), float(row["bpp"])))
     ours = {name: sorted(found) for name, found in points.items() if name in curves}
     several = {name: found for name, found in ours.items() if len(found) > 1}
@@ -76,7 +82,7 @@ def objectives(out: Path, curves: dict[str, list[Path]]) -> list[dict[str, objec
         if found := re.match(r"beta ([\d.e-]+),", load_model(path).info["rate"]):
             betas[path.stem] = float(found[1])
     seen: dict[str, list[tuple[float, float]]] = {name: [] for name in betas}
-    for row in csv.DictReader((out / "results.csv").open()):
+    for row in read(out / "results.csv"):
         if row["setting"] in seen:
             error = 10 ** (-float(row["psnr"]) / 10)
             seen[row["setting"]].append((float(row["bpp"]), error))
