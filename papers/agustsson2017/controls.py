@@ -49,7 +49,8 @@ def row_of(name: str, runs: Path) -> dict[str, str]:
         "steps": log[-1]["step"],
     }  # fmt: skip
     if config["transform"]["decision"] == "nearest":
-        first = checkpoint.read(folder)[1]["parent"].removeprefix("run ")
+        parent = checkpoint.read(folder)[1]["parent"]
+        first = parent.removeprefix("run ").split(" (")[0]
         facts["weights_before"] = f"{weight_norm(runs / first):.4g}"
     else:
         facts["weights_before"] = ""

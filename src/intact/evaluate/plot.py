@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ STYLES = {
     "heic": ("HEIC 4:4:4 (x265)", "#17a2b8"), "jpegxr": ("JPEG XR", "#c5b0d5"),
 }  # fmt: skip
 OURS = ("#d62728", "#ff7f0e", "#e377c2", "#111111", "#bcbd22")
+MARKED = ("o-", "s-", "^-", "D-", "v-")
+"""Colors of codecs that have none of their own, and marks, one after the other: 25 that differ."""
 DASHED = ("#555555", "#7f7f00", "#008080", "#800080", "#a0522d", "#4682b4")
 """Of published curves."""
 
@@ -77,13 +80,14 @@ def _panel(axes: Any, found: Table, metric: Metric, published: Sequence[Publishe
     """Draw one metric; how many pictures the means are over."""
     names = pictures_of(found, found, metric)
     theirs = [curve for curve in published if metric.key in curve.points]
-    ours, rates = iter(OURS), []
+    ours, rates = itertools.cycle((c, m) for m in MARKED for c in OURS), []
     for codec, pictures in found.items():
         points = mean_curve(pictures, metric, names, of_values=bool(theirs))
         rates += [rate for rate, _ in points]
         own = codec not in STYLES
-        label, color = STYLES.get(codec) or (codec, next(ours, "#000000"))
-        _line(axes, points, metric, "o-", color=color, label=label, zorder=3 if own else 2,
+        color, mark = next(ours) if own else ("", "o-")
+        label, color = STYLES.get(codec) or (codec, color)
+        _line(axes, points, metric, mark, color=color, label=label, zorder=3 if own else 2,
               markersize=4 if own else 2.5, linewidth=2.2 if own else 1.3)  # fmt: skip
     for number, curve in enumerate(theirs):
         points = front((rate, metric.quality(value)) for rate, value in curve.points[metric.key])
