@@ -204,8 +204,11 @@ def test_what_is_the_same_of_several_files_is_said_once(intact, tiny_path, tmp_p
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     for name in "abcde":
-        comment = {"comment": b"hello"} if name != "c" else {}
-        Image.fromarray(picture(200, 200)).save(folder / f"{name}.jpg", **comment)
+        pixels = Image.fromarray(picture(200, 200))
+        if name == "c":
+            pixels.save(folder / "c.jpg")
+        else:
+            pixels.save(folder / f"{name}.jpg", comment=b"hello")
     frames = [Image.fromarray(picture(16, 16, seed=seed)) for seed in range(3)]
     frames[0].save(folder / "g.gif", save_all=True, append_images=frames[1:2])
     frames[0].save(folder / "h.gif", save_all=True, append_images=frames[1:])

@@ -114,7 +114,7 @@ class VectorNet(Codec):
         else:
             self.quantizer = Quantizer(centers, Slots(book.values), annealing, stage=stage)
         if own.rate.form == "density":
-            self.quantizer.centers.requires_grad_(requires_grad=False)
+            self.quantizer.centers.requires_grad = False
             self.density = ScaleMixture(torch.zeros(c), torch.ones(c))
         self.histogram = MovingHistogram(c, shape[1], images=book.window, batch=1, every=book.every)
         self.fitted.zero_()
