@@ -229,6 +229,8 @@ def test_the_grid_stands_still_and_the_density_learns(settings, first, tmp_path)
     assert torch.equal(centers, before)
     for name, p in density.named_parameters():
         assert not torch.equal(p, begun[name]), name
+    again = trainer(settings(tmp_path / "other", "rate.stage=2"), init=tmp_path / "run")
+    assert net_of(again).density is None
 
 
 def test_k_means_is_another_start_with_the_same_sigma(settings, first, tmp_path):

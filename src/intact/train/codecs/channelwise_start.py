@@ -22,7 +22,7 @@ from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
 from intact.train.codecs.channelwise_graphs import LOOSE, ChannelwiseConfig, build_graphs
 from intact.train.codecs.checkerboard import CodecNet
 from intact.train.codecs.codec import Codec
-from intact.train.codecs.grow import PATCH_VALUES, add_latents, grow
+from intact.train.codecs.grow import add_latents, check_growth, grow
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.thaw import thaw
 from intact.train.codecs.transforms import (
@@ -158,8 +158,7 @@ def _larger(
 ) -> ChannelwiseNet:
     """The same codec with more latents and blocks."""
     old, new = net.config, own.transform
-    if net.is_integer:
-        raise ArgumentError("an integer codec cannot grow: its units would not fit any more")
+    check_growth(net, new.latents)
     for field in dataclasses.fields(ChannelwiseConfig):
         if field.name in LOOSE:
             continue
@@ -170,10 +169,6 @@ def _larger(
                 f"transform.{field.name} = {after}: the codec to start from has {before}, and of "
                 "image codec 2 only latents and blocks grow"
             )
-    if new.latents > PATCH_VALUES:
-        raise ArgumentError(
-            f"transform.latents = {new.latents}, at most {PATCH_VALUES} can be grown"
-        )
     if new.latents > old.latents:
         wider = ChannelwiseNet(dataclasses.replace(old, latents=new.latents), net.rates)
         net = add_latents(net, wider, crops)

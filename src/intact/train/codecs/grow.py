@@ -39,6 +39,18 @@ LATENT_AXES = {
 """Per network and node: which axis of its weight counts latents."""
 
 
+def check_growth(net: Codec, latents: int) -> None:
+    """Refuse what no kind can grow: an integer codec, and more latents than a patch has values.
+
+    Raises:
+        ArgumentError: says which.
+    """
+    if net.is_integer:
+        raise ArgumentError("an integer codec cannot grow: its units would not fit any more")
+    if latents > PATCH_VALUES:
+        raise ArgumentError(f"transform.latents = {latents}, at most {PATCH_VALUES} can be grown")
+
+
 def _check(old: TransformConfig, new: TransformConfig) -> None:
     for field in dataclasses.fields(TransformConfig):
         before, after = getattr(old, field.name), getattr(new, field.name)
@@ -48,10 +60,6 @@ def _check(old: TransformConfig, new: TransformConfig) -> None:
                 f"transform.{field.name} = {after}: the model to start from has {before}, and "
                 + ("that cannot change" if fixed else "nothing shrinks")
             )
-    if new.latents > PATCH_VALUES:
-        raise ArgumentError(
-            f"transform.latents = {new.latents}, at most {PATCH_VALUES} can be grown"
-        )
     if new.predicted != old.predicted and (old.predicted or new.predicted > old.latents):
         raise ArgumentError(
             f"transform.predicted = {new.predicted}: the model to start from has {old.latents} "
@@ -186,8 +194,7 @@ def grow(net: CodecNet, config: TransformConfig, crops: Iterable[Tensor]) -> Cod
         ValueError: ``net`` is integer already, or ``config`` is smaller somewhere, changes
             hyper-latents or features, or has more latents than a patch has values.
     """
-    if net.is_integer:
-        raise ArgumentError("an integer codec cannot grow: its units would not fit any more")
+    check_growth(net, config.latents)
     _check(net.config, config)
     if config.predicted > net.config.predicted:
         net = lead_with_colors(net, config.predicted)

@@ -113,6 +113,7 @@ class VectorNet(Codec):
             )
         else:
             self.quantizer = Quantizer(centers, Slots(book.values), annealing, stage=stage)
+        self.density = None
         if own.rate.form == "density":
             self.quantizer.centers.requires_grad = False
             self.density = ScaleMixture(torch.zeros(c), torch.ones(c))
