@@ -343,6 +343,9 @@ def test_a_sheet_shows_original_and_codecs_in_a_row(folder, jpeg):
     image = crops.sheet(one, [codec], target, "psnr", window)
     assert image.width == 2 * 384 + 4
     assert (np.asarray(image)[:384:6, :384:6] == one.pixels()[53:117, 58:122]).all()
-    assert crops.sheet(one, [codec] * 4, target, "psnr", window).height == 2 * image.height
+    five = crops.sheet(one, [codec] * 4, target, "psnr", window)  # three and two, not four and one
+    assert (five.width, five.height) == (3 * 384 + 8, 2 * image.height)
+    values = {m.key: 0.5 for m in metrics.METRICS}
+    assert "MS-SSIM 0.5000  SSIM 0.5000  PSNR 0.50 dB" in crops.figures(values)
     path = crops.write(folder / "crops", one, image)
     assert path == folder / "crops" / "1.png"

@@ -101,3 +101,22 @@ def test_curves_and_tables_come_from_names_and_files(tmp_path, monkeypatch):
     assert float(pairs[1]["bpp_second"]) == pytest.approx(middle, abs=1e-4)
     with (tmp_path / "mean.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 4
+
+
+def test_pages_to_look_at_have_a_sheet_for_each_picture(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from intact.evaluate.find import find_codec
+    from tiny_model import picture
+
+    monkeypatch.syspath_prepend(FOLDER)
+    visual = script("visual")
+    for number in range(6):
+        Image.fromarray(picture(190, 180, seed=number)).save(tmp_path / f"{number}.png")
+    chosen = visual.chosen(tmp_path)
+    assert [path.stem for path in chosen] == ["2", "4"]
+    ours = find_codec("webp").at(("30", "60"))  # of few rates: in the place of our models
+    one = visual.page(chosen[:1], ours, [find_codec("jpeg")])
+    two = visual.page(chosen, ours, [find_codec("jpeg")])
+    assert two.size == (one.width, 2 * one.height)
+    sys.modules.pop("curves", None)

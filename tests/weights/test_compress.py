@@ -191,3 +191,55 @@ def test_bad_input_is_named():
         fold_batch_norm(nn.Sequential(nn.BatchNorm1d(2, track_running_stats=False)))
     with pytest.raises(ArgumentError, match="itself a batch norm"):
         fold_batch_norm(nn.BatchNorm1d(2))
+
+
+@pytest.mark.parametrize("bits", [7, 16])
+def test_tensors_of_one_axis_become_multiples_of_a_step(bits, tmp_path):
+    net = trained()
+    plain = finish(net, {}, half=False)
+    small = finish(net, {}, one_axis_bits=bits)
+    state = plain.model.state_dict()
+    one_axis = {name for name, tensor in state.items() if tensor.dim() == 1 and tensor.any()}
+    assert set(small.coded) == one_axis
+    assert set(small.kept) == set(state) - one_axis
+    for name, coded in small.coded.items():
+        assert int(coded.symbols.abs().max()) == 2 ** (bits - 1) - 1
+        error = (small.model.state_dict()[name] - state[name]).abs().max()
+        assert float(error) <= 0.501 * coded.step
+    assert small.entropy_bytes() < plain.entropy_bytes() or bits == 16
+    small.save(tmp_path / "network.intactw", method="static", joint=True)
+    fresh = network(7)
+    give_channel_affines(fresh)
+    load_into(fresh, tmp_path / "network.intactw")
+    for name, tensor in small.model.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], tensor), name
+
+
+def test_an_axis_that_is_zero_or_not_finite_stays_as_it_is():
+    net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    with torch.no_grad():
+        net[0].bias.zero_()
+        net[1].bias[0] = torch.inf
+    small = finish(net, {}, one_axis_bits=8)
+    assert not small.coded
+    assert torch.equal(small.model[1].bias, net[1].bias)
+
+
+@pytest.mark.parametrize("bits", [1, 17])
+def test_bits_of_one_axis_have_a_range(bits):
+    with pytest.raises(ArgumentError, match=r"one_axis_bits is .*legal: 2 \.\. 16"):
+        finish(network(), {}, one_axis_bits=bits)
+
+
+def test_compress_with_coded_axes_leaves_more_for_the_weights():
+    batches = list(data()[0].split(10))
+    floats = compress(trained(), batches, 9.0, measure=Compressed.entropy_bytes)
+    steps = compress(
+        trained(), batches, 9.0, measure=Compressed.entropy_bytes, one_axis_bits=6
+    )
+    assert steps.ratio(steps.entropy_bytes()) >= 9.0 * 0.99
+    many = [
+        entropy_bits(c.symbols for c in small.coded.values() if c.symbols.dim() > 1)
+        for small in (floats, steps)
+    ]
+    assert many[1] > many[0]

@@ -39,7 +39,7 @@ def needs_data(table):
         pytest.skip("CIFAR-10 is not in ../shared/data")
 
 
-def rounded(table, share=1.5):
+def rounded(table, share=1.5, one_axis_bits=None):
     """A network with random weights, as multiples of steps, many of them 0."""
     from intact.weights import finish
     from intact.weights.gptq import quantize
@@ -50,14 +50,16 @@ def rounded(table, share=1.5):
         for parameter in network.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) ** 3 / 9)
     weights = {n: p.detach() for n, p in network.named_parameters() if p.dim() > 1}
-    return finish(network, quantize(weights, {}, share, passes=0))
+    coded = quantize(weights, {}, share, passes=0)
+    return finish(network, coded, one_axis_bits=one_axis_bits)
 
 
 @pytest.mark.parametrize("row", ["soft-to-hard-arithmetic", "soft-to-hard-huffman", "best", "ecsq"])
-def test_a_file_gives_the_network_back(table, row, tmp_path):
+@pytest.mark.parametrize("one_axis_bits", [None, 7])
+def test_a_file_gives_the_network_back(table, row, one_axis_bits, tmp_path):
     forms = {name: form for row in table["evaluate"].FORMS.values() for name, form in row.items()}
     needs_coder(forms[row])
-    found, stored = rounded(table), table["stored"]
+    found, stored = rounded(table, one_axis_bits=one_axis_bits), table["stored"]
     path = tmp_path / "network.intactw"
     size = stored.write(found, path, forms[row])
     assert size == path.stat().st_size

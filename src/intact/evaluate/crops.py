@@ -27,7 +27,7 @@ MIN_TILE = 320
 FEW = 8
 """Settings of a grid that are all tried."""
 ROW = 4
-"""Tiles side by side; more go below."""
+"""Tiles side by side at most; more go below, as many in each line as can be."""
 LINE, TEXT = 16, 13
 """Height of a caption's line and of its letters, in pixels."""
 
@@ -103,7 +103,9 @@ def tile(codec: Codec, meter: Meter, target: int) -> Tile:
         values = meter(decoded)
         over = len(data) > target * (1 + TOLERANCE)
         score = next((values[k] for k in ORDER if not math.isnan(values[k])), 0.0)
-        name = f"{codec.name} {setting}, {len(data):,} bytes" + (", its smallest" if over else "")
+        rate = 8 * len(data) / math.prod(meter.original.shape[:2])
+        name = f"{codec.name} {setting}, {len(data):,} bytes, {rate:.3f} bpp"
+        name += ", its smallest" if over else ""
         tiles.append(((not over, score), Tile(decoded, (name, figures(values)))))
     return max(tiles, key=lambda found: found[0])[1]
 
@@ -114,6 +116,7 @@ def figures(values: dict[str, float]) -> str:
         "ssimulacra2": f"SSIMULACRA2 {values['ssimulacra2']:.1f}",
         "butteraugli_3": f"Butteraugli {values['butteraugli_3']:.2f}",
         "ms_ssim": f"MS-SSIM {values['ms_ssim']:.4f}",
+        "ssim": f"SSIM {values['ssim']:.4f}",
         "psnr": f"PSNR {values['psnr']:.2f} dB",
     }
     return "  ".join(text for key, text in shown.items() if not math.isnan(values[key]))
@@ -140,10 +143,9 @@ def sheet(
     pixels = picture.pixels()
     meter = Meter(pixels, metric_set)
     area = pixels.shape[0] * pixels.shape[1]
-    about = f"{picture.name}, {pixels.shape[1]}x{pixels.shape[0]}"
-    tiles = [
-        Tile(pixels, ("original", f"{about}, target {target:,} bytes, {8 * target / area:.3f} bpp"))
-    ]
+    about = f"{pixels.shape[1]}x{pixels.shape[0]}, target {target:,} bytes"
+    about = f"{about}, {8 * target / area:.3f} bpp"
+    tiles = [Tile(pixels, (f"original {picture.name}", about))]
     tiles += [tile(codec, meter, target) for codec in codecs]
     return arrange(tiles, window)
 
@@ -154,8 +156,8 @@ def arrange(tiles: Sequence[Tile], window: Window) -> Image.Image:
     gap, font = 4, ImageFont.load_default(TEXT)
     width = max([part.width for part in parts] + [MIN_TILE])
     height = parts[0].height + 2 * LINE + 4
-    columns = min(len(tiles), ROW)
-    lines = -(-len(tiles) // columns)
+    lines = -(-len(tiles) // ROW)
+    columns = -(-len(tiles) // lines)
     canvas = Image.new("RGB", ((width + gap) * columns - gap, height * lines), "white")
     draw = ImageDraw.Draw(canvas)
     for number, (t, part) in enumerate(zip(tiles, parts, strict=True)):

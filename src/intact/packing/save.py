@@ -50,7 +50,8 @@ def save(  # noqa: PLR0913 - keywords with defaults
         metadata: text to text.
         method: of coding symbols: "best" is smaller and slower than "rows"; "static" and
             "huffman" have one table for a tensor.
-        joint: code all symbols in one row: one table for the network.
+        joint: one table for all symbols of a codebook, one for all multiples of steps, and one for
+            those of tensors with one axis (biases, say).
         narrow_to: store float32 arrays as "F16" or "BF16", which rounds them; they are float32
             again when they are read.
         threads: to code with; 0 takes all cores.
@@ -160,10 +161,11 @@ class _Coder:
         first = _first_of_equals(everything)
         entries = {name: everything[name] for name in dict.fromkeys(first.values())}
         limit = MAX_BLOB_VALUES if self._joint else SMALL_VALUES
-        alike: dict[object, dict[str, Array]] = {}
+        alike: dict[tuple[Kind, int, bool], dict[str, Array]] = {}
         for name, (entry, symbols) in entries.items():
             if 0 < symbols.size <= limit:
-                key = None if self._joint else (entry.kind, entry.codebook, len(entry.shape) > 1)
+                together = self._joint and entry.kind is Kind.CODEBOOK
+                key = entry.kind, entry.codebook, together or len(entry.shape) > 1
                 alike.setdefault(key, {})[name] = symbols
         size = MAX_BLOB_VALUES if self._joint else SHARED_VALUES
         places: dict[str, tuple[int, int]] = {}
