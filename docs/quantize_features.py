@@ -11,7 +11,8 @@ def quantize_features(autoencoder, batches, steps, size=64, beta=1e-5):
     images = next(batches)
     points = quantize.to_points(layout.split(autoencoder.encoder(images).detach()))
     fit = quantize.fit_centers(points, size, steps=100, batch=256)
-    annealing = quantize.GapControlled(fit.sigma, gain=100 * fit.sigma, halving=steps / 4)
+    gain, lowest = 100 * fit.sigma, fit.sigma / 1000
+    annealing = quantize.GapControlled(fit.sigma, gain, halving=steps / 4, lowest=lowest)
     quantizer = quantize.Quantizer(fit.centers, layout, annealing)
     histogram = quantize.MovingHistogram(len(points), size, images=200, batch=len(images), every=2)
     optimizer = torch.optim.Adam([*autoencoder.parameters(), *quantizer.parameters()], lr=1e-3)

@@ -182,7 +182,9 @@ def test_bad_input_is_named():
     quantizer = Quantizer(draw(1, 5, 4), Patches(2, 2))
     with pytest.raises(ArgumentError, match="pad them"):
         quantizer(torch.zeros(1, 1, 5, 4))
-    with pytest.raises(DivergedError, match="points are not finite"):
+    with pytest.raises(
+        DivergedError, match=r"features are not finite, the first at \(0, 0, 0, 0\)"
+    ):
         quantizer(torch.full((1, 1, 4, 4), float("nan")))
     with pytest.raises(ArgumentError, match="width is 0"):
         Patches(2, 0)

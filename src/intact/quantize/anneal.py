@@ -37,8 +37,15 @@ class Fixed(nn.Module):
         """Go on from another sigma, above 0."""
         self.sigma.fill_(positive(sigma, "sigma"))
 
-    def step(self) -> None:
-        """To be called after each step of the optimizer."""
+    def step(
+        self, soft_error: float | Tensor | None = None, hard_error: float | Tensor | None = None
+    ) -> None:
+        """To be called after each step of the optimizer.
+
+        Args:
+            soft_error: for `GapControlled`; the others do not look at it.
+            hard_error: the same.
+        """
         self.steps += 1
 
 
@@ -48,18 +55,23 @@ class Exponential(Fixed):
     Args:
         sigma: sigma(0).
         factor: above 0.
-        highest: where it stays.
+        highest: where it stays, at least sigma(0).
 
     Raises:
-        ArgumentError: one is not above 0.
+        ArgumentError: one is not above 0, or sigma(0) above ``highest``.
     """
 
     def __init__(self, sigma: float, factor: float = 1.001, highest: float = 1e6) -> None:
         super().__init__(sigma)
         self.factor, self.highest = positive(factor, "factor"), positive(highest, "highest")
+        if self.highest < float(self.sigma):
+            raise ArgumentError(f"sigma is {float(self.sigma):g}; legal is at most highest, "
+                                f"{self.highest:g}")  # fmt: skip
 
-    def step(self) -> None:
-        """To be called after each step of the optimizer."""
+    def step(
+        self, soft_error: float | Tensor | None = None, hard_error: float | Tensor | None = None
+    ) -> None:
+        """To be called after each step of the optimizer; errors do not matter."""
         super().step()
         self.sigma.mul_(self.factor).clamp_(max=self.highest)
 
@@ -75,21 +87,25 @@ class GapControlled(Fixed):
         sigma: sigma(0).
         gain: K_G, above 0.
         halving: T in steps, above 0.
-        lowest: least sigma; the paper has none.
+        lowest: least sigma, at most sigma(0); the paper has none. Like sigma, in units of
+            1 / z^2: of large features it must be less than the default.
 
     Raises:
-        ArgumentError: one is not above 0.
+        ArgumentError: one is not above 0, or sigma(0) below ``lowest``.
     """
 
     def __init__(self, sigma: float, gain: float, halving: float, *, lowest: float = 1e-3) -> None:
         super().__init__(sigma)
         self.gain, self.halving = positive(gain, "gain"), positive(halving, "halving")
         self.lowest = positive(lowest, "lowest")
+        if self.lowest > float(self.sigma):
+            raise ArgumentError(f"sigma is {float(self.sigma):g}; legal is at least lowest, "
+                                f"{self.lowest:g}: give another lowest")  # fmt: skip
         self.first_gap: Tensor
         self.register_buffer("first_gap", torch.zeros((), dtype=torch.float64))
 
     def step(
-        self, soft_error: float | Tensor | None = None, hard_error: float | Tensor = 0
+        self, soft_error: float | Tensor | None = None, hard_error: float | Tensor | None = None
     ) -> None:
         """To be called after each step, with e_S and e_H of the same batch.
 
@@ -98,12 +114,12 @@ class GapControlled(Fixed):
             hard_error: e_H, with hard quantization.
 
         Raises:
-            ArgumentError: no errors are given.
-            DivergedError: one is not finite.
+            ArgumentError: an error is not given, or no number.
+            DivergedError: one is not finite, or sigma no longer.
         """
-        if soft_error is None:
+        if soft_error is None or hard_error is None:
             raise ArgumentError("GapControlled.step wants the soft and the hard error of the step")
-        soft, hard = plain(soft_error), plain(hard_error)
+        soft, hard = plain(soft_error, "soft_error"), plain(hard_error, "hard_error")
         gap = hard - soft
         if not math.isfinite(gap):
             raise DivergedError(
@@ -114,4 +130,9 @@ class GapControlled(Fixed):
             self.first_gap.fill_(gap)
         share = self.halving / (self.halving + self.steps)
         self.sigma.add_(self.gain * (gap - share * self.first_gap)).clamp_(min=self.lowest)
+        if not bool(torch.isfinite(self.sigma)):
+            raise DivergedError(
+                f"at step {int(self.steps)} sigma is {float(self.sigma)}: the gain of "
+                f"{self.gain:g} is too large for a gap of {gap:g}"
+            )
         super().step()

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from intact.errors import ArgumentError
-from intact.quantize.checks import check_finite, check_points, positive, whole
+from intact.errors import ArgumentError, DivergedError
+from intact.quantize.checks import check_finite, check_kind, check_points, positive, whole
 from intact.quantize.hard import hard_assign
 from intact.quantize.soft import soft_quantize
 
@@ -45,6 +45,8 @@ def sample_centers(
     """
     check_points(points, points)
     check_finite(points, "points")
+    if generator is not None:
+        check_kind(generator, torch.Generator, "generator", "a torch.Generator")
     whole(size, "size", 2)
     books = []
     for i, group in enumerate([points.flatten(0, 1)] if shared else list(points.unbind())):
@@ -87,7 +89,7 @@ def fit_centers(  # noqa: PLR0913 - SGD has these settings
 
     Raises:
         ArgumentError: an argument is out of its range, or points are too few.
-        DivergedError: a point is not finite.
+        DivergedError: a point is not finite, or the fit diverges.
     """
     whole(steps, "steps")
     whole(batch, "batch")
@@ -118,7 +120,16 @@ def fit_centers(  # noqa: PLR0913 - SGD has these settings
         optimizer.step()
         schedule.step()
         energy.append(float(loss.detach() * spread**2))
+        hardness = float(log_sigma.detach().exp())
+        if not 0 < hardness < float("inf"):
+            raise DivergedError(f"at step {len(energy)} of the fit sigma is {hardness}: take a "
+                                f"lower rate than {rate}")  # fmt: skip
     sigma = float(log_sigma.detach().exp() / spread**2)
+    if not 0 < sigma < float("inf"):
+        raise DivergedError(
+            f"points have a standard deviation of {float(spread):.3g}: sigma, in units of 1 / z^2, "
+            f"is {sigma} in {points.dtype}; scale them"
+        )
     return Fit(c.detach() * spread + middle, sigma, energy)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,41 @@ def without_autocast(function: Callable[_Arguments, _Result]) -> Callable[_Argum
     return wrapped
 
 
+def check_floats(tensor: Tensor, name: str) -> None:
+    """A tensor of floating point with something in it: what people hand to this room.
+
+    Raises:
+        ArgumentError: it is something else, or empty.
+    """
+    _check_tensor(tensor, name)
+    if not tensor.is_floating_point():
+        raise ArgumentError(f"{name} are {tensor.dtype}, not floating point")
+    if not tensor.numel():
+        raise ArgumentError(f"{name} have shape {list(tensor.shape)}: there are none")
+
+
+def check_symbols(symbols: Tensor, size: int) -> Tensor:
+    """Symbols [g, n] of any integer type, 0..size-1, as int64.
+
+    Raises:
+        ArgumentError: they are something else, or out of range.
+    """
+    _check_tensor(symbols, "symbols")
+    if symbols.dim() != 2 or symbols.is_floating_point() or symbols.is_complex():
+        raise ArgumentError(f"symbols are {symbols.dtype} {list(symbols.shape)}, not int64 [g, n]")
+    symbols = symbols.long()
+    if symbols.numel():
+        low, high = (int(x) for x in symbols.aminmax())
+        if low < 0 or high >= size:
+            raise ArgumentError(f"symbols reach from {low} to {high}; legal is 0..{size - 1}")
+    return symbols
+
+
+def _check_tensor(value: Any, name: str) -> None:
+    if not isinstance(value, Tensor):
+        raise ArgumentError(f"{name} are a {type(value).__name__}, not a torch.Tensor")
+
+
 def check_points(points: Tensor, centers: Tensor) -> None:
     """Points are [g, n, k] and centers [1 or g, L, k], both floating point, with n, k, L >= 1.
 
@@ -35,6 +71,7 @@ def check_points(points: Tensor, centers: Tensor) -> None:
         ArgumentError: a shape or a type is another.
     """
     for name, tensor in (("points", points), ("centers", centers)):
+        _check_tensor(tensor, name)
         if not tensor.is_floating_point():
             raise ArgumentError(f"{name} are {tensor.dtype}, not floating point")
         if tensor.dim() != 3 or tensor.numel() == 0:
@@ -47,15 +84,41 @@ def check_points(points: Tensor, centers: Tensor) -> None:
         )
 
 
-def check_finite(tensor: Tensor, name: str) -> None:
-    """No entry is NaN or infinite.
+def check_codebook(centers: Tensor, name: str) -> None:
+    """Centers are [1 or g, L, k], finite and of floating point, with L >= 2.
+
+    Raises:
+        ArgumentError: a shape or a type is another.
+        DivergedError: one is not finite.
+    """
+    _check_tensor(centers, name)
+    if centers.dim() != 3 or centers.numel() == 0 or centers.shape[1] < 2:
+        raise ArgumentError(
+            f"{name} have shape {list(centers.shape)}; legal is [1 or g, L, k], L from 2"
+        )
+    check_floats(centers, name)
+    check_finite(centers, name)
+
+
+def check_kind(value: object, kind: type, name: str, wanted: str) -> None:
+    """``value`` is an object of ours, or one that can stand for it.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    if not isinstance(value, kind):
+        raise ArgumentError(f"{name} is {quoted(value)}; legal is {wanted}")
+
+
+def check_finite(tensor: Tensor, name: str) -> float:
+    """No entry is NaN or infinite; the largest absolute value.
 
     Raises:
         DivergedError: one is; says how many and where the first stands.
     """
-    low, high = tensor.detach().aminmax()
-    if bool(torch.isfinite(low)) and bool(torch.isfinite(high)):
-        return
+    low, high = (float(x) for x in tensor.detach().aminmax())
+    if math.isfinite(low) and math.isfinite(high):
+        return max(-low, high)
     bad = ~torch.isfinite(tensor.detach())
     first = tuple(bad.nonzero()[0].tolist())
     raise DivergedError(
@@ -64,9 +127,18 @@ def check_finite(tensor: Tensor, name: str) -> None:
     )
 
 
-def plain(value: float | Tensor) -> float:
-    """A number, out of the graph where it is a tensor."""
-    return float(value.detach() if isinstance(value, Tensor) else value)
+def plain(value: float | Tensor, name: str) -> float:
+    """A number, out of the graph where it is a tensor.
+
+    Raises:
+        ArgumentError: it is none, or several.
+    """
+    if isinstance(value, Tensor) and value.numel() != 1:
+        raise ArgumentError(f"{name} has shape {list(value.shape)}; one number is wanted")
+    try:
+        return float(value.detach() if isinstance(value, Tensor) else value)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} is {quoted(value)}, not a number") from None
 
 
 def positive(value: float | Tensor, name: str) -> float:
@@ -75,12 +147,7 @@ def positive(value: float | Tensor, name: str) -> float:
     Raises:
         ArgumentError: it is not.
     """
-    if isinstance(value, Tensor) and value.numel() != 1:
-        raise ArgumentError(f"{name} has shape {list(value.shape)}; one number is wanted")
-    try:
-        number = plain(value)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{name} is {quoted(value)}, not a number") from None
+    number = plain(value, name)
     if not 0 < number < float("inf"):
         raise ArgumentError(f"{name} is {number}; legal is a finite number above 0")
     return number

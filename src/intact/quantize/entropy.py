@@ -13,16 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from intact.errors import ArgumentError
-from intact.quantize.checks import positive, whole
+from intact.quantize.checks import check_floats, check_symbols, positive, whole
 
 _LEAST = 1e-30  # below it q is taken as this in a logarithm; a center that is not used has no rate
+_MOST = 1.01  # of a probability, with the rounding of half precision
 
 
 def hard_counts(symbols: Tensor, size: int) -> Tensor:
     """How often each symbol occurs.
 
     Args:
-        symbols: int64 [g, n], 0..size-1.
+        symbols: integers [g, n], 0..size-1.
         size: L.
 
     Returns:
@@ -32,12 +33,7 @@ def hard_counts(symbols: Tensor, size: int) -> Tensor:
         ArgumentError: symbols are not [g, n], or out of range.
     """
     whole(size, "size")
-    if symbols.dim() != 2 or symbols.is_floating_point():
-        raise ArgumentError(f"symbols are {symbols.dtype} {list(symbols.shape)}, not int64 [g, n]")
-    if symbols.numel():
-        low, high = (int(x) for x in symbols.aminmax())
-        if low < 0 or high >= size:
-            raise ArgumentError(f"symbols reach from {low} to {high}; legal is 0..{size - 1}")
+    symbols = check_symbols(symbols, size)
     offsets = size * torch.arange(len(symbols), device=symbols.device)[:, None]
     counts = torch.bincount((symbols + offsets).flatten(), minlength=len(symbols) * size)
     return counts.reshape(-1, size)
@@ -62,12 +58,23 @@ def soft_histogram(phi: Tensor) -> Tensor:
 
     Returns:
         [g, L].
+
+    Raises:
+        ArgumentError: the shape is another, or there are no points.
     """
+    check_floats(phi, "assignments")
+    if phi.dim() != 3:
+        raise ArgumentError(f"assignments have shape {list(phi.shape)}, not [g, n, L]")
     return phi.mean(1)
 
 
 def entropy(p: Tensor) -> Tensor:
-    """H(p) = -sum of p_j log2 p_j, bits per symbol; eq. 5. Of [g, L] the result is [g]."""
+    """H(p) = -sum of p_j log2 p_j, bits per symbol; eq. 5. Of [g, L] the result is [g].
+
+    Raises:
+        ArgumentError: something in p is no probability.
+    """
+    _check_probabilities(p, "p", zero=True)
     return torch.special.entr(p).sum(-1) / math.log(2)
 
 
@@ -84,9 +91,10 @@ def entropy_of_p_by_q(p: Tensor, q: Tensor) -> Tensor:
         [g], bits per symbol.
 
     Raises:
-        ArgumentError: the shapes differ.
+        ArgumentError: the shapes differ, or something in p is no probability.
     """
     _same_shape(p, q)
+    _check_probabilities(p, "p", zero=True)
     log_q = torch.log2(q.clamp(min=_LEAST))
     return -(p.detach().to(q.dtype) * log_q).sum(-1)
 
@@ -104,20 +112,34 @@ def entropy_of_q_by_p(q: Tensor, p: Tensor) -> Tensor:
         [g], bits per symbol.
 
     Raises:
-        ArgumentError: the shapes differ, or p has a 0: -log p would be infinite.
+        ArgumentError: the shapes differ, something in p is no probability (counts are none), or
+            p has a 0: -log p would be infinite.
     """
     _same_shape(p, q)
     p = p.detach()
-    if not bool((p > 0).all()):
-        row, column = ((~(p > 0)).nonzero()[0]).tolist()[-2:] if p.dim() > 1 else (0, 0)
-        raise ArgumentError(
-            f"{int((~(p > 0)).sum())} of {p.numel()} probabilities are not above 0, the first of "
-            f"group {row}, symbol {column}: -log p would be infinite; MovingHistogram.p has none"
-        )
+    _check_probabilities(p, "p", zero=False)
     return -(q * torch.log2(p.to(q.dtype))).sum(-1)
 
 
+def _check_probabilities(p: Tensor, name: str, *, zero: bool) -> None:
+    """All of p is in 0..1, but for rounding; 0 itself only where that is allowed."""
+    check_floats(p, name)
+    p = p.detach()
+    bad = ~((p >= 0 if zero else p > 0) & (p <= _MOST))
+    if not bool(bad.any()):
+        return
+    first = tuple(bad.nonzero()[0].tolist())
+    place = f"group {first[0]}, symbol {first[1]}" if len(first) == 2 else f"{first}"
+    why = "" if zero else ", and -log 0 is infinite; MovingHistogram.p has no 0"
+    raise ArgumentError(
+        f"{int(bad.sum())} of {p.numel()} values of {name} are no probabilities, the first, of "
+        f"{place}, is {float(p[first]):g}; legal is {'from 0' if zero else 'above 0'} to 1{why}"
+    )
+
+
 def _same_shape(p: Tensor, q: Tensor) -> None:
+    check_floats(p, "p")
+    check_floats(q, "q")
     if p.shape != q.shape:
         raise ArgumentError(f"p has shape {list(p.shape)}, q {list(q.shape)}; they must be equal")
 

@@ -12,11 +12,23 @@ from torch import Tensor, nn
 
 from intact.errors import ArgumentError
 from intact.quantize.anneal import Fixed
-from intact.quantize.checks import check_finite, without_autocast
+from intact.quantize.checks import (
+    check_codebook,
+    check_finite,
+    check_floats,
+    whole,
+    without_autocast,
+)
 from intact.quantize.entropy import hard_histogram
 from intact.quantize.hard import look_up
 from intact.quantize.layout import Layout, Positions, to_map, to_points
-from intact.quantize.quantizer import Quantized, Stage
+from intact.quantize.quantizer import (
+    Quantized,
+    Stage,
+    annealing_of,
+    decoded,
+    layout_of,
+)
 
 
 class GumbelQuantizer(nn.Module):
@@ -47,16 +59,12 @@ class GumbelQuantizer(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if embedding.dim() != 3 or embedding.numel() == 0 or embedding.shape[1] < 2:
-            raise ArgumentError(
-                f"embedding has shape {list(embedding.shape)}; legal is [1 or g, L, k], L from 2"
-            )
-        if not 0 <= seed < 1 << 31:
+        check_codebook(embedding, "rows of the embedding")
+        if whole(seed, "seed", 0) >= 1 << 31:
             raise ArgumentError(f"seed is {seed}; legal is 0..{(1 << 31) - 1}")
-        check_finite(embedding, "embedding")
         self.centers = nn.Parameter(embedding.detach().clone())
-        self.layout: Layout = Positions(len(embedding)) if layout is None else layout
-        self.annealing = Fixed() if annealing is None else annealing
+        self.layout: Layout = layout_of(layout, Positions(len(embedding)))
+        self.annealing = annealing_of(annealing)
         self._stage: Tensor
         self.draw: Tensor
         self.register_buffer("_stage", torch.zeros((), dtype=torch.uint8))
@@ -98,7 +106,7 @@ class GumbelQuantizer(nn.Module):
             softmax(logits), the histogram that samples have.
 
         Raises:
-            ArgumentError: the shape does not fit.
+            ArgumentError: they are none, no floating point, or of a shape that does not fit.
             DivergedError: a logit is not finite.
         """
         rows, parts = self._rows(logits)
@@ -128,13 +136,13 @@ class GumbelQuantizer(nn.Module):
         """Features from symbols [b, g, *map].
 
         Raises:
-            ArgumentError: symbols are out of range or have a number of groups that has no codebook.
+            ArgumentError: as of `Quantizer.decode`.
         """
-        values = look_up(symbols.transpose(0, 1).flatten(1), self.centers)
-        return self.layout.join(to_map(values, symbols[..., None]))
+        return decoded(symbols, self.centers, self.layout)
 
     def _rows(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [g, n, L] in float32 or wider, and as [b, g, *map, L]."""
+        check_floats(logits, "logits")
         size, books = self.centers.shape[1], len(self.centers)
         groups = logits.shape[1] // size if logits.dim() > 1 else 0
         if not groups or logits.shape[1] % size or (books > 1 and groups != books):

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from intact.errors import ArgumentError
-from intact.quantize.checks import check_finite, check_points, without_autocast
+from intact.quantize.checks import (
+    check_finite,
+    check_floats,
+    check_points,
+    check_symbols,
+    without_autocast,
+)
 
 PIECE = 1 << 18
 """Entries of a matrix [points, L] that are computed at a time: 1 MB, which a core's cache holds."""
@@ -159,7 +165,7 @@ def look_up(symbols: Tensor, centers: Tensor) -> Tensor:
     """D(e): the centers that symbols stand for. Its gradient reaches the centers.
 
     Args:
-        symbols: int64 [g, n], 0..L-1.
+        symbols: integers [g, n], 0..L-1.
         centers: [1, L, k] or [g, L, k].
 
     Returns:
@@ -168,16 +174,16 @@ def look_up(symbols: Tensor, centers: Tensor) -> Tensor:
     Raises:
         ArgumentError: a shape does not fit, or a symbol is out of range.
     """
-    if symbols.dim() != 2 or centers.dim() != 3 or len(centers) not in (1, len(symbols)):
+    check_floats(centers, "centers")
+    if centers.dim() != 3:
+        raise ArgumentError(f"centers have shape {list(centers.shape)}, not [1 or g, L, k]")
+    symbols = check_symbols(symbols, centers.shape[1])
+    if len(centers) not in (1, len(symbols)):
         raise ArgumentError(
             f"symbols {list(symbols.shape)} and centers {list(centers.shape)} are not [g, n] and "
             "[1 or g, L, k]"
         )
     groups, size, length = len(symbols), centers.shape[1], symbols.shape[1]
-    if symbols.numel():
-        low, high = (int(x) for x in symbols.aminmax())
-        if low < 0 or high >= size:
-            raise ArgumentError(f"symbols reach from {low} to {high}; legal is 0..{size - 1}")
     if len(centers) > 1:
         symbols = symbols + size * torch.arange(groups, device=symbols.device)[:, None]
     rows = centers.flatten(0, 1).index_select(0, symbols.flatten())

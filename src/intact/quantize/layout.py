@@ -8,14 +8,15 @@ works on points [g, n, k] of the whole batch; symbols come back as maps [b, g, *
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from intact.errors import ArgumentError
-from intact.quantize.checks import whole
+from intact.quantize.checks import check_floats, whole
 
 
+@runtime_checkable
 class Layout(Protocol):
     """What a `intact.quantize.Quantizer` asks of a layout."""
 
@@ -50,8 +51,10 @@ class Patches:
         """[b, c, h, w] -> [b, c, h / height, w / width, k].
 
         Raises:
-            ArgumentError: z has other dimensions, or patches do not cover it.
+            ArgumentError: z is empty, no floating point or has other dimensions, or patches do
+                not cover it.
         """
+        check_floats(z, "features")
         if z.dim() != 4 or z.shape[2] % self.height or z.shape[3] % self.width:
             raise ArgumentError(
                 f"features have shape {list(z.shape)}; legal is [b, c, h, w] with h a multiple of "
@@ -62,7 +65,13 @@ class Patches:
         return parts.transpose(3, 4).flatten(4)
 
     def join(self, parts: Tensor) -> Tensor:
-        """[b, c, rows, columns, k] -> [b, c, h, w]."""
+        """[b, c, rows, columns, k] -> [b, c, h, w].
+
+        Raises:
+            ArgumentError: parts are of another shape.
+        """
+        size = self.height * self.width
+        _check_parts(parts, 5, f"[b, c, rows, columns, {size}]", size)
         b, c, rows, columns, _ = parts.shape
         patches = parts.reshape(b, c, rows, columns, self.height, self.width).transpose(3, 4)
         return patches.reshape(b, c, rows * self.height, columns * self.width)
@@ -87,8 +96,10 @@ class Positions:
         """[b, c, *positions] -> [b, parts, *positions, c / parts].
 
         Raises:
-            ArgumentError: z has fewer than 2 dimensions, or channels do not split evenly.
+            ArgumentError: z is empty, no floating point or has fewer than 2 dimensions, or
+                channels do not split evenly.
         """
+        check_floats(z, "features")
         if z.dim() < 2 or z.shape[1] % self.parts:
             raise ArgumentError(
                 f"features have shape {list(z.shape)}; legal is [b, c, ...] with c a multiple of "
@@ -97,7 +108,13 @@ class Positions:
         return z.unflatten(1, (self.parts, -1)).movedim(2, -1)
 
     def join(self, parts: Tensor) -> Tensor:
-        """[b, parts, *positions, k] -> [b, c, *positions]."""
+        """[b, parts, *positions, k] -> [b, c, *positions].
+
+        Raises:
+            ArgumentError: parts are of another shape.
+        """
+        if parts.dim() < 3:
+            _check_parts(parts, 3, "[b, parts, *positions, k]")
         return parts.movedim(-1, 2).flatten(1, 2)
 
 
@@ -121,8 +138,10 @@ class Blocks:
         """[b, ...] -> [b, 1, d / size, size].
 
         Raises:
-            ArgumentError: z has no dimension of items, or points do not cover it.
+            ArgumentError: z is empty, no floating point or has no dimension of items, or points
+                do not cover it.
         """
+        check_floats(z, "features")
         if z.dim() < 2 or z[0].numel() % self.size:
             raise ArgumentError(
                 f"features have shape {list(z.shape)}; legal is [b, ...] with a multiple of "
@@ -131,8 +150,20 @@ class Blocks:
         return z.reshape(len(z), 1, -1, self.size)
 
     def join(self, parts: Tensor) -> Tensor:
-        """[b, 1, m, size] -> [b, d]."""
+        """[b, 1, m, size] -> [b, d].
+
+        Raises:
+            ArgumentError: parts are of another shape.
+        """
+        _check_parts(parts, 4, f"[b, 1, m, {self.size}]", self.size)
         return parts.flatten(1)
+
+
+def _check_parts(parts: Tensor, dims: int, wanted: str, size: int | None = None) -> None:
+    if parts.dim() != dims or parts.shape[-1] != (size or parts.shape[-1]):
+        raise ArgumentError(
+            f"values of symbols have shape {list(parts.shape)}; this layout joins {wanted}"
+        )
 
 
 def to_points(parts: Tensor) -> Tensor:

@@ -9,13 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from intact.errors import ArgumentError
+from intact.errors import ArgumentError, quoted
 from intact.quantize.anneal import Fixed
-from intact.quantize.checks import check_finite, positive
+from intact.quantize.checks import (
+    check_codebook,
+    check_finite,
+    check_floats,
+    check_kind,
+    positive,
+)
 from intact.quantize.entropy import entropy_of_q_by_p, hard_histogram
 from intact.quantize.hard import hard_assign, look_up
 from intact.quantize.layout import Blocks, Layout, to_map, to_points
-from intact.quantize.soft import Method, soft_quantize
+from intact.quantize.soft import Method, check_method, soft_quantize
 
 
 class Stage(enum.IntEnum):
@@ -102,11 +108,7 @@ class Quantizer(nn.Module):
         clip: float | None = None,
     ) -> None:
         super().__init__()
-        if centers.dim() != 3 or centers.numel() == 0 or centers.shape[1] < 2:
-            raise ArgumentError(
-                f"centers have shape {list(centers.shape)}; legal is [1 or g, L, k], L from 2"
-            )
-        check_finite(centers, "centers")
+        check_codebook(centers, "centers")
         for i, book in enumerate(centers.detach()):
             if len(different := book.unique(dim=0)) < len(book):
                 raise ArgumentError(
@@ -114,12 +116,13 @@ class Quantizer(nn.Module):
                     "others would never be used"
                 )
         self.centers = nn.Parameter(centers.detach().clone())
-        self.layout: Layout = Blocks(centers.shape[2]) if layout is None else layout
-        self.annealing = Fixed() if annealing is None else annealing
+        check_method(method, centers.shape[2])
+        self.layout: Layout = layout_of(layout, Blocks(centers.shape[2]))
+        self.annealing = annealing_of(annealing)
         self.method: Method = method
         self.clip = None if clip is None else positive(clip, "clip")
         self._stage: Tensor
-        self.register_buffer("_stage", torch.tensor(int(stage), dtype=torch.uint8))
+        self.register_buffer("_stage", torch.tensor(stage_of(stage), dtype=torch.uint8))
 
     @property
     def stage(self) -> Stage:
@@ -127,8 +130,12 @@ class Quantizer(nn.Module):
         return Stage(int(self._stage))
 
     def enter(self, stage: Stage) -> None:
-        """Go on in another stage; the switch to hard assignments is ``enter(Stage.HARD)``."""
-        self._stage.fill_(int(stage))
+        """Go on in another stage; the switch to hard assignments is ``enter(Stage.HARD)``.
+
+        Raises:
+            ArgumentError: it is no `Stage`.
+        """
+        self._stage.fill_(stage_of(stage))
 
     @property
     def sigma(self) -> Tensor:
@@ -142,10 +149,10 @@ class Quantizer(nn.Module):
             z: as the layout wants it, any floating type.
 
         Raises:
-            ArgumentError: the shape does not fit.
+            ArgumentError: z is empty, no floating point, or of a shape that does not fit.
             DivergedError: z or a center is not finite.
         """
-        parts = self.layout.split(z)
+        parts = split_of(z, self.layout, "features")
         points = to_points(parts)
         m = parts[0, 0].numel() // parts.shape[-1]
         stage = self.stage if self.training else Stage.HARD
@@ -168,17 +175,62 @@ class Quantizer(nn.Module):
 
     def encode(self, z: Tensor) -> Tensor:
         """E(z): the symbols [b, g, *map]; errors are those of `forward`."""
-        parts = self.layout.split(z)
+        parts = split_of(z, self.layout, "features")
         return to_map(hard_assign(to_points(parts), self.centers), parts)
 
     def decode(self, symbols: Tensor) -> Tensor:
         """D(e): features from symbols [b, g, *map], shaped as the layout joins them.
 
         Raises:
-            ArgumentError: symbols are out of range or have a number of groups that has no codebook.
+            ArgumentError: symbols are out of range, of a shape that does not fit, or have a number
+                of groups that has no codebook.
         """
-        values = look_up(symbols.transpose(0, 1).flatten(1), self.centers)
-        return self.layout.join(to_map(values, symbols[..., None]))
+        return decoded(symbols, self.centers, self.layout)
+
+
+def decoded(symbols: Tensor, centers: Tensor, layout: Layout) -> Tensor:
+    """Features from symbols [b, g, *map]; see `Quantizer.decode`."""
+    if isinstance(symbols, Tensor) and symbols.dim() < 2:
+        raise ArgumentError(f"symbols have shape {list(symbols.shape)}; legal is [b, g, *map]")
+    rows = symbols.transpose(0, 1).flatten(1) if isinstance(symbols, Tensor) else symbols
+    values = look_up(rows, centers)
+    return layout.join(to_map(values, symbols[..., None]))
+
+
+def split_of(z: Tensor, layout: Layout, name: str) -> Tensor:
+    """Features as a layout splits them, finite ones; errors are those of `Quantizer.forward`."""
+    check_floats(z, name)
+    check_finite(z, name)
+    return layout.split(z)
+
+
+def layout_of(layout: Layout | None, default: Layout) -> Layout:
+    """A layout, or the default."""
+    if layout is None:
+        return default
+    there = None if isinstance(layout, str) else layout  # a str has a split and a join, too
+    if not isinstance(there, Layout):
+        raise ArgumentError(
+            f"layout is {quoted(layout)}; legal is an object with split and join, as Patches(2, 2)"
+        )
+    return layout
+
+
+def annealing_of(annealing: Fixed | None) -> Fixed:
+    """An annealing, or a sigma that stays 1."""
+    if annealing is None:
+        return Fixed()
+    check_kind(annealing, Fixed, "annealing", "an object, as Fixed(1.0)")
+    return annealing
+
+
+def stage_of(stage: int) -> Stage:
+    """A stage of a `Quantizer`."""
+    try:
+        return Stage(stage)
+    except ValueError:
+        legal = ", ".join(f"Stage.{s.name}" for s in Stage)
+        raise ArgumentError(f"stage is {quoted(stage)}; legal are {legal}") from None
 
 
 def clip_gradient(points: Tensor, limit: float) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from intact.errors import ArgumentError, quoted
+from intact.errors import ArgumentError, DivergedError, quoted
 from intact.quantize.checks import check_finite, check_points, positive, without_autocast
 from intact.quantize.grid import ENTRIES, assignments, cells_needed, grid_quantize
 from intact.quantize.hard import PIECE, Scores, compute_dtype, hard_assign
@@ -52,9 +52,12 @@ def soft_assign(points: Tensor, centers: Tensor, sigma: float | Tensor) -> Tenso
 
     Raises:
         ArgumentError: the shapes do not fit, or sigma is not above 0.
+        DivergedError: a point or a center is not finite.
     """
     check_points(points, centers)
     positive(sigma, "sigma")
+    check_finite(points, "points")
+    check_finite(centers, "centers")
     distances = (points[:, :, None] - centers[:, None]).square().sum(3)
     return torch.softmax(-sigma * distances, 2)
 
@@ -89,18 +92,20 @@ def soft_quantize(
     Raises:
         ArgumentError: the shapes do not fit; sigma or tolerance is not above 0; "grid" with
             k > 1, or where it would need a table of more than 16 MB.
-        DivergedError: a point or a center is not finite.
+        DivergedError: a point or a center is not finite, or so large, or sigma is, that
+            sigma |z - c|^2 leaves the range of floating point.
     """
     check_points(points, centers)
-    if method not in ("auto", "exact", "grid"):
-        raise ArgumentError(f"method is {quoted(method)}; legal are 'auto', 'exact', 'grid'")
+    check_method(method, points.shape[2])
     scalar = points.shape[2] == 1
-    if method == "grid" and not scalar:
-        raise ArgumentError(f"method 'grid' is for k = 1; the points have k = {points.shape[2]}")
     hardness, tolerance = positive(sigma, "sigma"), positive(tolerance, "tolerance")
-    check_finite(points, "points")
-    check_finite(centers, "centers")
+    reach = max(check_finite(points, "points"), check_finite(centers, "centers"))
     dtype = compute_dtype(points)
+    if not 8 * points.shape[2] * reach**2 * max(hardness, 1.0) < torch.finfo(dtype).max:
+        raise DivergedError(
+            f"points or centers reach {reach:.3g}: with sigma {hardness:.3g} their distances "
+            f"leave the range of {dtype}"
+        )
     z, c = points.to(dtype), centers.to(dtype)
     s = sigma if isinstance(sigma, Tensor) else torch.tensor(sigma, dtype=torch.float64)
     s = s.to(device=points.device, dtype=dtype).reshape(())
@@ -124,6 +129,18 @@ def soft_quantize(
             results.append(Soft(values, q, symbols))
     values, q, symbols = (torch.cat(parts) for parts in zip(*results, strict=True))
     return Soft(values.to(points.dtype), q, symbols)
+
+
+def check_method(method: str, k: int) -> None:
+    """A method of `soft_quantize` for points of k numbers.
+
+    Raises:
+        ArgumentError: there is none of that name, or it is for scalars alone.
+    """
+    if method not in ("auto", "exact", "grid"):
+        raise ArgumentError(f"method is {quoted(method)}; legal are 'auto', 'exact', 'grid'")
+    if method == "grid" and k > 1:
+        raise ArgumentError(f"method 'grid' is for k = 1; the points have k = {k}")
 
 
 def _pays(z: Tensor, c: Tensor, cells: int) -> bool:
