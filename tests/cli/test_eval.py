@@ -49,6 +49,8 @@ def test_it_measures_and_writes_tables_and_says_the_exact_options(evaluate, tmp_
     assert "JPEG quality=92 optimize=True subsampling=4:4:4" in text
     assert "metrics: psnr ms_ssim\n" in text
     assert "BD-rate of mine in percent" in text
+    assert "\nMS-SSIM  " in text  # qualities in common are its values, not their decibels
+    assert "\nPSNR, dB  " in text
     out = tmp_path / "out"
     results = rows(out / "results.csv")
     assert len(results) == 2 * (3 + 2 * 3)
@@ -93,7 +95,7 @@ def test_a_missing_codec_is_left_out_and_said_and_the_rest_measured(
     assert "left out: heic: pillow-heif is not installed" in done.err
     assert {row["codec"] for row in rows(tmp_path / "out" / "results.csv")} == {"jpeg"}
     done = evaluate(codecs=("heic",))
-    assert done.code == Code.USAGE
+    assert done.code == Code.UNSUPPORTED
     assert "no codec is left" in done.err
 
 
@@ -105,7 +107,7 @@ def test_a_missing_metric_is_said_and_is_an_error_where_it_was_asked_for(evaluat
     assert done.code == Code.UNSUPPORTED
     assert "left out: butteraugli: no program" in done.err
     done = evaluate(codecs=("jpeg",), metrics=("butteraugli",))
-    assert (done.code, done.out) == (Code.USAGE, b"")
+    assert (done.code, done.out) == (Code.UNSUPPORTED, b"")
     done = evaluate(codecs=("jpeg",), metrics=())
     assert done.code == Code.OK
     assert "left out: butteraugli" in done.err
@@ -140,6 +142,11 @@ def test_a_folder_whose_pictures_cannot_be_read_is_an_error(intact, tmp_path):
         (["--against", "webp"], "--against webp: not among mine, jpeg"),
         (["--qualities", "webp=1,2"], "--qualities webp: no such codec was asked for"),
         (["--qualities", "mine=1,200"], "mine: quality 200, expected 0 .. 100"),
+        (["--qualities", "jpeg=50,200"], "jpeg: quality 200, expected 1 .. 100 of whole numbers"),
+        (["--qualities", "jpeg=nan"], "jpeg: quality nan, expected 1 .. 100 of whole numbers"),
+        (["--qualities", "jpeg=high"], "jpeg: a quality must be a number, not 'high'"),
+        (["--qualities", "jpeg="], "--qualities 'jpeg=': expected CODEC=Q,Q,..."),
+        (["--qualities", "50"], "--qualities '50': expected CODEC=Q,Q,..."),
         (["--published", "none.csv"], "none.csv"),
         (["--points", "1"], "--points"),
     ],
@@ -151,6 +158,47 @@ def test_wrong_arguments_are_refused_before_anything_is_measured(
     assert done.code in (Code.USAGE, Code.SYSTEM)
     assert message in " ".join(done.err.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_where_the_results_should_go_is_refused_before_anything_is_measured(
+    intact, folder, tmp_path
+):
+    (tmp_path / "out").write_text("mine")
+    done = intact("eval", folder, "-o", tmp_path / "out", "--codec", "jpeg")
+    assert (done.code, done.out) == (Code.SYSTEM, b"")
+    assert "results go into a folder, and this is none" in done.err
+
+
+def test_qualities_of_one_codec_given_twice_are_all_measured(evaluate, tmp_path):
+    done = evaluate("--qualities", "jpeg=30", "--qualities", "jpeg=60,3e1", codecs=("jpeg",))
+    assert done.code == Code.OK, done.err
+    found = {row["setting"] for row in rows(tmp_path / "out" / "results.csv")}
+    assert found == {"420/30", "420/60", "444/30", "444/60"}
+
+
+def test_a_codec_of_one_rate_says_that_qualities_have_no_effect(intact, folder, tmp_path):
+    model = Path(__file__).parents[2] / "papers/agustsson2017/models/vector-b1.intactm"
+    done = intact("eval", folder / "one.png", "-o", tmp_path / "out", "--codec", f"one={model}",
+                  "--qualities", "one=10,20", "--metric", "psnr", "--crops", 0)  # fmt: skip
+    assert done.code == Code.OK, done.err
+    assert "one has models of one rate alone: --qualities has no effect" in done.err
+    assert "; 1 setting, model=vector-b1\n" in done.out.decode()
+    assert "No BD-rates: there is nothing to compare with." in done.out.decode()
+
+
+def test_a_metric_that_no_picture_has_is_said_and_is_an_error_where_it_was_asked_for(
+    intact, tmp_path
+):
+    Image.fromarray(picture(40, 50)).save(tmp_path / "small.png")
+    asked = ("eval", tmp_path / "small.png", "-o", tmp_path / "out", "--codec", "jpeg")
+    asked = (*asked, "--codec", "webp", "--points", 2, "--crops", 0, "--jobs", 1)
+    done = intact(*asked, "--metric", "ms_ssim")
+    assert done.code == Code.UNSUPPORTED
+    assert "left out: MS-SSIM, dB: no picture has a finite value of it" in done.err
+    assert "No BD-rates: no metric has a value." in done.out.decode()
+    done = intact(*asked, "--json")
+    assert done.code == Code.OK
+    assert "MS-SSIM, dB: no picture has a finite value of it" in done.json["left_out"]
 
 
 def test_an_empty_folder_is_refused(intact, tmp_path):

@@ -67,6 +67,27 @@ def test_a_codec_keeps_its_exact_options_and_returns_the_shape(name):
     assert np.abs(decoded.astype(int) - pixels).mean() < 20
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_codec_takes_the_ends_of_its_range_and_refuses_what_lies_beyond(name):
+    codec = codec_or_skip(name)
+    pixels = picture(40, 50)
+    low, high = (f"{end:g}" for end in (codec.legal.low, codec.legal.high))
+    sizes = []
+    for setting in codec.at((low, high)).settings:
+        data = codec.encode(pixels, setting)
+        assert codec.decode(data).shape == pixels.shape
+        sizes.append(len(data))
+    assert sizes[0] != sizes[1]
+    beyond = (f"{codec.legal.low - 1:g}", f"{codec.legal.high + 1:g}", "nan", "inf", "-inf", "1e9")
+    for wrong in (*beyond, "", "best"):
+        with pytest.raises(ArgumentError, match=f"{name}: .*quality"):
+            codec.at((wrong,))
+    assert all(codec.at((s.rpartition("/")[2],)).settings for g in codec.grids for s in g)
+    if codec.legal.whole:
+        with pytest.raises(ArgumentError, match="whole numbers"):
+            codec.at(("30.5",))
+
+
 def test_heic_and_avif_keep_colors_at_full_resolution():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2, 0] = stripes[:, 1::2, 2] = 200

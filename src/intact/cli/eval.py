@@ -14,6 +14,7 @@ from intact.cli.options import AllowInexact, Json, Quiet
 from intact.cli.parallel import num_cores
 from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
+from intact.errors import UnsupportedError, quoted
 
 if TYPE_CHECKING:
     from intact.evaluate.codec import Codec
@@ -99,7 +100,7 @@ def eval(
         crop_bpp,
     )
     if not what.metric_set:
-        raise UsageError(f"none of these metrics can be measured here: {'; '.join(left_out)}")
+        raise UnsupportedError(f"none of these metrics can be measured here: {'; '.join(left_out)}")
     evaluation.check(what)
     for note in left_out:
         complain(f"left out: {note}")
@@ -118,6 +119,10 @@ def eval(
             complain(f"left out: {failure}", error=True)
             worst = max(worst, Code.UNSUPPORTED)
         results = evaluation.summarize(what, plan.digests, bar.note)
+    for column in metrics.measured(what.metric_set):
+        if column not in results.metrics:
+            results.left_out.append(f"{column.label}: no picture has a finite value of it")
+            worst = max(worst, Code.UNSUPPORTED) if metric else worst
     for note in results.left_out:
         complain(f"left out: {note}")
     results.left_out[:0] = left_out + failures
@@ -135,8 +140,9 @@ def _codecs(
     """The codecs, and what of them is not here.
 
     Raises:
-        UsageError: qualities of a codec that nobody asked for; or none is here.
-        ArgumentError: there is none of that name.
+        UsageError: qualities of a codec that nobody asked for, or none at all.
+        ArgumentError: there is no codec of that name, or a quality is out of its range.
+        UnsupportedError: no codec is here.
     """
     from intact.evaluate.codec import MissingError
     from intact.evaluate.find import find_codec
@@ -146,7 +152,10 @@ def _codecs(
     asked: dict[str, list[str]] = {}
     for item in qualities:
         name, _, values = item.rpartition("=")
-        asked[name] = [value for value in values.split(",") if value]
+        found_values = [value for value in values.split(",") if value.strip()]
+        if not name or not found_values:
+            raise UsageError(f"--qualities {quoted(item)}: expected CODEC=Q,Q,...")
+        asked.setdefault(name, []).extend(found_values)
     for name in dict.fromkeys(wanted):
         try:
             codec = find_codec(name, allow_inexact=allow_inexact).thinned(points)
@@ -155,11 +164,13 @@ def _codecs(
             asked.pop(name, None)
             continue
         own = asked.pop(codec.name, None)
+        if own and codec.is_fixed:
+            complain(f"{codec.name} has models of one rate alone: --qualities has no effect")
         found.append(codec.at(own) if own else codec)
     if asked:
         raise UsageError(f"--qualities {next(iter(asked))}: no such codec was asked for")
     if not found:
-        raise UsageError(f"no codec is left: {'; '.join(missing)}")
+        raise UnsupportedError(f"no codec is left: {'; '.join(missing)}")
     return found, missing
 
 
@@ -167,8 +178,10 @@ def _about(codec: Codec) -> str:
     """The exact options of a codec, for people."""
     first, last = codec.settings[0], codec.settings[-1]
     count = len(codec.settings)
-    return (f"{codec.name} ({codec.label}): {codec.source}; {count} settings, "
-            f"{codec.options(first)} .. {codec.options(last)}")  # fmt: skip
+    about = f"{codec.name} ({codec.label}): {codec.source}; "
+    if count == 1:
+        return f"{about}1 setting, {codec.options(first)}"
+    return f"{about}{count} settings, {codec.options(first)} .. {codec.options(last)}"
 
 
 def _published(item: str) -> tuple[Path, list[str]]:

@@ -15,6 +15,37 @@ from intact.errors import ArgumentError, UnsupportedError
 Grid = Sequence[str]
 
 
+@dataclass(frozen=True)
+class Legal:
+    """What a setting may be, as a codec's library takes it without bending it.
+
+    Attributes:
+        low, high: the range, both included.
+        whole: of integers alone.
+    """
+
+    low: float = 0
+    high: float = 100
+    whole: bool = False
+
+    def check(self, name: str, setting: str) -> str:
+        """A setting as text, integers without a point.
+
+        Raises:
+            ArgumentError: it is no number, or out of range.
+        """
+        try:
+            number = float(setting)
+        except ValueError:
+            raise ArgumentError(f"{name}: a quality must be a number, not {setting!r}") from None
+        if not self.low <= number <= self.high or (self.whole and not number.is_integer()):
+            kind = " of whole numbers" if self.whole else ""
+            raise ArgumentError(
+                f"{name}: quality {setting}, expected {self.low:g} .. {self.high:g}{kind}"
+            )
+        return str(int(number)) if number.is_integer() else setting.strip()
+
+
 class MissingError(UnsupportedError):
     """The package that a codec or metric needs is not installed; the message names it."""
 
@@ -35,6 +66,16 @@ class Codec(ABC):
     settings: tuple[str, ...]
     grids: tuple[Grid, ...]
     source: str
+
+    @property
+    def legal(self) -> Legal:
+        """What its settings may be."""
+        return Legal()
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether nobody can choose its settings: models of one rate."""
+        return False
 
     @abstractmethod
     def options(self, setting: str) -> str:
@@ -62,16 +103,11 @@ class Codec(ABC):
         """The same codec with other settings, of each of its variants.
 
         Raises:
-            ArgumentError: one of them is no number.
+            ArgumentError: one of them is no number, or not `legal`.
         """
-        for setting in settings:
-            try:
-                float(setting)
-            except ValueError:
-                message = f"{self.name}: a quality must be a number, not {setting!r}"
-                raise ArgumentError(message) from None
+        asked = dict.fromkeys(self.legal.check(self.name, setting) for setting in settings)
         prefixes = dict.fromkeys(s.rpartition("/")[0] for s in self.settings)
-        found = (f"{prefix}/{s}" if prefix else s for prefix in prefixes for s in settings)
+        found = (f"{prefix}/{s}" if prefix else s for prefix in prefixes for s in asked)
         return replace(self, settings=tuple(found))
 
     def thinned(self, points: int) -> Self:

@@ -89,8 +89,10 @@ def check(job: Job) -> list[tuple[str, published.Published]]:
     Raises:
         ArgumentError: two codecs of one name, one to compare with that is not there, or a file
             without curves.
-        OSError: such a file cannot be read.
+        OSError: such a file cannot be read, or the output folder is something else.
     """
+    if job.out.exists() and not job.out.is_dir():
+        raise NotADirectoryError(20, "results go into a folder, and this is none", str(job.out))
     names = [codec.name for codec in job.codecs]
     twice = [name for name in names if names.count(name) > 1]
     if twice:

@@ -15,13 +15,20 @@ from typing import Any
 import numpy as np
 from PIL import Image, __version__ as pillow_version, features
 
-from intact.evaluate.codec import Codec, MissingError, package, texts
+from intact.evaluate.codec import Codec, Legal, MissingError, package, texts
 
 LABELS = {
     "jpeg": "JPEG, better of 4:2:0 and 4:4:4", "jpeg2000": "JPEG 2000", "webp": "WebP",
     "avif": "AVIF 4:4:4", "jxl": "JPEG XL", "heic": "HEIC 4:4:4 (x265 intra)",
     "jpegxr": "JPEG XR",
 }  # fmt: skip
+LEGAL = {
+    "JPEG": Legal(1, 100, whole=True), "JPEG2000": Legal(1, 10000), "WEBP": Legal(),
+    "AVIF": Legal(whole=True), "HEIF": Legal(whole=True),
+    "JXL": Legal(0, 99.9),  # 100 is without loss, which the plugin wants to be told otherwise
+    "JPEG XR": Legal(0.001, 1),  # 0 is without loss, like 1
+}  # fmt: skip
+"""By format. Libraries take some others without a word, as if they were these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +55,11 @@ class PillowCodec(Codec):
     def label(self) -> str:
         """What people call it."""
         return LABELS.get(self.name, self.name)
+
+    @property
+    def legal(self) -> Legal:
+        """What its settings may be."""
+        return LEGAL[self.format]
 
     def save_options(self, setting: str) -> dict[str, Any]:
         """What Pillow's save is called with."""
@@ -78,6 +90,11 @@ class PillowCodec(Codec):
 @dataclass(frozen=True, eq=False)
 class JpegXr(Codec):
     """JPEG XR as imagecodecs has it, by Microsoft's jxrlib."""
+
+    @property
+    def legal(self) -> Legal:
+        """What its settings may be."""
+        return LEGAL["JPEG XR"]
 
     @property
     def label(self) -> str:

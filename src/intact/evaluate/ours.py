@@ -12,7 +12,7 @@ import numpy as np
 import intact
 from intact.codec.model import Model
 from intact.codec.store import read_model
-from intact.errors import ArgumentError, ModelError
+from intact.errors import ModelError
 from intact.evaluate.codec import Codec, Grid
 
 SETTINGS = ("0", "15", "30", "45", "60", "75", "90", "100")
@@ -62,6 +62,11 @@ class IntactCodec(Codec):
         """Whether it is a model of Intact."""
         return True
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether all of them have one rate."""
+        return all(member.levels == 1 for member in self.members)
+
     def options(self, setting: str) -> str:
         """The exact options of a setting, for people."""
         member, quality = self._at(setting)
@@ -88,13 +93,10 @@ class IntactCodec(Codec):
         Raises:
             ArgumentError: one of them is no number from 0 to 100.
         """
-        fixed = tuple(member.name for member in self.members if member.levels == 1)
-        if len(fixed) == len(self.members):
-            return self
         asked = super().at(settings)
-        for setting in settings:
-            if not 0 <= float(setting) <= 100:
-                raise ArgumentError(f"{self.name}: quality {setting}, expected 0 .. 100")
+        if self.is_fixed:
+            return self
+        fixed = tuple(member.name for member in self.members if member.levels == 1)
         kept = tuple(s for s in asked.settings if not (fixed and "/" not in s))
         return replace(asked, settings=fixed + kept)
 

@@ -112,6 +112,9 @@ def _decimal(value: float, digits: int) -> str:
 
 def text(comparisons: Sequence[Comparison], metrics: Sequence[Metric]) -> str:
     """One table a test codec and metric: what it is compared with, a line each."""
+    if not comparisons:
+        why = "there is nothing to compare with" if metrics else "no metric has a value"
+        return f"No BD-rates: {why}.\n"
     lines = []
     for test in dict.fromkeys(c.test for c in comparisons):
         lines.append(f"BD-rate of {test} in percent, negative: {test} needs fewer bytes.")
@@ -119,9 +122,11 @@ def text(comparisons: Sequence[Comparison], metrics: Sequence[Metric]) -> str:
             mine = [c for c in comparisons if c.test == test and c.metric == metric.key]
             if not mine:
                 continue
-            width = max(17, *(len(c.anchor) + 3 for c in mine))
+            # Qualities in common are values of the metric itself, not their decibels.
+            label = metric.label.removesuffix(", dB") if metric.plot_quality else metric.label
+            width = max(17, len(label), *(len(c.anchor) + 3 for c in mine))
             head = ("mean of pictures", "of mean curves", "worst picture", "pictures")
-            lines.append(f"{metric.label:{width}}" + "".join(f"{text:>17}" for text in head)
+            lines.append(f"{label:{width}}" + "".join(f"{text:>17}" for text in head)
                          + "   qualities in common, share")  # fmt: skip
             lines += [f"  {c.anchor:{width - 2}}{_line(c)}" for c in mine]
         lines.append("")
