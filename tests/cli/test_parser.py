@@ -82,6 +82,10 @@ def test_a_dash_is_a_name_and_after_two_everything_is():
         (["a", "-d", "-1"], r"'-1': not in 0\.\.9"),
         (["a", "--weight-of", "much"], "--weight-of: invalid value 'much': not a number"),
         (["a", "--color", "green"], "'green': not one of red, blue"),
+        ([""], "argument NAME: invalid value '': it is empty"),
+        (["a", "--", ""], "argument NAME: invalid value '': it is empty"),
+        (["a", "--set", ""], "--set: invalid value '': it is empty"),
+        (["a", "--set="], "--set: invalid value '': it is empty"),
     ],
 )
 def test_what_is_wrong_is_named(arguments, message):

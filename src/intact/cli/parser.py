@@ -107,9 +107,11 @@ class Parameter:
         """Read a value.
 
         Raises:
-            argparse.ArgumentTypeError: it is not of the kind, or out of range.
+            argparse.ArgumentTypeError: it is not of the kind, out of range, or empty.
         """
         what = f"invalid value {quoted(text)}:"
+        if not text:  # of a shell's variable that is not set; as a path it would be this folder
+            raise argparse.ArgumentTypeError(f"{what} it is empty")
         if issubclass(self.kind, enum.Enum):
             legal = [item.value for item in self.kind]
             if text not in legal:
@@ -225,7 +227,10 @@ def parse(known: list[Parameter], arguments: list[str]) -> dict[str, Any]:
     for item in known:
         if isinstance(item.declared, Argument) and words:
             taken, words = (words, []) if item.many else (words[:1], words[1:])
-            values = [item.value(text) for text in taken]
+            try:
+                values = [item.value(text) for text in taken]
+            except argparse.ArgumentTypeError as error:
+                raise UsageError(f"argument {item.label}: {error} (see --help)") from None
             given[item.name] = values if item.many else values[0]
         elif isinstance(item.declared, Argument) and item.required:
             raise UsageError(f"missing argument {item.label} (see --help)")
