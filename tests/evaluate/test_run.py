@@ -138,6 +138,9 @@ def test_models_of_one_rate_are_points_of_one_curve():
     mixed = make("mixed", [*members, Member("many", "many.intactm", "01", 5)])
     assert mixed.settings[:3] == ("low", "high", "many/0")
     assert mixed.at(("50",)).settings == ("low", "high", "many/50")
+    many = make("shvq", [Member(f"b{n}", f"b{n}.intactm", "00", 1) for n in range(12)])
+    assert many.thinned(3).settings == many.settings  # who names a model wants it
+    assert mixed.thinned(2).settings == ("low", "high", "many/0", "many/100")
 
 
 def test_a_model_that_has_changed_meanwhile_is_noticed(tiny_path):

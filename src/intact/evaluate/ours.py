@@ -100,6 +100,12 @@ class IntactCodec(Codec):
         kept = tuple(s for s in asked.settings if not (fixed and "/" not in s))
         return replace(asked, settings=fixed + kept)
 
+    def thinned(self, points: int) -> Self:
+        """With at most so many qualities of a model of several rates; every model stays."""
+        single = {member.name for member in self.members if member.levels == 1}
+        kept = super().thinned(points).settings
+        return replace(self, settings=tuple(s for s in self.settings if s in single or s in kept))
+
     def _at(self, setting: str) -> tuple[Member, str]:
         """The model of a setting, and its quality."""
         by_name = {member.name: member for member in self.members}
