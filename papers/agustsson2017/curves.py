@@ -37,6 +37,19 @@ def curves_of(models: Path) -> dict[str, list[Path]]:
     return found
 
 
+def sets_of(parser: argparse.ArgumentParser, items: list[str]) -> dict[str, Path]:
+    """Folders by name, from NAME=FOLDER."""
+    found = {}
+    for item in items:
+        name, _, folder = item.partition("=")
+        if not name or not folder or name in found:
+            parser.error(f"{item!r}: sets are NAME=FOLDER, each with a name of its own")
+        if not Path(folder).is_dir():
+            parser.error(f"{item!r}: {folder} is no folder")
+        found[name] = Path(folder)
+    return found
+
+
 def read(path: Path) -> list[dict[str, str]]:
     """The rows of a table."""
     with path.open(newline="") as file:
@@ -119,13 +132,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="curves, by name; all by default")
     parser.add_argument("--jobs", default="1")
     options = parser.parse_args()
-    curves = curves_of(options.models)
+    sets, curves = sets_of(parser, options.sets), curves_of(options.models)
+    if not curves:
+        parser.error(f"--models {options.models}: no file there ends in .intactm")
+    if missing := set(options.only or ()) - set(curves):
+        parser.error(f"--only {missing.pop()}: {options.models} has {', '.join(curves)}")
     if options.only:
         curves = {name: paths for name, paths in curves.items() if name in options.only}
-    for item in options.sets:
-        name, _, folder = item.partition("=")
+    for name, folder in sets.items():
         out = options.out / name
-        command = [sys.executable, "-m", "intact", "eval", folder, "-o", str(out)]
+        command = [sys.executable, "-m", "intact", "eval", str(folder), "-o", str(out)]
         command += ["--jobs", options.jobs]
         for metric in ("psnr", "ssim", "ms_ssim"):
             command += ["--metric", metric]

@@ -36,14 +36,14 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    logs = {name: read(options.runs / name) for name in options.names}
     options.out.mkdir(parents=True, exist_ok=True)
     count = len(options.names)
     figure, axes = plt.subplots(3, count, figsize=(4.2 * count, 8), squeeze=False, sharex="col")
     with (options.out / "figure3.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["run", *COLUMNS])
-        for column, name in enumerate(options.names):
-            log = read(options.runs / name)
+        for column, (name, log) in enumerate(logs.items()):
             for i in range(len(log["step"])):
                 writer.writerow([name, *(f"{log[key][i]:.6g}" for key in COLUMNS)])
             settings = json.loads((options.runs / name / "config.json").read_text())["annealing"]

@@ -14,7 +14,7 @@ import argparse
 import io
 from pathlib import Path
 
-from curves import curves_of
+from curves import curves_of, sets_of
 from PIL import Image
 
 from intact import files
@@ -29,7 +29,9 @@ OTHERS = ("jpeg", "jpeg2000", "heic")
 
 def chosen(folder: Path) -> list[Path]:
     """The pictures at a third and at two thirds of a folder, sorted by name."""
-    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in files.IMAGES)
+    if not paths:
+        raise SystemExit(f"{folder}: no file in this folder ends in {', '.join(files.IMAGES)}")
     return [paths[len(paths) // 3], paths[2 * len(paths) // 3]]
 
 
@@ -57,18 +59,20 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    ours = find_codec("shvq=" + ",".join(map(str, curves_of(options.models)["shvq"])))
+    sets, curves = sets_of(parser, options.sets), curves_of(options.models)
+    if "shvq" not in curves:
+        parser.error(f"--models {options.models}: no vector-b1.intactm and its like there")
+    ours = find_codec("shvq=" + ",".join(map(str, curves["shvq"])))
     others = []
     for name in OTHERS:
         try:
             others.append(find_codec(name))
         except MissingError as error:
             print(f"left out: {name}: {error}")
-    for item in options.sets:
-        name, _, folder = item.partition("=")
+    for name, folder in sets.items():
         (options.out / name).mkdir(parents=True, exist_ok=True)
         data = io.BytesIO()
-        page(chosen(Path(folder)), ours, others).save(data, "WEBP", quality=90)
+        page(chosen(folder), ours, others).save(data, "WEBP", quality=90)
         files.replace(options.out / name / "visual.webp", data.getvalue())
         print(options.out / name / "visual.webp", len(data.getvalue()), "bytes", flush=True)
 

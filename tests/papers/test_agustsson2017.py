@@ -103,6 +103,33 @@ def test_curves_and_tables_come_from_names_and_files(tmp_path, monkeypatch):
         assert len(list(csv.DictReader(file))) == 4
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{here}"], "sets are NAME=FOLDER"),
+        (["kodak="], "sets are NAME=FOLDER"),
+        (["={here}"], "sets are NAME=FOLDER"),
+        (["a={here}", "a={here}"], "a name of its own"),
+        (["a={here}/none"], "none is no folder"),
+        (["a={here}"], "--models {here}: no"),
+    ],
+)
+@pytest.mark.parametrize("name", ["curves", "visual"])
+def test_wrong_sets_and_models_are_refused_before_anything_is_measured(
+    tmp_path, monkeypatch, capsys, name, arguments, message
+):
+    monkeypatch.syspath_prepend(FOLDER)
+    here = [text.format(here=tmp_path) for text in arguments]
+    where = ["--models", str(tmp_path), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", [name, *where, *here])
+    with pytest.raises(SystemExit) as ended:
+        script(name).main()
+    assert ended.value.code == 2
+    assert message.format(here=tmp_path) in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    sys.modules.pop("curves", None)
+
+
 def test_pages_to_look_at_have_a_sheet_for_each_picture(tmp_path, monkeypatch):
     from PIL import Image
 
@@ -113,6 +140,7 @@ def test_pages_to_look_at_have_a_sheet_for_each_picture(tmp_path, monkeypatch):
     visual = script("visual")
     for number in range(6):
         Image.fromarray(picture(190, 180, seed=number)).save(tmp_path / f"{number}.png")
+    (tmp_path / "00.txt").touch()  # no picture
     chosen = visual.chosen(tmp_path)
     assert [path.stem for path in chosen] == ["2", "4"]
     ours = find_codec("webp").at(("30", "60"))  # of few rates: in the place of our models
