@@ -225,6 +225,30 @@ def test_an_axis_that_is_zero_or_not_finite_stays_as_it_is():
     assert torch.equal(small.model[1].bias, net[1].bias)
 
 
+@pytest.mark.parametrize("largest", [1e-44, 1e-38, 1e-31])
+def test_an_axis_whose_step_would_be_no_float32_stays_as_it_is(largest, tmp_path):
+    net = nn.Linear(3, 4)
+    with torch.no_grad():
+        net.bias.copy_(torch.tensor([1.0, -0.5, 0.0, 0.25]) * largest)
+    small = finish(net, {}, half=False, one_axis_bits=16)
+    assert not small.coded
+    assert torch.equal(small.model.bias, net.bias)
+    small.save(tmp_path / "network.intactw")
+
+
+def test_statistics_of_batch_norm_are_no_multiples_of_a_step():
+    """A variance that is rounded to 0 would be divided by: outputs grew threefold."""
+    net = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Linear(16, 4)).eval()
+    net[1].running_var.copy_(torch.logspace(-4, 1, 16))
+    net[1].running_mean.copy_(torch.linspace(-1, 1, 16))
+    small = finish(net, {}, half=False, fold=False, one_axis_bits=7)
+    assert set(small.coded) == {"0.bias", "1.weight", "2.bias"}  # 1.bias is 0
+    for name in ("running_mean", "running_var"):
+        assert torch.equal(getattr(small.model[1], name), getattr(net[1], name)), name
+    x = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
+    assert (small.model(x) - net(x)).abs().max() < 0.2 * net(x).abs().max()
+
+
 @pytest.mark.parametrize("bits", [1, 17])
 def test_bits_of_one_axis_have_a_range(bits):
     with pytest.raises(ArgumentError, match=r"one_axis_bits is .*legal: 2 \.\. 16"):
@@ -234,9 +258,7 @@ def test_bits_of_one_axis_have_a_range(bits):
 def test_compress_with_coded_axes_leaves_more_for_the_weights():
     batches = list(data()[0].split(10))
     floats = compress(trained(), batches, 9.0, measure=Compressed.entropy_bytes)
-    steps = compress(
-        trained(), batches, 9.0, measure=Compressed.entropy_bytes, one_axis_bits=6
-    )
+    steps = compress(trained(), batches, 9.0, measure=Compressed.entropy_bytes, one_axis_bits=6)
     assert steps.ratio(steps.entropy_bytes()) >= 9.0 * 0.99
     many = [
         entropy_bits(c.symbols for c in small.coded.values() if c.symbols.dim() > 1)

@@ -24,6 +24,8 @@ from intact.weights.norms import fold_batch_norm
 from intact.weights.pieces import root_mean_square
 
 Measure = Callable[["Compressed"], float]
+TINIEST = 2.0**-100
+"""Parameters of one axis that are all smaller stay floats: their step would be no float32."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Compressed:
     numbers: int
 
     def entropy_bytes(self) -> float:
-        """An estimate of the file: entropy of symbols with a table as `joint` has it, steps, all else as it lies."""
+        """An estimate of the file: entropy of symbols, steps, all else as it lies.
+
+        One table is for tensors of one axis, one for all others, as `joint` has it.
+        """
         kept = sum(t.numel() * t.element_size() for t in self.kept.values())
         symbols = [c.symbols for c in self.coded.values()]
         tables = [[s for s in symbols if (s.dim() > 1) == many] for many in (True, False)]
@@ -105,9 +110,11 @@ def finish(
             otherwise.
         fold: store batch norm as a scale and a bias a channel (`fold_batch_norm`) in place of
             scale, bias, mean and variance.
-        one_axis_bits: 2 .. 16; float tensors of one axis (biases, folded batch norm) become multiples
-            of a step, their largest magnitude over 2^(bits - 1) - 1. At 7 or 8 bits a network
-            hardly notices, and entropy coding takes them. None stores floats.
+        one_axis_bits: 2 .. 16; float parameters of one axis (biases, folded batch norm) become
+            multiples of a step, their largest magnitude over 2^(bits - 1) - 1. At 7 or 8 bits a
+            network hardly notices, and entropy coding takes them. Buffers stay floats (a variance
+            that is rounded to 0 is divided by), and so do parameters that are 0, not finite, or too
+            small for a step. None stores all as floats.
 
     Raises:
         ArgumentError: ``one_axis_bits`` is out of its range.
@@ -123,7 +130,9 @@ def finish(
     put(model, coded)
     state = model.state_dict()
     if one_axis_bits is not None:
-        side = {n: _multiples(t, one_axis_bits) for n, t in state.items() if _is_side(n, t, coded)}
+        names = dict(model.named_parameters(remove_duplicate=False)).keys() - coded.keys()
+        axes = {n: t for n, t in state.items() if n in names and _is_axis(t)}
+        side = {n: _multiples(t, one_axis_bits) for n, t in axes.items()}
         put(model, side)
         coded = coded | side
     kept = {}
@@ -136,10 +145,12 @@ def finish(
     return Compressed(model, coded, kept, numbers)
 
 
-def _is_side(name: str, tensor: Tensor, coded: Mapping[str, Coded]) -> bool:
-    if name in coded or tensor.dim() != 1 or not tensor.is_floating_point():
+def _is_axis(tensor: Tensor) -> bool:
+    """Whether there are multiples of a step, a normal float32, that have one axis and are near."""
+    if tensor.dim() != 1 or not tensor.is_floating_point() or not tensor.numel():
         return False
-    return bool(tensor.isfinite().all()) and bool(tensor.any())
+    largest = tensor.abs().max().float()  # of NaN it is NaN
+    return TINIEST < float(largest) < math.inf
 
 
 def _multiples(tensor: Tensor, bits: int) -> Coded:
