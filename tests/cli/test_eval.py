@@ -137,7 +137,7 @@ def test_a_folder_whose_pictures_cannot_be_read_is_an_error(intact, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--codec", "bpg"], "no codec named 'bpg'; there are jpeg, jpeg2000"),
+        (["--codec", "hm"], "no codec named 'hm'; there are jpeg, jpeg2000"),
         (["--metric", "vmaf"], "no metric named 'vmaf'"),
         (["--against", "webp"], "--against webp: not among mine, jpeg"),
         (["--qualities", "webp=1,2"], "--qualities webp: no such codec was asked for"),

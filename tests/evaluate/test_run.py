@@ -53,10 +53,11 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", OPTIONS)
 def test_a_codec_keeps_its_exact_options_and_returns_the_shape(name):
     codec = codec_or_skip(name)
     middle = codec.settings[4]
+    assert set(OTHERS) == {*OPTIONS, "bpg"}  # which has tests of its own
     assert codec.options(middle) == OPTIONS[name]
     assert ("imagecodecs" if name == "jpegxr" else "Pillow") in codec.source
     pixels = picture(70, 90)
@@ -156,9 +157,15 @@ def test_fewer_points_keep_the_ends():
         codec.at(("high",))
 
 
+def test_a_quality_can_be_written_in_any_way():
+    for setting, number in (("1e1", "10"), ("5e-1", "0.5"), ("7.0", "7")):
+        codec = find_codec("webp").at((setting,))
+        assert codec.options(codec.settings[0]) == f"WEBP quality={number} method=6"
+
+
 def test_an_unknown_codec_is_refused_with_what_there_is():
-    with pytest.raises(ArgumentError, match="no codec named 'bpg'; there are jpeg, "):
-        find_codec("bpg")
+    with pytest.raises(ArgumentError, match="no codec named 'hm'; there are jpeg, "):
+        find_codec("hm")
 
 
 def test_a_codec_whose_package_is_missing_says_which(monkeypatch):

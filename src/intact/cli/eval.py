@@ -33,7 +33,7 @@ def eval(
         Option(
             metavar="CODEC",
             help="intact, a model, NAME=MODEL,MODEL, or jpeg, jpeg2000, webp, avif, jxl, heic, "
-            "jpegxr; repeatable [intact, jpeg, jpeg2000, webp, avif].",
+            "jpegxr, bpg; repeatable [intact, jpeg, jpeg2000, webp, avif].",
         ),
     ] = None,
     against: Annotated[

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import tempfile
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from intact.evaluate.scratch import scratch
 
 PROGRAM = "butteraugli_main"
 INTENSITY_NITS = 80
@@ -32,10 +31,8 @@ def butteraugli(original: np.ndarray, decoded: np.ndarray) -> tuple[float, float
     Raises:
         RuntimeError: the program fails or says something else than expected.
     """
-    memory = Path("/dev/shm")
-    folder = memory if os.access(memory, os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        files = [Path(place, name) for name in ("original.ppm", "decoded.ppm")]
+    with scratch() as folder:
+        files = [folder / name for name in ("original.ppm", "decoded.ppm")]
         for file, pixels in zip(files, (original, decoded), strict=True):
             Image.fromarray(pixels).save(file)
         command = [PROGRAM, *map(str, files), "--intensity_target", str(INTENSITY_NITS)]

@@ -1,7 +1,7 @@
 """The codecs of others: Pillow's, those of its plugins, imagecodecs'; each with exact options.
 
 The options are their good ones, not their fast ones; each row of a table says which were used, by
-which library. HEIC is x265 as libheif calls it; its files are not BPG's.
+which library. HEIC is x265 as libheif calls it; its files are not BPG's (`intact.evaluate.bpg`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, __version__ as pillow_version, features
 
+from intact.evaluate.bpg import bpg
 from intact.evaluate.codec import Codec, Legal, MissingError, package, texts
 
 LABELS = {
@@ -64,7 +65,7 @@ class PillowCodec(Codec):
     def save_options(self, setting: str) -> dict[str, Any]:
         """What Pillow's save is called with."""
         variant, _, value = setting.rpartition("/")
-        number = float(value) if "." in value else int(value)
+        number = int(value) if value.isdecimal() else float(value)
         varied = [number] if self.varies == "quality_layers" else number
         return {self.varies: varied, **self.fixed, **(self.variants[variant] if variant else {})}
 
@@ -200,7 +201,7 @@ def _jpegxr(name: str) -> Codec:
 
 OTHERS: dict[str, Callable[[str], Codec]] = {
     "jpeg": _jpeg, "jpeg2000": _jpeg2000, "webp": _webp, "avif": _avif, "jxl": _jxl,
-    "heic": _heic, "jpegxr": _jpegxr,
+    "heic": _heic, "jpegxr": _jpegxr, "bpg": bpg,
 }  # fmt: skip
 
 

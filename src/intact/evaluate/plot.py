@@ -19,6 +19,7 @@ STYLES = {
     "jpeg": ("JPEG", "#9a9a9a"), "jpeg2000": ("JPEG 2000", "#8c564b"), "webp": ("WebP", "#2ca02c"),
     "avif": ("AVIF 4:4:4", "#9467bd"), "jxl": ("JPEG XL", "#1f77b4"),
     "heic": ("HEIC 4:4:4 (x265)", "#17a2b8"), "jpegxr": ("JPEG XR", "#c5b0d5"),
+    "bpg": ("BPG 4:4:4", "#4c4c9a"),
 }  # fmt: skip
 OURS = ("#d62728", "#ff7f0e", "#e377c2", "#111111", "#bcbd22")
 MARKED = ("o-", "s-", "^-", "D-", "v-")

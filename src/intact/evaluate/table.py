@@ -2,7 +2,7 @@
 
 A run that was interrupted goes on where it stopped: a row is known by codec (libraries or model id
 included), exact options, picture and metrics, each with its version. Times are seconds of processor
-time, of all threads of the process.
+time, of all threads of the process and of programs that it called.
 """
 
 from __future__ import annotations
