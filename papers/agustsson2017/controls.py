@@ -35,7 +35,7 @@ def row_of(name: str, runs: Path) -> dict[str, str]:
     """What is known of a run."""
     folder = runs / name
     config = json.loads((folder / "config.json").read_text())
-    log = list(csv.DictReader((folder / "log.csv").open()))
+    log = list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
     end = log[-max(1, len(log) // 10) :]
 
     def mean(key: str) -> float:

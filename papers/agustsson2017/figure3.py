@@ -25,7 +25,7 @@ COLUMNS = ("step", "error_soft", "error_hard", "sigma", "bpp", "gradient_norm")
 
 def read(run: Path) -> dict[str, np.ndarray]:
     """The columns of a log."""
-    rows = list(csv.DictReader((run / "log.csv").open()))
+    rows = list(csv.DictReader((run / "log.csv").read_text().splitlines()))
     return {key: np.array([float(row[key]) for row in rows]) for key in COLUMNS}
 
 

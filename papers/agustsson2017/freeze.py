@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 
 import intact
+from intact import files
 from intact.bottleneck.grid import Layout
 from intact.bottleneck.vector import Vector
 from intact.codec.model import Model
@@ -89,11 +91,11 @@ def main() -> None:
         parser.error(f"--pictures {options.pictures}: no files")
     options.models.mkdir(parents=True, exist_ok=True)
     table = options.models / "coder.csv"
-    rows = list(csv.DictReader(table.open())) if table.exists() else []
+    rows = list(csv.DictReader(table.read_text().splitlines())) if table.exists() else []
     for name in options.names:
         path, run = options.models / f"{name}.intactm", options.runs / name
         model = freeze_run(run, name, images=IMAGES)
-        path.write_bytes(model.to_bytes())
+        files.replace(path, model.to_bytes())
         print(f"{path}  {path.stat().st_size:,} bytes", flush=True)
         p = frozen_p(model, run)
         rows = [row for row in rows if row["model"] != name]
@@ -101,10 +103,11 @@ def main() -> None:
         within = sum(bool(row["within_target"]) for row in found)
         print(f"  within 0.5 % + 64 bytes: {within} of {len(found)}", flush=True)
         rows += [{key: str(value) for key, value in row.items()} for row in found]
-        with table.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        files.replace(table, text.getvalue().encode())
 
 
 if __name__ == "__main__":

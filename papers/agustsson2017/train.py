@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
+from intact import files
 from intact.cli.train import keep_memory
 from intact.train import checkpoint, config as configuration
 from intact.train.start import trainer_for
@@ -181,6 +183,14 @@ def settings_of(name: str, runs: Path, scale: Scale) -> list[str]:
     return found
 
 
+def is_whole(run: Path) -> bool:
+    """Whether a run has been trained to its end: what arms fork from must not depend on when."""
+    if not checkpoint.exists(run):
+        return False
+    state = checkpoint.read(run)[1]
+    return bool(state["step"] >= state["config"]["optimizer"]["steps"])
+
+
 def train(name: str, runs: Path, scale: Scale, deadline: float) -> bool:
     """Train an arm to its end, or until the deadline; True if it is finished."""
     folder, start = runs / name, ARMS[name].start
@@ -196,14 +206,19 @@ def train(name: str, runs: Path, scale: Scale, deadline: float) -> bool:
     log, first = folder / "log.csv", trainer.step
     rows = []
     if log.exists():  # what was logged after the checkpoint is done again
-        rows = [row for row in csv.DictReader(log.open()) if int(row["step"]) <= first]
+        rows = [
+            row for row in csv.DictReader(log.read_text().splitlines()) if int(row["step"]) <= first
+        ]
 
     def report(step: int, scalars: dict[str, float]) -> None:
         rows.append({"step": str(step)} | {k: f"{v:.6g}" for k, v in scalars.items()})
-        with log.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[-1]), restval="", extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
+        text = io.StringIO()
+        writer = csv.DictWriter(
+            text, list(rows[-1]), restval="", extrasaction="ignore", lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(rows)
+        files.replace(log, text.getvalue().encode())  # a kill leaves no half of a line
         print(name, step, {k: v for k, v in rows[-1].items() if k != "step"}, flush=True)
 
     trainer.run(report, deadline=deadline)
@@ -230,8 +245,8 @@ def main() -> None:
         parser.error(f"no such runs: {', '.join(unknown)}; --list has them")
     for name in names:
         start = ARMS[name].start
-        if start is not None and not checkpoint.exists(options.runs / start):
-            raise SystemExit(f"{name} starts from {start}, which is not trained")
+        if start is not None and not is_whole(options.runs / start):
+            raise SystemExit(f"{name} starts from {start}, which is not trained to its end")
         if not train(name, options.runs, SCALES[options.scale], deadline):
             print(f"{name}: the time is over; the same command goes on")
             return

@@ -2,10 +2,10 @@
 
     python papers/agustsson2017/visual.py --models MODELS --out OUT kodak=FOLDER b100=FOLDER ...
 
-Writes OUT/SET/visual.webp: original, JPEG, JPEG 2000, x265 intra 4:4:4 (in BPG's place, which it is
-not; where pillow-heif is installed), and `shvq`, each with its rate, MS-SSIM, SSIM and PSNR. The
-paper's pictures are not at hand; ours are not picked: of a folder sorted by name those at a third
-and at two thirds. Pages are WebP of quality 90, to be small.
+Writes OUT/SET/visual.webp: original, JPEG, JPEG 2000, BPG (where bpgenc is on PATH), x265 intra
+4:4:4 (in its place, but not BPG; where pillow-heif is installed), and `shvq`, each with its rate,
+MS-SSIM, SSIM and PSNR. The paper's pictures are not at hand; ours are not picked: of a folder
+sorted by name those at a third and at two thirds. Pages are WebP of quality 90, to be small.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from intact.evaluate.find import find_codec
 from intact.evaluate.metrics import metric_set
 from intact.evaluate.pictures import Picture
 
-OTHERS = ("jpeg", "jpeg2000", "heic")
+OTHERS = ("jpeg", "jpeg2000", "bpg", "heic")
 
 
 def chosen(folder: Path) -> list[Path]:

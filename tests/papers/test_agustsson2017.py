@@ -56,6 +56,44 @@ def test_arms_of_one_kind_differ_in_what_they_say_alone():
     }  # fmt: skip
 
 
+def test_an_arm_does_not_fork_from_a_first_stage_that_is_half_trained(tmp_path, monkeypatch):
+    from intact.train import checkpoint
+
+    train = script("train")
+    monkeypatch.setattr(train, "train", lambda name, *_: started.append(name) or True)
+    monkeypatch.setattr(sys, "argv", ["train.py", "vector-b2", "--runs", str(tmp_path)])
+    started = []
+    for step in (None, 3):
+        if step:
+            state = {"step": step, "config": {"optimizer": {"steps": 4}}}
+            checkpoint.write(tmp_path / "stage1", {}, state)
+        with pytest.raises(SystemExit, match="starts from stage1, which is not trained to its end"):
+            train.main()
+    assert not started
+    checkpoint.write(tmp_path / "stage1", {}, {"step": 4, "config": {"optimizer": {"steps": 4}}})
+    train.main()
+    assert started == ["vector-b2"]
+
+
+def test_a_log_goes_on_where_the_checkpoint_is(tmp_path, monkeypatch):
+    train = script("train")
+
+    class Trainer:
+        finished, step = False, 20
+
+        def run(self, report, deadline):
+            del deadline
+            report(30, {"loss": 0.125})
+            assert not list((tmp_path / "stage1").glob("*partial*"))
+
+    monkeypatch.setattr(train, "trainer_for", lambda *_, **__: Trainer())
+    log = tmp_path / "stage1" / "log.csv"
+    log.parent.mkdir()
+    log.write_text("step,loss\n10,1\n20,0.5\n30,9\n")
+    train.train("stage1", tmp_path, train.SCALES["tiny"], 1e9)
+    assert log.read_text() == "step,loss\n10,1\n20,0.5\n30,0.125\n"
+
+
 def test_curves_and_tables_come_from_names_and_files(tmp_path, monkeypatch):
     curves = script("curves")
     names = ("vector-b1", "vector-b2", "gain-10-b2", "vector-no-entropy", "vector-no-entropy-16")
@@ -72,14 +110,24 @@ def test_curves_and_tables_come_from_names_and_files(tmp_path, monkeypatch):
         def __init__(self, path):
             beta = {"1": "0.008", "2": "0.004"}.get(path.stem[-1:])
             named = beta and "no-entropy" not in path.stem
+            self.id = path.stem.encode()
             self.info = {"rate": f"beta {beta}, 16 channels" if named else "no entropy term, 16"}
 
     monkeypatch.setattr(curves, "load_model", Known)
+
+    def row(name, bpp, psnr, sha256, of=""):
+        source = f"intact 1 model 00 {(of or name).encode().hex()}"
+        return {"setting": name, "bpp": bpp, "psnr": psnr, "sha256": sha256, "source": source}
+
     rows = [
-        {"setting": "vector-b2", "bpp": "0.2", "psnr": "20"},
-        {"setting": "vector-b2", "bpp": "0.4", "psnr": "30"},
-        {"setting": "gain-10-b2", "bpp": "0.25", "psnr": "20"},
-        {"setting": "vector-b1", "bpp": "0.1", "psnr": "20"},
+        row("vector-b2", "9", "9", "one", "an earlier one"),
+        row("vector-b2", "0.2", "20", "one"),
+        row("vector-b2", "0.4", "30", "two"),
+        row("vector-b2", "7", "7", "three, which others did not code"),
+        row("gain-10-b2", "0.2", "20", "one"),
+        row("gain-10-b2", "0.3", "20", "two"),
+        row("vector-b1", "0.1", "20", "one"),
+        row("vector-b1", "0.1", "20", "two"),
     ]
     curves.write(tmp_path / "results.csv", rows)
     table = {row["model"]: row for row in curves.objectives(tmp_path, found)}
@@ -93,14 +141,15 @@ def test_curves_and_tables_come_from_names_and_files(tmp_path, monkeypatch):
     assert table["gain-10-b2"]["anchor"] == "vector-b2"
 
     means = [("shvq", 20, 0.1), ("shvq", 30, 0.4), ("scalar", 22, 0.2), ("scalar", 28, 0.6)]
-    mean = [{"codec": c, "psnr": p, "bpp": b} for c, p, b in means]
+    mean = [{"codec": c, "psnr": p, "bpp": b, "pictures": 24} for c, p, b in means]
+    mean.append({"codec": "scalar", "psnr": 35, "bpp": 1, "pictures": 23})  # one was refused
     curves.write(tmp_path / "mean.csv", mean)
     pairs = curves.equal_error(tmp_path, {"shvq": [], "scalar": []})
     assert [float(row["psnr"]) for row in pairs] == [22, 25, 28]
     middle = np.exp((np.log(0.1) + np.log(0.4)) / 2)
     assert float(pairs[1]["bpp_second"]) == pytest.approx(middle, abs=1e-4)
     with (tmp_path / "mean.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 4
+        assert len(list(csv.DictReader(file))) == 5
 
 
 @pytest.mark.parametrize(
