@@ -9,6 +9,7 @@ travel as escapes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,13 +19,15 @@ from intact.bits.apportion import apportion
 from intact.bits.tables import TOTAL, TableBank
 from intact.bottleneck.vector import Vector
 from intact.codec.model import Model
-from intact.errors import ArgumentError
+from intact.errors import ArgumentError, DivergedError
 from intact.freeze.count import count_symbols
 from intact.freeze.program import to_program
 from intact.freeze.tables import PRECISION
 from intact.train.codecs.vector import VectorNet
 from intact.train.codecs.vector_graphs import LATENT_UNIT, PATCH
 from intact.train.integer import IntegerNetwork
+
+log = logging.getLogger(__name__)
 
 SHARES = (0.25, 0.5, 0.65, 0.8, 0.9, 1.0, 1.15, 1.3, 1.6, 2.0, 4.0)
 """Of the symbols that have a slot's probability: so many are tried to have an entry."""
@@ -46,6 +49,7 @@ def freeze(
     Raises:
         ModelError: a bound cannot be proven.
         ArgumentError: a dead zone was asked for, or the codec has no codebook yet.
+        DivergedError: a center is not finite.
     """
     if dead_zone:
         raise ArgumentError(f"--dead-zone {dead_zone}: a symbol of this kind is no rounded number")
@@ -60,8 +64,7 @@ def freeze(
         network = net.networks[role]
         assert isinstance(network, IntegerNetwork)
         programs[role] = to_program(network)
-    centers = net.quantizer.centers.detach().double().numpy()
-    codebook = np.clip(np.rint(centers / LATENT_UNIT), -32768, 32767).astype(np.int16)
+    codebook = rounded(net.quantizer.centers.detach().double().numpy())
     books, size, numbers = codebook.shape
     channels, points = net.config.channels, PATCH // numbers
     if books > 1:
@@ -75,6 +78,39 @@ def freeze(
     counts = counts.reshape(channels, points, size).sum(axis=1)
     order, tables = ranked(counts, points)
     return replace(draft, bottleneck=Vector(codebook, order, tables, net.config.decision))
+
+
+def rounded(centers: np.ndarray) -> np.ndarray:
+    """int16 centers in the unit of latents; those that are worse for it are told in a warning.
+
+    Args:
+        centers: float64 [1 or channels, L, k].
+
+    Raises:
+        DivergedError: a center is not finite.
+    """
+    if bad := int((~np.isfinite(centers)).any(axis=2).sum()):
+        raise DivergedError(f"{bad} of {centers[..., 0].size} centers are not finite")
+    wanted = np.rint(centers / LATENT_UNIT)
+    codebook = np.clip(wanted, -32768, 32767).astype(np.int16)
+    for number, (book, exact) in enumerate(zip(codebook, wanted, strict=True)):
+        of = f"of {len(book)} centers"
+        if beyond := int((book != exact).any(axis=1).sum()):
+            low, high = -32768 * LATENT_UNIT, 32767 * LATENT_UNIT
+            log.warning(
+                "codebook %d: %d %s reach beyond %g .. %g and are cut",
+                number,
+                beyond,
+                of,
+                low,
+                high,
+            )
+        if same := len(book) - len(np.unique(book, axis=0)):
+            log.warning(
+                "codebook %d: %d %s equal earlier ones once rounded to %g: they are never used",
+                number, same, of, LATENT_UNIT,
+            )  # fmt: skip
+    return codebook
 
 
 def ranked(counts: np.ndarray, points: int) -> tuple[np.ndarray, TableBank]:

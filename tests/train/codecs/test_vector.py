@@ -12,8 +12,9 @@ from intact.bottleneck.vector import Vector  # noqa: E402
 from intact.codec.model import Model  # noqa: E402
 from intact.codec.networks import Networks  # noqa: E402
 from intact.codec.pixels import to_network  # noqa: E402
+from intact.errors import DivergedError  # noqa: E402
 from intact.freeze.run import freeze_run  # noqa: E402
-from intact.freeze.vector import cheapest, probabilities, ranked  # noqa: E402
+from intact.freeze.vector import cheapest, probabilities, ranked, rounded  # noqa: E402
 from intact.quantize import Patches, Quantizer  # noqa: E402
 from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
 from intact.train.balance import balance  # noqa: E402
@@ -196,9 +197,11 @@ def test_float_weights_of_it_are_a_start(settings, first, tmp_path):
     torch.testing.assert_close(centers, quantizer_of(codec).centers, rtol=1e-2, atol=1e-2)
 
 
-def test_the_gap_moves_sigma(settings, first, tmp_path):
-    """sigma(t + 1) = sigma(t) + K_G e_G(t), K_G in units of sigma_0."""
-    stage = ["rate.stage=2", "annealing.gain=7", "annealing.halving=3", "optimizer.steps=9"]
+@pytest.mark.parametrize("every", [1, 2])
+def test_the_gap_moves_sigma(settings, first, tmp_path, every):
+    """sigma(t + 1) = sigma(t) + K_G e_G(t), K_G in units of sigma_0; or of two steps at once."""
+    stage = ["rate.stage=2", "annealing.gain=7", "annealing.halving=3", "optimizer.steps=9",
+             f"annealing.every={every}"]  # fmt: skip
     one = trainer(settings(tmp_path / "second", *stage), init=first)
     rows = []
     one.output = type(one.output)(**{**vars(one.output), "log_every": 1})
@@ -208,7 +211,10 @@ def test_the_gap_moves_sigma(settings, first, tmp_path):
     wanted = sigma0
     for t, (row, gap) in enumerate(zip(rows, gaps, strict=True)):
         assert row["sigma"] == pytest.approx(wanted, rel=1e-5)
-        wanted = max(1e-3, wanted + 7 * sigma0 * (gap - 3 / (3 + t) * gaps[0]))
+        if t % every == 0:
+            wanted = max(1e-3, wanted + 7 * every * sigma0 * (gap - 3 / (3 + t) * gaps[0]))
+        else:  # what is logged between is the last one, not NaN: figure 3 is drawn from it
+            assert row["error_hard"] == rows[t - 1]["error_hard"]
 
 
 def test_the_grid_stands_still_and_the_density_learns(settings, first, tmp_path):
@@ -291,6 +297,23 @@ def test_a_file_costs_what_the_frozen_p_says():
     data = code([(ranks.ravel(), index, tables)])
     ideal = -np.log2(frozen[np.arange(channels), symbols]).sum() / 8
     assert len(data) <= 1.005 * ideal + 64, len(data) / ideal
+
+
+def test_centers_that_rounding_changes_for_the_worse_are_told(caplog):
+    centers = np.array([[[1.0, 2], [1.001, 2], [-3, 0]], [[1, 2], [3, 4], [5, 6]]])
+    assert rounded(centers).tolist()[0] == [[128, 256], [128, 256], [-384, 0]]
+    [record] = caplog.records
+    assert "codebook 0: 1 of 3 centers equal earlier ones" in record.getMessage()
+    caplog.clear()
+    assert rounded(np.array([[[300.0], [-256], [255.99]]])).tolist() == [
+        [[32767], [-32768], [32767]]
+    ]
+    assert "codebook 0: 1 of 3 centers reach beyond -256 .. 255.992" in caplog.text
+    caplog.clear()
+    rounded(np.array([[[255.992], [-256.003]]]))
+    assert not caplog.records
+    with pytest.raises(DivergedError, match="1 of 2 centers are not finite"):
+        rounded(np.array([[[1.0, 2], [np.nan, 2]]]))
 
 
 def test_a_channel_that_no_image_uses_has_a_table():

@@ -85,6 +85,7 @@ class VectorNet(Codec):
         self.fitted: Tensor
         self.register_buffer("fitted", torch.zeros(()))
         self._seen: tuple[Quantized, float, float | None] | None = None
+        self._hard = math.nan
         if own.rate.stage == 2:
             self.add_quantizer(seed)
 
@@ -135,7 +136,8 @@ class VectorNet(Codec):
             self._fit(crops)
         annealing = self.quantizer.annealing
         if isinstance(annealing, GapControlled):
-            annealing.gain = own.annealing.gain * float(self.fitted)
+            # Stepped at every so many steps alone, by as much as all of them.
+            annealing.gain = own.annealing.gain * own.annealing.every * float(self.fitted)
 
     def _fit(self, crops: Callable[[int], Tensor]) -> None:
         """Centers and sigma_0 by SGD on the cluster energy of some features (§3.2)."""
@@ -241,7 +243,7 @@ class VectorNet(Codec):
         if int(self.quantizer_calls) % way.every == 0:
             values = self.quantizer.decode(seen.symbols).permute(0, 2, 3, 1)
             error = (self._synthesis(values) - image.float()).square().mean()
-            hard = float(error) / 255**2
+            self._hard = hard = float(error) / 255**2
         self._seen = seen, float(mse.mean()) / 255**2, hard
 
     @property
@@ -251,13 +253,13 @@ class VectorNet(Codec):
         return self.histogram.calls
 
     def watched(self) -> dict[str, Tensor]:
-        """The soft and the hard error of this step, and sigma."""
+        """The soft error of this step, the hard one last computed, and sigma."""
         if self._seen is None or self.quantizer is None:
             return {"active": self.active.float()}
-        _, soft, hard = self._seen
+        _, soft, _ = self._seen
         return {
             "error_soft": torch.tensor(soft),
-            "error_hard": torch.tensor(math.nan if hard is None else hard),
+            "error_hard": torch.tensor(self._hard),
             "sigma": self.quantizer.sigma.detach().float().clone(),
         }
 

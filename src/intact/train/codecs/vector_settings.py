@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import get_args
 
+from intact.bottleneck.vector import MAX_CENTERS
 from intact.errors import ArgumentError
 from intact.quantize import Stage
 from intact.train.codecs.vector_graphs import PATCH, Decision, Form, VectorTransform
 
-MAX_CENTERS = 4096
-"""L, at most; docs/spec/vector.md."""
 FORWARDS = {
     "soft": Stage.SOFT,
     "hard": Stage.HARD,
@@ -82,7 +81,8 @@ class VectorAnnealing:
         gain: K_G of the gap, in units of sigma_0 per squared error of values in 0..1.
         halving: T of the gap, in steps.
         factor: of the exponential.
-        every: hard error and sigma are computed at every such step; T is in steps all the same.
+        every: hard error and sigma are computed at every such step; T, K_G and the factor are those
+            of steps all the same.
         sigma: sigma_0; 0 takes the one that the centers were fitted with (for logits 1).
     """
 
