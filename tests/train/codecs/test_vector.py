@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from intact import decode, encode  # noqa: E402
+from intact.bits.apportion import apportion  # noqa: E402
 from intact.bits.fast import encode as code  # noqa: E402
 from intact.bottleneck.grid import Layout  # noqa: E402
 from intact.bottleneck.vector import Vector  # noqa: E402
@@ -14,6 +15,7 @@ from intact.codec.networks import Networks  # noqa: E402
 from intact.codec.pixels import to_network  # noqa: E402
 from intact.errors import DivergedError  # noqa: E402
 from intact.freeze.run import freeze_run  # noqa: E402
+from intact.freeze.tables import PRECISION  # noqa: E402
 from intact.freeze.vector import cheapest, probabilities, ranked, rounded  # noqa: E402
 from intact.quantize import Patches, Quantizer  # noqa: E402
 from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
@@ -326,9 +328,20 @@ def test_a_channel_that_no_image_uses_has_a_table():
 
 def test_the_cheapest_table_is_no_dearer_than_one_with_all_symbols():
     pmf = np.sort(np.random.default_rng(1).dirichlet(np.full(1000, 0.05)))[::-1]
+
+    def bits(freqs):
+        """Of a symbol; one that has no entry is an escape and, 64 and more behind, 2 bytes."""
+        costs, entries = -np.log2(freqs / (1 << 14)), len(freqs) - 1
+        lengths = np.where(np.arange(1000 - entries) < 64, 8, 16)
+        return pmf[:entries] @ costs[:-1] + pmf[entries:] @ (costs[-1] + lengths)
+
     freqs = cheapest(pmf)
     assert freqs.sum() == 1 << 14
-    assert 2 <= len(freqs) < 1000
+    for entries in (20, len(freqs) // 2, 3 * len(freqs) // 2, 1000):
+        rest = max(pmf[entries:].sum(), 1e-7)
+        weights = np.append(pmf[:entries], rest) * PRECISION
+        other = apportion(np.maximum(np.rint(weights), 1).astype(np.int64))
+        assert bits(freqs) < bits(other), entries
 
 
 def test_a_first_stage_has_nothing_to_freeze(first):
