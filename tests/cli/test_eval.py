@@ -77,6 +77,20 @@ def test_a_second_run_goes_on_and_measures_nothing_twice(evaluate, tmp_path):
     assert len(rows(table)) == 18
 
 
+@pytest.mark.parametrize("below", [".", "results"])
+def test_results_among_the_pictures_are_not_measured_by_the_next_run(intact, folder, below):
+    common = ["--codec=jpeg", "--metric=psnr", "--points=2", "--jobs=1", "--crops=1"]
+    for _ in range(2):
+        done = intact("eval", folder, "-o", folder / below, *common)
+        assert done.code == Code.OK, done.err
+        assert list((folder / below / "crops").glob("*.png"))
+        (folder / below / "rd_psnr.png").touch()  # as a plot, where matplotlib is
+    names = {row["image"] for row in rows(folder / below / "results.csv")}
+    assert names == {"one.png", "more/two.png"}
+    done = intact("eval", folder / below / "crops", "-o", folder / below, *common)
+    assert done.code == Code.OK, done.err
+
+
 def test_json_has_means_and_bd_rates_and_nothing_infinite(evaluate, tmp_path):
     done = evaluate("--json", "--against", "jpeg", "--qualities", "mine=20,80")
     found = json.loads(done.out, parse_constant=lambda name: pytest.fail(name))

@@ -87,7 +87,7 @@ def eval(
     left_out += missing
     worst = Code.UNSUPPORTED if missing else worst
     absent = {note.partition(":")[0] for note in missing}
-    chosen = pictures.choose([Path(name) for name in images])
+    chosen = pictures.choose([Path(name) for name in images], out=Path(output))
     what = evaluation.Job(
         chosen,
         codecs,

@@ -12,7 +12,7 @@ from intact.errors import ArgumentError, IntactError
 from intact.evaluate import bd, crops, metrics, plot, published, report, run, table
 from intact.evaluate.codec import Codec, MissingError
 from intact.evaluate.curves import Table, by_codec, measured
-from intact.evaluate.pictures import Picture
+from intact.evaluate.pictures import CROPS, PLOT, Picture
 
 TABLE = "results.csv"
 
@@ -153,7 +153,7 @@ def summarize(
     step("plots")
     try:
         for metric in columns:
-            path = job.out / f"rd_{metric.key}.png"
+            path = job.out / PLOT.format(metric.key)
             plot.draw(path, found, [metric], dataset or _title(job), curves)
             results.written.append(path)
     except MissingError as error:
@@ -206,7 +206,7 @@ def _crops(job: Job, digests: Sequence[str], results: Results, step: Callable[[s
         except (IntactError, OSError, ValueError, RuntimeError) as error:
             results.left_out.append(f"crops of {picture.name}: {error}")
             continue
-        results.written.append(crops.write(job.out / "crops", picture, image))
+        results.written.append(crops.write(job.out / CROPS, picture, image))
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from intact import files
 from intact.errors import ArgumentError
 from intact.images import read_image
 
+CROPS, PLOT = "crops", "rd_{}.png"
+"""The folder and the names of pictures that an evaluation itself writes."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -81,8 +84,13 @@ def listed(file: Path, root: Path) -> list[tuple[str, Path]]:
     return [(name, root / name) for name in lines if name]
 
 
-def found(place: Path) -> list[tuple[str, Path]]:
+def found(place: Path, out: Path | None = None) -> list[tuple[str, Path]]:
     """Names and paths of a file, or of all images below a folder, sorted.
+
+    Args:
+        place: the file or folder.
+        out: where results are written: those that lie there are no pictures to measure, unless
+            ``place`` is their own folder.
 
     Raises:
         ArgumentError: a folder without images.
@@ -91,9 +99,16 @@ def found(place: Path) -> list[tuple[str, Path]]:
     if not place.is_dir():
         return [(place.name, place)]
     paths = [path for path in files.walk(place)[0] if path.suffix.lower() in files.IMAGES]
+    if out is not None and not place.resolve().is_relative_to(out.resolve() / CROPS):
+        paths = [path for path in paths if not _is_result(path.resolve(), out.resolve())]
     if not paths:
         raise ArgumentError(f"{place}: no file in this folder ends in {', '.join(files.IMAGES)}")
     return [(path.relative_to(place).as_posix(), path) for path in paths]
+
+
+def _is_result(path: Path, out: Path) -> bool:
+    plot = path.parent == out and path.match(PLOT.format("*"))
+    return plot or path.is_relative_to(out / CROPS)
 
 
 def choose(
@@ -101,6 +116,7 @@ def choose(
     names: tuple[Path, Path] | None = None,
     every: int = 1,
     center: tuple[int, int] | None = None,
+    out: Path | None = None,
 ) -> list[Picture]:
     """Every ``every``-th of the pictures at some places, and of those in a list.
 
@@ -109,12 +125,13 @@ def choose(
         names: a list file and the folder its names are below.
         every: >= 1.
         center: width and height of the crop to measure.
+        out: see `found`.
 
     Raises:
         ArgumentError: a folder without images, or a name comes twice.
         FileNotFoundError: one of the files does not exist.
     """
-    pairs = [pair for place in places for pair in found(place)]
+    pairs = [pair for place in places for pair in found(place, out)]
     pairs += listed(*names) if names else []
     seen: set[str] = set()
     for name, path in pairs:
