@@ -120,6 +120,26 @@ def test_one_codebook_and_one_row_serve_many_tensors(tmp_path, method, joint):
         assert np.array_equal(file.symbols(name), s)
 
 
+def test_joint_has_a_table_for_a_codebook_for_steps_and_for_steps_of_one_axis(tmp_path):
+    def all_of(name, **how):
+        shapes = {"wide": (70, 90), "other": (60, 80, 3), "bias": (90,), "scale": (80,)}
+        return {f"{name} {n}": Symbols(symbols(s, seed=3), **how) for n, s in shapes.items()}
+
+    tensors = all_of("steps", step=0.5) | all_of("one", centers=bell(9))
+    tensors |= all_of("two", centers=bell(10))
+    save(tensors, tmp_path / "x.intactw", method="static", joint=True)
+    file = WeightsFile(tmp_path / "x.intactw")
+    alike: dict[int, set[str]] = {}
+    for tensor in file.index.tensors:
+        alike.setdefault(tensor.blob, set()).add(tensor.name)
+    assert sorted(map(sorted, alike.values())) == [
+        ["one bias", "one other", "one scale", "one wide"],
+        ["steps bias", "steps scale"],
+        ["steps other", "steps wide"],
+        ["two bias", "two other", "two scale", "two wide"],
+    ]
+
+
 def test_small_tensors_with_other_steps_and_centers_may_share_a_blob(tmp_path):
     s = symbols((30, 20), low=-4)
     few = symbols((30, 20), high=2)
