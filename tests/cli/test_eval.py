@@ -91,6 +91,17 @@ def test_results_among_the_pictures_are_not_measured_by_the_next_run(intact, fol
     assert done.code == Code.OK, done.err
 
 
+def test_a_picture_that_was_renamed_is_not_measured_again_and_has_crops(evaluate, folder, tmp_path):
+    (folder / "more" / "two.png").unlink()
+    assert evaluate("--crops", "1", codecs=("jpeg",), metrics=("psnr",)).code == Code.OK
+    measured = (tmp_path / "out" / "results.csv").read_bytes()
+    (folder / "one.png").rename(folder / "uno.png")
+    (folder / "bad.png").write_bytes(b"no picture")
+    evaluate("--crops", "1", codecs=("jpeg",), metrics=("psnr",))
+    assert (tmp_path / "out" / "results.csv").read_bytes() == measured
+    assert {p.name for p in (tmp_path / "out" / "crops").iterdir()} == {"one.png", "uno.png"}
+
+
 def test_json_has_means_and_bd_rates_and_nothing_infinite(evaluate, tmp_path):
     done = evaluate("--json", "--against", "jpeg", "--qualities", "mine=20,80")
     found = json.loads(done.out, parse_constant=lambda name: pytest.fail(name))

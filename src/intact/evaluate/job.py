@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from intact.errors import ArgumentError, IntactError
 from intact.evaluate import bd, crops, metrics, plot, published, report, run, table
 from intact.evaluate.codec import Codec, MissingError
 from intact.evaluate.curves import Table, by_codec, measured
-from intact.evaluate.pictures import CROPS, PLOT, Picture
+from intact.evaluate.pictures import CROPS, PLOT, Picture, digest
 
 TABLE = "results.csv"
 
@@ -195,10 +196,8 @@ def _crops(job: Job, digests: Sequence[str], results: Results, step: Callable[[s
     codecs = [codec for codec in job.codecs if codec.name in results.found]
     codecs.sort(key=lambda codec: codec.is_ours)
     first = next((codec for codec in codecs if codec.is_ours), codecs[0])
-    measured_names = {r.image for p in results.found.values() for s in p.values()
-                      for r in s.values() if r.sha256 in digests}  # fmt: skip
-    chosen = [picture for picture in job.pictures if picture.name in measured_names]
-    for picture in chosen[: job.crops]:
+    measured_digests = set(digests) & set[str]().union(*results.found.values())
+    for picture in islice(_of_digests(job.pictures, measured_digests), job.crops):
         step(f"crops of {picture.name}")
         try:
             target = crops.size_of(first, picture.pixels(), job.crop_bpp)
@@ -207,6 +206,19 @@ def _crops(job: Job, digests: Sequence[str], results: Results, step: Callable[[s
             results.left_out.append(f"crops of {picture.name}: {error}")
             continue
         results.written.append(crops.write(job.out / CROPS, picture, image))
+
+
+def _of_digests(chosen: Sequence[Picture], wanted: set[str]) -> Iterator[Picture]:
+    """The pictures with these pixels, whatever they were called when they were measured."""
+    left = set(wanted)
+    for picture in chosen:
+        try:
+            found = digest(picture.pixels())
+        except (IntactError, OSError):
+            continue  # was told when it was to be measured
+        if found in left:
+            left.remove(found)
+            yield picture
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
