@@ -54,6 +54,19 @@ def test_arms_of_one_kind_differ_in_what_they_say_alone():
     assert change("scalar-b2", "vector-b2") == {
         "codebook.values", "codebook.size", "annealing.gain", "annealing.halving",
     }  # fmt: skip
+    assert change("vector-b2", "own-codebooks-b2") == {"codebook.shared"}
+    assert change("vector-b2", "form-pq-b2") == {"rate.form"}
+    assert change("vector-b2", "fast-b2") == {"transform.form", "transform.channels"}
+    assert change("vector-b2", "vector-no-entropy") == {"rate.entropy", "rate.beta"}
+    assert change("scalar-b2", "scalar-no-entropy") == {"rate.entropy", "rate.beta"}
+    assert change("vector-no-entropy", "vector-no-entropy-16") == {"codebook.size"}
+    # With the identity's gradient the soft error is the hard one: the gap, and K_G, say nothing.
+    assert change("scalar-b2", "identity-b2") == {"rate.forward", "annealing.gain"}
+    # What they start from is what differs.
+    assert change("vector-b2", "all-at-once-b2") == set()
+    assert change("stage1", "stage1-all-at-once") == {"rate.unfreeze"}
+    starts = {train.ARMS[name].start for name in ("vector-b2", "all-at-once-b2")}
+    assert starts == {"stage1", "stage1-all-at-once"}
 
 
 def test_an_arm_does_not_fork_from_a_first_stage_that_is_half_trained(tmp_path, monkeypatch):
