@@ -58,7 +58,7 @@ from intact.weights.compressed import run
 
 PRUNED = 0.8
 """Of the weights: the paper's 4.52 with floats is about 80 %."""
-PRUNING_STEPS, SHARING_STEPS, ZONE_STEPS = 11_000, 1050, 19_600
+PRUNING_STEPS, SHARING_STEPS, ZONE_STEPS = 11_000, 1050, 14_700
 Assign = Callable[[Tensor, Tensor | None], Clusters]
 
 
@@ -172,7 +172,7 @@ ZONE_BITS = 1.595
 
 
 def best_row(folder: Path) -> Compressed:
-    """Ours: from GPTQ's symbols, straight through with a dead zone, 28 epochs of distillation."""
+    """Ours: from GPTQ's symbols, straight through with a dead zone, 21 epochs of distillation."""
     network = pretrained()
     place = folder / "best.json"
     if not place.exists():

@@ -20,12 +20,15 @@ from intact.quantize import Stage
 from intact.weights import Coded, QuantizedWeights, Settings, fine_tune, quantize_weights, remove
 
 STEPS = 3128  # 4 epochs of 50,000 images at a batch of 64; sigma ends at 9.1
-FOLLOWING_STEPS, HARD_STEPS = 9800, 350
+HARD_STEPS = 350
 BETA = 6.8 * math.log(2)  # of bits per weight: 6.8 of nats, found by trials (a constant)
 FOLLOWING_BETA = 8 * BETA  # at most: with distillation the annealing ends at 1.66 bits
-LOW, HIGH = 1.488, 1.508
-"""Bits between which the beta of the second part rises from 0 to `FOLLOWING_BETA`: with nothing
-added up over time, it cannot wind up, and the bits end between the two."""
+LEGS = (9800, 0.007, 1.488), (700, 0.002, 1.476)
+"""Steps, learning rate and least bits after the switch: what the paper's ratio with Huffman's code
+wants."""
+RISE = 0.02
+"""Bits above the least over which beta rises from 0 to `FOLLOWING_BETA`: nothing is added up over
+time, so that it cannot wind up."""
 
 
 def quantized() -> tuple[ResNet32, QuantizedWeights]:
@@ -76,22 +79,21 @@ def soft(folder: Path) -> tuple[ResNet32, QuantizedWeights]:
     return network, weights
 
 
-def after_the_switch(folder: Path) -> tuple[ResNet32, dict[str, Coded]]:
-    """Hard at a tenth of the rate: weights follow straight through, then stand still.
-
-    The paper does not say whether weights go on to change their centers after the switch. They do
-    here for 14 epochs, with distillation, then centers and batch norm learn for half an epoch.
-    """
-    network, weights = soft(folder)
+def follow(network: ResNet32, weights: QuantizedWeights, folder: Path, number: int) -> None:
+    """A leg after the switch: weights go on changing their centers, straight through."""
     data, held = cifar.training(), cifar.held_out()
-    weights.quantizer.enter(Stage.HARD_IDENTITY_GRADIENT)
-    loss = teaching()
+    steps, rate, least = LEGS[number]
     log = Log(folder / "hard.csv", ["step", "bits", "hard"])
-    share = [min(1.0, max(0.0, (weights.hard_entropy() - LOW) / (HIGH - LOW)))]
+
+    def beta() -> float:
+        excess = (weights.hard_entropy() - least) / RISE
+        return FOLLOWING_BETA * min(1.0, max(0.0, excess))
+
+    now = [beta()]
 
     def after(step: int) -> None:
         if step % 10 == 0:
-            share[0] = min(1.0, max(0.0, (weights.hard_entropy() - LOW) / (HIGH - LOW)))
+            now[0] = beta()
         if step % 350 == 0:
             bits, hard = weights.hard_entropy(), held_out_accuracy(network, held)[0]
             log.add(step=step, bits=round(bits, 4), hard=hard)
@@ -99,20 +101,33 @@ def after_the_switch(folder: Path) -> tuple[ResNet32, dict[str, Coded]]:
     with compiled(network):
         fine_tune(
             network,
-            lambda step: cifar.batches(data, BATCH, SEED + 100, step),
-            training(FOLLOWING_STEPS, 0.007),
-            loss=loss,
-            rate_term=lambda: share[0] * FOLLOWING_BETA * weights.rate(),
+            lambda step: cifar.batches(data, BATCH, SEED + 100 + 50 * number, step),
+            training(steps, rate),
+            loss=teaching(),
+            rate_term=lambda: now[0] * weights.rate(),
             after=after,
-            checkpoint=folder / "following.safetensors",
+            checkpoint=folder / f"following-{number}.safetensors",
         )
+
+
+def after_the_switch(folder: Path) -> tuple[ResNet32, dict[str, Coded]]:
+    """Hard at a tenth of the rate: weights follow straight through, then stand still.
+
+    The paper does not say whether weights go on to change their centers after the switch. They do
+    here for 15 epochs, with distillation, then centers and batch norm learn for half an epoch.
+    """
+    network, weights = soft(folder)
+    weights.quantizer.enter(Stage.HARD_IDENTITY_GRADIENT)
+    for number in range(len(LEGS)):
+        follow(network, weights, folder, number)
+    data = cifar.training()
     weights.harden()
     weights.quantizer.centers.requires_grad = True
     fine_tune(
         network,
         lambda step: cifar.batches(data, BATCH, SEED + 200, step),
         training(HARD_STEPS, 0.001),
-        loss=loss,
+        loss=teaching(),
         checkpoint=folder / "hard.safetensors",
     )
     coded = weights.coded()

@@ -46,7 +46,7 @@ def _with_gaps(found: Compressed) -> dict[str, Any]:
     row = np.concatenate([state[n].numpy().reshape(-1) for n in names])
     gaps, left = to_gaps(row, LONGEST)
     new: dict[str, Any] = {"gaps": Symbols(gaps, step=1.0)}
-    for name in found.coded.keys() - set(names):
+    for name in sorted(found.coded.keys() - set(names)):
         new[name] = Symbols(found.coded[name].symbols.numpy(), step=found.coded[name].step)
     if found.coded:
         centers = np.unique(left)

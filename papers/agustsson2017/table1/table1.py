@@ -96,7 +96,8 @@ def training(steps: int, rate: float, decay: float = 0.0) -> Settings:
 
 
 ONE_AXIS_BITS = 7
-"""Of folded batch norm and the last bias in all rows but the second; chosen on held-out images."""
+"""Of folded batch norm and the last bias, where weights are coded by training; chosen on held-out
+images."""
 
 
 def stored(network: ResNet32, coded: dict[str, Coded]) -> Compressed:
