@@ -82,6 +82,8 @@ def test_a_dash_is_a_name_and_after_two_everything_is():
         (["a", "-d", "-1"], r"'-1': not in 0\.\.9"),
         (["a", "--weight-of", "much"], "--weight-of: invalid value 'much': not a number"),
         (["a", "--color", "green"], "'green': not one of red, blue"),
+        (["a", "--weight-of", "inf"], "--weight-of: invalid value 'inf': not a finite number"),
+        (["a", "--weight-of", "nan"], "--weight-of: invalid value 'nan': not a finite number"),
         ([""], "argument NAME: invalid value '': it is empty"),
         (["a", "--", ""], "argument NAME: invalid value '': it is empty"),
         (["a", "--set", ""], "--set: invalid value '': it is empty"),

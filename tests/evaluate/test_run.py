@@ -1,7 +1,9 @@
 """Runs of `intact eval`: exact settings, what is measured again, what is read."""
 
 import csv
+import ctypes
 import math
+import os
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,9 +15,9 @@ from PIL import Image
 from intact.codec.store import DEFAULT
 from intact.errors import ArgumentError, ModelError, UnsupportedError
 from intact.evaluate import crops, curves, metrics, pictures, plot, run, table
-from intact.evaluate.codec import Codec, MissingError
+from intact.evaluate.codec import Codec, MissingError, printing_to_stderr
 from intact.evaluate.find import find_codec
-from intact.evaluate.others import OTHERS
+from intact.evaluate.others import OTHERS, PillowCodec
 from intact.evaluate.ours import Member, make
 from tiny_model import picture
 
@@ -40,6 +42,7 @@ def jpeg():
 
 
 METRICS = "psnr ssim ms_ssim"
+ENCODE = PillowCodec.encode
 
 
 OPTIONS = {
@@ -364,6 +367,36 @@ def test_models_of_one_rate_are_all_tried():
     assert crops.nearest(codec, grid, picture(8, 8), 50)[0] == "100"
     assert crops.size_of(codec, picture(80, 80), None) == 200
     assert crops.size_of(codec, picture(80, 80), 0.4) == 320
+
+
+def test_a_codec_that_refuses_a_picture_is_left_out_of_its_sheet_alone(folder, jpeg, monkeypatch):
+    webp = find_codec("webp")
+
+    def refuse(*_):
+        raise TypeError("not  this\none")
+
+    monkeypatch.setattr(type(webp), "encode", lambda self, *how: (
+        refuse() if self.name == "webp" else ENCODE(self, *how)))  # fmt: skip
+    [picture, *_], left_out = pictures.choose([folder]), []
+    window = crops.Window()
+    image = crops.sheet(picture, [*jpeg, webp], 4000, METRICS, window, left_out)
+    assert image.size == crops.sheet(picture, jpeg, 4000, METRICS, window).size
+    assert left_out == ["crops of 1.png by webp: TypeError: not this one"]
+    with pytest.raises(TypeError):
+        crops.sheet(picture, [*jpeg, webp], 4000, METRICS, window)
+
+
+def test_what_a_library_prints_does_not_come_among_the_results(capfd):
+    sys.stdout.write("ours\n")
+    with printing_to_stderr():
+        os.write(1, b"written by a library\n")
+        ctypes.CDLL(None).puts(b"held back by C")
+    sys.stdout.write("ours again\n")
+    sys.stdout.flush()
+    said = capfd.readouterr()
+    assert said.out == "ours\nours again\n"
+    assert "written by a library" in said.err
+    assert "held back by C" in said.err
 
 
 def test_a_sheet_shows_original_and_codecs_in_a_row(folder, jpeg):

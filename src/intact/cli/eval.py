@@ -77,6 +77,7 @@ def eval(
     # One process a core: threads of theirs would only fight. Read when NumPy is loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from intact.evaluate import job as evaluation, metrics, pictures
+    from intact.evaluate.codec import printing_to_stderr
     from intact.evaluate.report import text
 
     silent, worst = quiet or as_json, Code.OK
@@ -94,7 +95,7 @@ def eval(
         Path(output),
         metrics.metric_set(names),
         jobs or num_cores(),
-        [name for name in against or [] if name not in absent],
+        [name for name in dict.fromkeys(against or []) if name not in absent],
         [_published(item) for item in published or []],
         crops,
         crop_bpp,
@@ -106,7 +107,7 @@ def eval(
         complain(f"left out: {note}")
     if not silent:
         lines.say("\n".join([*map(_about, codecs), f"metrics: {what.metric_set}"]))
-    with Bar("evaluating", None, quiet=quiet) as bar:
+    with printing_to_stderr(), Bar("evaluating", None, quiet=quiet) as bar:
         plan, failures = evaluation.measure(what, _Teller(bar, quiet=quiet))
         for note in plan.notes:
             complain(note)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import enum
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -126,6 +127,8 @@ class Parameter:
             low, high = self.declared.minimum, self.declared.maximum
             if (low is not None and not value >= low) or (high is not None and not value <= high):
                 raise argparse.ArgumentTypeError(f"{what} not in {_range(self.declared)}")
+            if not math.isfinite(value):
+                raise argparse.ArgumentTypeError(f"{what} not a finite number")
         return value
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib
+import os
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
-from intact.errors import ArgumentError, UnsupportedError
+from intact.errors import ArgumentError, IntactError, UnsupportedError
 
 Grid = Sequence[str]
 
@@ -120,6 +124,36 @@ class Codec(ABC):
             places = np.linspace(0, len(found) - 1, min(points, len(found))).round().astype(int)
             kept += [found[place] for place in dict.fromkeys(places.tolist())]
         return replace(self, settings=tuple(kept))
+
+
+def told(error: Exception) -> str:
+    """What went wrong in a codec, in one line: ours in our words, others' with their kind."""
+    kind = "" if isinstance(error, IntactError) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split())
+
+
+@contextlib.contextmanager
+def printing_to_stderr() -> Iterator[None]:
+    """What C libraries print to standard output goes to stderr: the output is for results.
+
+    jxrlib does, of pictures that it refuses.
+    """
+    if sys.stdout:  # None where it was closed from the start
+        sys.stdout.flush()
+    try:
+        os.fstat(2)
+        kept = os.dup(1)
+    except OSError:  # one of them is closed
+        yield
+        return
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, TypeError, AttributeError):
+            ctypes.CDLL(None).fflush(None)  # what C holds back would come later, among ours
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def package(module: str, name: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from intact import files
-from intact.evaluate.codec import Codec, Grid
+from intact.evaluate.codec import Codec, Grid, told
 from intact.evaluate.meter import Meter
 from intact.evaluate.pictures import Picture
 
@@ -137,16 +137,31 @@ def size_of(codec: Codec, pixels: np.ndarray, bpp: float | None) -> int:
 
 
 def sheet(
-    picture: Picture, codecs: Sequence[Codec], target: int, metric_set: str, window: Window
+    picture: Picture,
+    codecs: Sequence[Codec],
+    target: int,
+    metric_set: str,
+    window: Window,
+    left_out: list[str] | None = None,
 ) -> Image.Image:
-    """The original, then every codec at about ``target`` bytes; see `ROW`."""
+    """The original, then every codec at about ``target`` bytes; see `ROW`.
+
+    A codec that refuses the picture is left out, and what it said added to ``left_out``; without
+    such a list its error is raised.
+    """
     pixels = picture.pixels()
     meter = Meter(pixels, metric_set)
     area = pixels.shape[0] * pixels.shape[1]
     about = f"{pixels.shape[1]}x{pixels.shape[0]}, target {target:,} bytes"
     about = f"{about}, {8 * target / area:.3f} bpp"
     tiles = [Tile(pixels, (f"original {picture.name}", about))]
-    tiles += [tile(codec, meter, target) for codec in codecs]
+    for codec in codecs:
+        try:
+            tiles.append(tile(codec, meter, target))
+        except Exception as error:  # of other people's libraries any
+            if left_out is None:
+                raise
+            left_out.append(f"crops of {picture.name} by {codec.name}: {told(error)}")
     return arrange(tiles, window)
 
 

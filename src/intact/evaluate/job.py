@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from intact.errors import ArgumentError, IntactError
+from intact.errors import ArgumentError
 from intact.evaluate import bd, crops, metrics, plot, published, report, run, table
-from intact.evaluate.codec import Codec, MissingError
+from intact.evaluate.codec import Codec, MissingError, told
 from intact.evaluate.curves import Table, by_codec, measured
 from intact.evaluate.pictures import CROPS, PLOT, Picture, digest
 
@@ -201,9 +201,11 @@ def _crops(job: Job, digests: Sequence[str], results: Results, step: Callable[[s
         step(f"crops of {picture.name}")
         try:
             target = crops.size_of(first, picture.pixels(), job.crop_bpp)
-            image = crops.sheet(picture, codecs, target, job.metric_set, crops.Window())
-        except (IntactError, OSError, ValueError, RuntimeError) as error:
-            results.left_out.append(f"crops of {picture.name}: {error}")
+            image = crops.sheet(
+                picture, codecs, target, job.metric_set, crops.Window(), results.left_out
+            )
+        except Exception as error:  # of other people's libraries any
+            results.left_out.append(f"crops of {picture.name}: {told(error)}")
             continue
         results.written.append(crops.write(job.out / CROPS, picture, image))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -19,7 +20,7 @@ import numpy as np
 
 from intact.errors import IntactError
 from intact.evaluate import metrics, table
-from intact.evaluate.codec import Codec
+from intact.evaluate.codec import Codec, told
 from intact.evaluate.meter import Meter, too_small
 from intact.evaluate.pictures import Picture, digest
 from intact.measure import bpp
@@ -164,9 +165,8 @@ def measure(task: Task) -> Outcome:
         for setting in task.settings:
             outcome.rows.append(one(setting, task, meter))
     except Exception as error:  # of other people's libraries any
-        kind = "" if isinstance(error, IntactError) else f"{type(error).__name__}: "
         place = f"{task.picture.name} by {task.codec.name}" + (f" at {setting}" if setting else "")
-        outcome.failure = f"{place}: {kind}{' '.join(str(error).split())}"
+        outcome.failure = f"{place}: {told(error)}"
     return outcome
 
 
@@ -249,7 +249,7 @@ def _in_turn(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
         yield from map(measure, tasks)
         return
     waiting = iter(tasks)
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), _ignore_interrupts)
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), get_context("spawn"), _begin)
     try:
         running = {pool.submit(measure, task) for task in islice(waiting, 2 * jobs)}
         while running:
@@ -264,8 +264,13 @@ def _in_turn(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
         pool.shutdown(cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
-    """In the pool's processes: the one that waits for them is told, and ends them."""
+def _begin() -> None:
+    """In the pool's processes: the one that waits for them is told of interrupts, and ends them.
+
+    Their standard output is for nobody; see `codec.printing_to_stderr`.
+    """
+    with contextlib.suppress(OSError):
+        os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
