@@ -27,7 +27,8 @@ def test_the_tutorial_shows_the_script():
     assert len(code) <= 30
 
 
-def test_the_features_of_somebody_elses_autoencoder_are_quantized():
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_the_features_of_somebody_elses_autoencoder_are_quantized(scale):
     spec = importlib.util.spec_from_file_location("tutorial", DOCS / "quantize_features.py")
     assert spec is not None
     assert spec.loader is not None
@@ -42,6 +43,10 @@ def test_the_features_of_somebody_elses_autoencoder_are_quantized():
             optimizer.zero_grad()
             mse_loss(net.decoder(net.encoder(images)), images).backward()
             optimizer.step()
+        with torch.no_grad():  # features may be large: sigma is in units of 1 / z^2
+            for parameter in net.encoder.parameters():
+                parameter *= scale
+            net.decoder.weight /= scale
         quantizer, histogram = tutorial.quantize_features(
             net, itertools.repeat(images), steps=60, size=16
         )
