@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from intact.errors import ArgumentError
+from intact.errors import ArgumentError, IntactError
 from intact.evaluate import bd, crops, metrics, plot, published, report, run, table
 from intact.evaluate.codec import Codec, MissingError, told
 from intact.evaluate.curves import Table, by_codec, measured
