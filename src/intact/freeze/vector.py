@@ -99,12 +99,8 @@ def rounded(centers: np.ndarray) -> np.ndarray:
             low, high = -32768 * LATENT_UNIT, 32767 * LATENT_UNIT
             log.warning(
                 "codebook %d: %d %s reach beyond %g .. %g and are cut",
-                number,
-                beyond,
-                of,
-                low,
-                high,
-            )
+                number, beyond, of, low, high,
+            )  # fmt: skip
         if same := len(book) - len(np.unique(book, axis=0)):
             log.warning(
                 "codebook %d: %d %s equal earlier ones once rounded to %g: they are never used",
