@@ -74,8 +74,8 @@ BETAS = {"b1": 8e-3, "b2": 4e-3, "b3": 2e-3, "b4": 1e-3}
 class Arm:
     """A run: what it starts from, its settings beyond those of its stage, and a factor of K_G.
 
-    Where ``grown``, it starts with the transforms of the float weights `SHIPPED`, and has a third
-    of the steps.
+    Where ``grown``, it adds layers to what it starts from. Without a start these are the transforms
+    of the float weights `SHIPPED`, and it has a third of the steps.
     """
 
     start: str | None = None
@@ -142,7 +142,7 @@ def _arms() -> dict[str, Arm]:
             "transform.decision": "largest", "transform.logits": 64,
             "annealing.method": "exponential", "annealing.sigma": 1.0, **one,
         }  # fmt: skip
-        arms[f"gumbel-{beta}"] = Arm(None, logits)
+        arms[f"gumbel-{beta}"] = Arm("stage1", logits, grown=True)
     return arms
 
 
@@ -165,11 +165,8 @@ def settings_of(name: str, runs: Path, scale: Scale) -> list[str]:
     merged = scale.settings(1 if name.startswith("stage1") else 2)
     merged["annealing.gain"] = float(str(merged.get("annealing.gain", 100.0))) * arm.gain
     if name.startswith("gumbel"):
-        # Logits have no first stage: as many steps as both together; 1 / tau grows to 10.
-        total = scale.first + scale.second
-        merged |= {"optimizer.steps": total, "annealing.factor": 10 ** (1 / total)}
-        merged |= {"optimizer.learning_rate": scale.rate_1}
-    if arm.grown:
+        merged |= {"annealing.factor": 10 ** (1 / scale.second)}  # 1 / tau grows to 10
+    elif arm.grown:
         merged |= {"optimizer.steps": scale.first // 3, "rate.unfreeze": scale.first // 9}
     if arm.settings.get("codebook.values") == 1:
         merged["annealing.halving"] = scale.second / 40  # their first gap is ten times a vector's
@@ -196,7 +193,7 @@ def train(name: str, runs: Path, scale: Scale, deadline: float) -> bool:
     folder, start = runs / name, ARMS[name].start
     config = configuration.load(None, settings_of(name, runs, scale))
     resume = checkpoint.exists(folder)
-    init = SHIPPED if ARMS[name].grown else None if start is None else runs / start
+    init = runs / start if start is not None else SHIPPED if ARMS[name].grown else None
     trainer = trainer_for(
         config, torch.device("cpu"), resume=resume, init=None if resume else init,
         larger=ARMS[name].grown,

@@ -144,6 +144,58 @@ def test_gumbel_softmax_is_a_form_of_the_same_kind(settings, tmp_path):
     assert decode(encode(image, model=model), model=model).pixels.shape == image.shape
 
 
+@pytest.mark.parametrize("form", ["strided", "fast"])
+def test_logits_start_as_what_distances_have_in_their_place(settings, tmp_path, form):
+    sizes = [f"transform.form={form}"]
+    run(settings(tmp_path / "first", *sizes))
+    grown = settings(tmp_path / "run", *sizes, *GUMBEL)
+    one = trainer(grown, init=tmp_path / "first", larger=True)
+    codec, before = net_of(one), start.float_codec(tmp_path / "first")
+    for name in before.networks:
+        balance(before.network(name))
+    for key, tensor in before.state_dict().items():
+        if key.startswith("networks."):
+            assert torch.equal(codec.state_dict()[key], tensor), key
+
+    one.task.before(0)
+    crops = torch.from_numpy(np.stack([picture(64, 64, seed=s) for s in (1, 2)]))
+    with torch.no_grad():
+        features = before._analysis(crops).permute(0, 3, 1, 2)  # type: ignore[operator]
+        logits = codec._analysis(crops).permute(0, 3, 1, 2)
+    quantizer = quantizer_of(codec)
+    patches = Slots(4).split(features)[..., 0, :]  # [b, c, h, w, 4]
+    squares = (patches[..., None, :] - quantizer.centers.detach()[0]).square().sum(-1)
+    nearest = squares.argmin(-1)
+    assert (quantizer.encode(logits) == nearest).float().mean() > 0.99
+    assert len(nearest.unique()) > 1
+    by_symbol = logits.unflatten(1, (3, 10)).movedim(2, -1)
+    ratio = (by_symbol - by_symbol.mean(-1, True)) / (squares.mean(-1, True) - squares)
+    sigma = float(ratio.median())
+    assert sigma > 0
+    soft = torch.softmax(-sigma * squares, -1)
+    torch.testing.assert_close(torch.softmax(by_symbol, -1), soft, atol=1e-3, rtol=0)
+
+    one.run(lambda step, scalars: None)
+    model = freeze_run(tmp_path / "run", "ours", images=2)
+    image = picture(70, 90)
+    pixels = decode(encode(image, model=model), model=model).pixels
+    again = decode(encode(image, model=model), model=model, backend="reference").pixels
+    np.testing.assert_array_equal(pixels, again)
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        ("transform.decision=nearest", r"rate\.stage|grows by logits alone"),
+        ("transform.filters=9", "grows by logits alone"),
+    ],
+)
+def test_a_vector_codec_grows_by_logits_alone(settings, first, tmp_path, refused, message):
+    wanted = settings(tmp_path / "run", *GUMBEL, refused)
+    with pytest.raises(ValueError, match=message):
+        trainer(wanted, init=first, larger=True)
+
+
 def test_channels_come_in_one_by_one(settings, tmp_path):
     one = trainer(settings(tmp_path / "run", "rate.unfreeze=3", "optimizer.steps=6"))
     seen = []

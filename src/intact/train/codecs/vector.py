@@ -5,8 +5,9 @@
 
 Training has two stages (§4). In the first nothing is quantized, and channels are let in one by one.
 The second starts from a run of the first (``--init``), fits the centers, and trains all jointly
-by eq. 8 with soft values that harden as the gap between soft and hard error says. A model has one
-rate, that of its beta. docs/spec/vector.md has what freezing makes of it.
+by eq. 8 with soft values that harden as the gap between soft and hard error says. Logits (the
+decision "largest") start from a first stage too (``--grow`` adds their layer), or from nothing.
+A model has one rate, that of its beta. docs/spec/vector.md has what freezing makes of it.
 
 What hardens and what is counted are buffers: a resumed run is the same bit for bit.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
 import torch
@@ -39,6 +40,7 @@ from intact.train.codecs.vector_settings import FORWARDS, VectorConfig
 from intact.train.codecs.vector_start import first_centers
 from intact.train.data import ImageFolder
 from intact.train.entropy import ScaleMixture
+from intact.train.graph import Conv
 from intact.train.network import Observer
 from intact.train.noise import Noise
 
@@ -140,7 +142,11 @@ class VectorNet(Codec):
             annealing.gain = own.annealing.gain * own.annealing.every * float(self.fitted)
 
     def _fit(self, crops: Callable[[int], Tensor]) -> None:
-        """Centers and sigma_0 by SGD on the cluster energy of some features (§3.2)."""
+        """Centers and sigma_0 by SGD on the cluster energy of some features (§3.2).
+
+        Logits start as what the soft assignment (eq. 7) has in their place. It is linear in z, but
+        for what all have alike: -sigma |z - c|^2 = 2 sigma z c - sigma |c|^2 - sigma |z|^2.
+        """
         own, quantizer = cast(VectorConfig, self.own), self.quantizer
         sigma = own.annealing.sigma or 1.0
         if isinstance(quantizer, Quantizer):
@@ -156,7 +162,33 @@ class VectorNet(Codec):
                     self.density.load_state_dict(begin.state_dict())
             sigma = own.annealing.sigma or fit.sigma
             quantizer.annealing.set(sigma)
+        elif isinstance(quantizer, GumbelQuantizer):
+            found: list[Tensor] = []
+
+            def keep(node: Conv, read: Tensor, _: Tensor) -> None:
+                if node.target == "y":
+                    found.append(read.float())
+
+            with torch.no_grad():
+                for i in range(own.codebook.fit_batches):
+                    self._analysis(crops(i), keep)
+                points = to_points(Slots(PATCH).split(torch.cat(found).permute(0, 3, 1, 2)))
+            book = replace(own.codebook, size=self.config.logits)
+            fit = first_centers(points, book)
+            with torch.no_grad():
+                quantizer.centers.copy_(fit.centers)
+                self._start_logits(fit.centers, fit.sigma)
         self.fitted.fill_(sigma)
+
+    def _start_logits(self, centers: Tensor, sigma: float) -> None:
+        """Logits of a channel [L] from its own patch: 2 sigma z c - sigma |c|^2."""
+        network, c = self.network("analysis"), self.config.channels
+        weight, bias = (network.get("y", key) for key in ("weight", "bias"))
+        own = weight.view(c, self.config.logits, c, PATCH).zero_()
+        for channel in range(c):
+            own[channel, :, channel] = 2 * sigma * centers[channel % len(centers)]
+        squares = centers.square().sum(2).expand(c, -1)
+        bias.copy_(-sigma * squares.flatten())
 
     def after(self, step: int) -> None:
         """Count symbols and step the annealing."""
@@ -200,7 +232,7 @@ class VectorNet(Codec):
         seen: Quantized | None = None
         if self.quantizer is None or self.histogram is None:
             channel = torch.arange(z.shape[-1], device=z.device) // PATCH
-            values = z * (channel < self.active) if self.config.decision == "nearest" else z
+            values = z * (channel < self.active)
         elif hard:
             symbols = self.quantizer.encode(z.permute(0, 3, 1, 2))
             values = self.quantizer.decode(symbols).permute(0, 2, 3, 1)

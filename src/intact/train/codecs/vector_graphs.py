@@ -35,8 +35,8 @@ class VectorTransform:
         channels: c, of the features; each has a histogram of its own.
         blocks: residual blocks on either side.
         decision: "nearest": a symbol is the center nearest to a patch of features (Agustsson 2017).
-            "largest": the analysis gives ``logits`` numbers for each symbol, of which the largest
-            decides (Jang et al. 2017).
+            "largest": one more layer of the analysis makes ``logits`` numbers for each symbol of
+            all features of its latent, of which the largest decides (Jang et al. 2017).
         logits: L, of the decision "largest".
     """
 
@@ -71,13 +71,18 @@ def analysis(config: VectorTransform) -> Graph:
     x = g.conv(x, "a0", n, "relu", kernel=5, stride=2)
     x = _blocks(g, g.conv(x, "a1", n, "stream", kernel=5, stride=2), config.blocks)
     x = g.requantize(x, "last")
+    return _decision(
+        g, g.conv(x, "a2", config.channels, "latent", kernel=5, stride=2, fine=True), config
+    )
+
+
+def _decision(g: Graph, features: str, config: VectorTransform) -> Graph:
+    """Features at 1/8 as patches, of which the nearest centers count, or with logits for each."""
     if config.decision == "largest":
-        x = g.conv(x, "a2", n, "relu", kernel=5, stride=2)
-        x = g.conv(x, "a3", n, "relu", kernel=5, stride=2)
-        x = g.conv(x, "y", config.channels * config.logits, "latent")
+        x = g.requantize(g.unshuffle(features, "parts", 2), "points")
+        x = g.conv(x, "y", config.channels * config.logits, "latent", fine=True)
     else:
-        x = g.conv(x, "a2", config.channels, "latent", kernel=5, stride=2, fine=True)
-        x = g.unshuffle(x, "y", 2)
+        x = g.unshuffle(features, "y", 2)
     g.output(x, LATENT_UNIT)
     return g
 
@@ -105,9 +110,7 @@ def _fast_analysis(config: VectorTransform) -> Graph:
     for i in range(config.blocks):
         s = g.block(s, f"b{i}")
     s = g.requantize(s, "last")
-    x = g.conv(s, "a2", config.channels, "latent", kernel=3, fine=True)
-    g.output(g.unshuffle(x, "y", 2), LATENT_UNIT)
-    return g
+    return _decision(g, g.conv(s, "a2", config.channels, "latent", kernel=3, fine=True), config)
 
 
 def _fast_synthesis(config: VectorTransform) -> Graph:

@@ -126,7 +126,7 @@ def check(own: VectorConfig) -> None:
     gumbel = sizes.decision == "largest"
     legal: dict[tuple[str, object], tuple[object, ...]] = {
         ("transform.decision", sizes.decision): get_args(Decision),
-        ("transform.form", sizes.form): ("strided",) if gumbel else get_args(Form),
+        ("transform.form", sizes.form): get_args(Form),
         ("codebook.values", book.values): (
             (PATCH,) if gumbel else (1,) if book.start == "grid" else (1, 2, PATCH)
         ),
