@@ -41,10 +41,12 @@ def row_of(name: str, runs: Path) -> dict[str, str]:
     def mean(key: str) -> float:
         return float(np.nanmean([float(row[key]) for row in end]))
 
+    sizes, book = config["transform"], config["codebook"]
+    gumbel = sizes.get("decision") == "largest"
     facts = {
         "run": name, "beta": config["rate"]["beta"], "entropy": config["rate"]["entropy"],
-        "form": config["rate"]["form"], "centers": config["codebook"]["size"],
-        "numbers": config["codebook"]["values"], "shared": config["codebook"]["shared"],
+        "form": config["rate"]["form"], "centers": sizes["logits"] if gumbel else book["size"],
+        "numbers": book["values"], "shared": book["shared"],
         "gain": config["annealing"]["gain"], "forward": config["rate"]["forward"],
         "steps": log[-1]["step"],
     }  # fmt: skip
@@ -70,7 +72,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     rows = [row_of(name, options.runs) for name in options.names]
     with (options.out / "controls.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     for row in rows:
