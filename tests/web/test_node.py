@@ -36,6 +36,19 @@ def test_the_types_of_the_decoder_and_of_the_page_are_right(built):
     run(built, "node_modules/.bin/tsc", "-p", "page")
 
 
+def test_the_types_of_the_package_need_no_others(built, tmp_path):
+    run(built, "node_modules/.bin/tsc", "-p", ".", "--emitDeclarationOnly")
+    user = tmp_path / "user.ts"
+    user.write_text(
+        f'import {{ Decoder, decode }} from "{(built / "dist/types/index.js").as_posix()}";\n'
+        "export const width = async (b: Uint8Array) => (await decode(b)).width;\n"
+        "export const plain = new Decoder();\n"
+    )
+    alone = ("--noEmit", "--strict", "--target", "es2022", "--lib", "ES2022", "--types", "")
+    tsc = str(built / "node_modules/.bin/tsc")
+    run(tmp_path, tsc, *alone, "--module", "nodenext", str(user))
+
+
 def test_the_page_in_the_package_is_built_from_its_sources(built):
     made = {path.name: path.read_bytes() for path in (built / "dist" / "page").iterdir()}
     assert {path.name: path.read_bytes() for path in PAGE.iterdir()} == made

@@ -1,7 +1,7 @@
 // The decoder and the page in headless Chromium, on real files.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { inflateSync } from "node:zlib";
+import { deflateSync, inflateSync } from "node:zlib";
 import { crc32, Decoder } from "../dist/parts.js";
 import { IMAGES, json, MODULE, modelFile, read, sha256, VERDICTS } from "../test/vectors.mjs";
 import { launch, serve, settled } from "./setup.mjs";
@@ -280,6 +280,87 @@ test("a decoder that does not start is said, and tried again", async () => {
   await page.unroute("**/worker.js");
   await drop("image/coarsest.intact");
   assert.match(await textOf("#verdict"), /checksum is met/);
+});
+
+/** Zeros of a zlib stream as a gray PNG of this size. */
+function emptyPng(width, height) {
+  const chunk = (type, data) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const [size, crc] = [Buffer.alloc(4), Buffer.alloc(4)];
+    size.writeUInt32BE(data.length);
+    crc.writeUInt32BE(crc32(body));
+    return Buffer.concat([size, body, crc]);
+  };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width);
+  head.writeUInt32BE(height, 4);
+  head[8] = 8;
+  const magic = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
+  return Buffer.concat([magic, chunk("IHDR", head), chunk("IDAT", deflateSync(Buffer.alloc((width + 1) * height))), chunk("IEND", Buffer.alloc(0))]);
+}
+
+test("of what is too large for a canvas nothing empty is shown", async () => {
+  await open();
+  await drop(file("wide.png", emptyPng(70000, 2)));
+  assert.match(await textOf("#message"), /^The browser cannot show 70000 \u00d7 2 pixels at once\.$/);
+  // Chromium's limit is above what the golden files have: one of 80 pixels stands for it.
+  await open();
+  await page.evaluate(() => {
+    const { getContext } = HTMLCanvasElement.prototype;
+    HTMLCanvasElement.prototype.getContext = function (...kind) {
+      const context = getContext.apply(this, kind);
+      return this.width <= 80 ? context : new Proxy(context, {
+        get: (target, key) => (key === "getImageData" ? () => new ImageData(1, 1) : typeof target[key] === "function" ? target[key].bind(target) : target[key]),
+      });
+    };
+  });
+  await page.setInputFiles("#open", [file("finest.intact", read("image", "finest.intact"))]);
+  await page.waitForFunction(() => /cannot show 90 \u00d7 70 pixels at once\. Only what is seen is decoded/.test(document.querySelector("#message").textContent));
+  assert.ok(await page.isChecked("#part"));
+  await settled(page);
+  assert.doesNotMatch(await textOf("#verdict"), /checksum is met: these/);
+});
+
+test("what is served for a model and is none does not keep the right one out", async () => {
+  for (const answer of [{ status: 200, contentType: "text/html", body: "<!doctype html>" }, { abort: true }]) {
+    await open();
+    await page.route("**/models/**", (route) => (answer.abort ? route.abort() : route.fulfill(answer)));
+    await drop("image/plain.intact");
+    assert.match(await textOf("#message"), /^The model [0-9a-f]{32} of this file is not here.* Drop its model here, a file \.intactm\.$/);
+    await page.setInputFiles("#open", [file("tiny.intactm", modelFile("image/tiny.intactm"))]);
+    await page.waitForFunction(() => /checksum is met/.test(document.querySelector("#verdict").textContent));
+  }
+});
+
+test("a model file that is none is called so, also where nothing of it is right", async () => {
+  await open();
+  await page.setInputFiles("#open", [file("a.intactm", "")]);
+  await page.waitForSelector("#message:not([hidden])");
+  assert.match(await textOf("#message"), /^a\.intactm: This is not an Intact model file\.$/);
+});
+
+test("a file that is larger than a browser can read is refused before it is read", async () => {
+  await open();
+  const read = await page.evaluate(() => {
+    let read = false;
+    const large = { name: "large.intact", size: 3e9, arrayBuffer: async () => ((read = true), new ArrayBuffer(9)) };
+    const event = new Event("drop", { cancelable: true });
+    event.dataTransfer = { files: [large] };
+    dispatchEvent(event);
+    return read;
+  });
+  await settled(page);
+  assert.equal(read, false);
+  assert.match(await textOf("#message"), /^This file has 3000\.00 MB, more than the browser can read at once\.$/);
+});
+
+test("whoever chooses a file by keys stays at its button", async () => {
+  await open();
+  await drop("image/finest.intact", "image/coarsest.intact");
+  await page.focus("nav button:nth-child(2)");
+  await page.keyboard.press("Enter");
+  await settled(page);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "coarsest.intact");
 });
 
 test("the PNG that is downloaded has the same samples and the same colors", async () => {

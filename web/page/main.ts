@@ -3,7 +3,9 @@
 import type { Header } from "../src/index.js";
 import type { Region } from "../src/codec/decode.js";
 import { Client, Refused } from "./client.js";
+import { bytesText } from "./facts.js";
 import type { Begun, Shown } from "./protocol.js";
+import { canvasOf, NoCanvas } from "./canvas.js";
 import { heldRegion, turned, turnedSize } from "./turn.js";
 import { Viewer, type Layer } from "./viewer.js";
 
@@ -28,6 +30,8 @@ interface Entry {
 /** Pictures of more pixels, or with a longer side, are decoded by what is seen, unless one asks for more. */
 const WHOLE_PIXELS = 2 ** 24;
 const WHOLE_SIDE = 16384;
+/** Of a file that is read: browsers have no longer arrays. */
+const MOST_BYTES = 2 ** 31 - 1;
 
 const find = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
 const ui = {
@@ -44,6 +48,8 @@ let current: Entry | null = null;
 let other: Entry | null = null;
 /** What is wrong with no picture that is shown, until another one is. */
 let notice: string | null = null;
+/** Those that have a button, in order. */
+let tabs: Entry[] = [];
 let running = 0;
 let working = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -77,7 +83,7 @@ async function take(given: Given[]): Promise<void> {
     };
     try {
       entry.bytes = await bytes;
-      if (begins(entry.bytes, 0xcd, 0x49, 0x4e, 0x54)) {
+      if (begins(entry.bytes, 0xcd, 0x49, 0x4e, 0x54) || name.endsWith(".intactm")) {
         await addModel(entry);
         continue;
       }
@@ -126,28 +132,19 @@ async function readPicture(entry: Entry): Promise<void> {
     return;
   }
   entry.size = [bitmap.width, bitmap.height];
-  entry.layer = { canvas: canvasOf(bitmap), region: { x: 0, y: 0, width: bitmap.width, height: bitmap.height } };
+  entry.layer = { canvas: canvasOfBitmap(bitmap), region: { x: 0, y: 0, width: bitmap.width, height: bitmap.height } };
 }
 
-function canvasOf(bitmap: ImageBitmap): HTMLCanvasElement {
-  const canvas = document.createElement("canvas");
-  canvas.width = bitmap.width;
-  canvas.height = bitmap.height;
-  canvas.getContext("2d")!.drawImage(bitmap, 0, 0);
-  return canvas;
-}
+const canvasOfBitmap = (bitmap: ImageBitmap) => canvasOf(bitmap.width, bitmap.height, (context) => context.drawImage(bitmap, 0, 0));
 
 /** The canvas of what was decoded, in the file's colors. */
 async function canvasOfDecoded({ region, rgba, colored }: Shown): Promise<HTMLCanvasElement> {
   if (colored !== null) {
     const bitmap = await createImageBitmap(new Blob([colored], { type: "image/png" })).catch(() => null);
-    if (bitmap !== null) return canvasOf(bitmap);
+    if (bitmap !== null) return canvasOfBitmap(bitmap);
   }
-  const canvas = document.createElement("canvas");
-  canvas.width = region.width;
-  canvas.height = region.height;
-  canvas.getContext("2d")!.putImageData(new ImageData(rgba, region.width, region.height), 0, 0);
-  return canvas;
+  const { width, height } = region;
+  return canvasOf(width, height, (context) => context.putImageData(new ImageData(rgba, width, height), 0, 0));
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
@@ -220,7 +217,12 @@ async function decode(entry: Entry, region: Region): Promise<void> {
     shown.colored = null;
     entry.shown = shown;
   } catch (error) {
-    fail(entry, error);
+    if (error instanceof NoCanvas && !entry.part) {
+      entry.part = true; // work() goes on with what is seen
+      notice = `${entry.name}: ${error.message} Only what is seen is decoded.`;
+    } else {
+      fail(entry, error);
+    }
   } finally {
     busy(-1);
   }
@@ -254,7 +256,11 @@ function render(): void {
   ui.empty.hidden = entries.length > 0;
   ui.panel.hidden = entries.length === 0 && notice === null;
   ui.view.hidden = current === null || current.error !== null;
-  ui.files.replaceChildren(...entries.map(tab));
+  const focused = [...ui.files.children].indexOf(document.activeElement!);
+  const held = focused < 0 ? undefined : tabs[focused];
+  tabs = [...entries];
+  ui.files.replaceChildren(...tabs.map(tab));
+  if (held !== undefined) (ui.files.children[tabs.indexOf(held)] as HTMLElement | undefined)?.focus(); // a key was pressed on it
   ui.message.hidden = notice === null && !current?.error;
   ui.message.textContent = notice ?? current?.error ?? "";
   for (const part of [ui.tools, ui.compare.parentElement!, ui.part.parentElement!, ui.close]) part.hidden = current === null;
@@ -365,11 +371,16 @@ async function download(): Promise<void> {
 const filesOf = (list: Iterable<File>): Given[] => [...list].map((file) => ({ name: file.name, bytes: bytesOf(file) }));
 
 async function bytesOf(file: File): Promise<Uint8Array<ArrayBuffer>> {
+  checkSize(file.size);
   try {
     return new Uint8Array(await file.arrayBuffer());
   } catch {
     throw new Error("The browser cannot read this file: it is a folder, or it was moved or removed.");
   }
+}
+
+function checkSize(size: number): void {
+  if (size > MOST_BYTES) throw new Error(`This file has ${bytesText(size)}, more than the browser can read at once.`);
 }
 
 /** The files that `intact view` serves beside the page. */
@@ -381,15 +392,18 @@ async function takeServed(): Promise<void> {
 }
 
 async function servedBytes(url: string): Promise<Uint8Array<ArrayBuffer>> {
-  let bytes: ArrayBuffer | null;
-  try {
-    const response = await fetch(url);
-    bytes = response.ok ? await response.arrayBuffer() : null;
-  } catch {
+  const silent = () => {
     throw new Error("The server gives no answer, or only a part of one: does intact view still run?");
+  };
+  const response = await fetch(url).catch(silent);
+  if (!response.ok) throw new Error("The server cannot read this file: it was moved or removed, or may not be read.");
+  try {
+    checkSize(Number(response.headers.get("Content-Length")));
+  } catch (error) {
+    void response.body?.cancel();
+    throw error;
   }
-  if (bytes === null) throw new Error("The server cannot read this file: it was moved or removed, or may not be read.");
-  return new Uint8Array(bytes);
+  return new Uint8Array(await response.arrayBuffer().catch(silent));
 }
 
 ui.open.onchange = async () => {

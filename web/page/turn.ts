@@ -1,6 +1,7 @@
 /** EXIF's orientation: how a picture is turned to be looked at. What a file holds, and a checksum covers, is not turned. */
 
 import type { Region } from "../src/codec/decode.js";
+import { canvasOf } from "./canvas.js";
 
 /** x' = a x + c y + e, y' = b x + d y + f, as a canvas takes it. */
 type Matrix = readonly [number, number, number, number, number, number];
@@ -37,10 +38,8 @@ export function heldRegion(orientation: number, shown: Region, width: number, he
 /** A canvas, turned; itself where nothing is to be done. */
 export function turned(canvas: HTMLCanvasElement, orientation: number): HTMLCanvasElement {
   if (orientation === 1) return canvas;
-  const out = document.createElement("canvas");
-  [out.width, out.height] = turnedSize(orientation, canvas.width, canvas.height);
-  const context = out.getContext("2d")!;
-  context.setTransform(...matrixOf(orientation, canvas.width, canvas.height));
-  context.drawImage(canvas, 0, 0);
-  return out;
+  return canvasOf(...turnedSize(orientation, canvas.width, canvas.height), (context) => {
+    context.setTransform(...matrixOf(orientation, canvas.width, canvas.height));
+    context.drawImage(canvas, 0, 0);
+  });
 }

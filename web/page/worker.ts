@@ -82,14 +82,25 @@ function begun(bytes: Uint8Array): Begun {
   }
 }
 
-/** Sees to the model of a file; returns when decoding begins. A model that is not here is the decoder's to report. */
+/** Sees to the model of a file; returns when decoding begins. A model that does not come is the decoder's to report. */
 async function prepared(decoder: Decoder, bytes: Uint8Array): Promise<number> {
   const { modelId } = peek(bytes);
   if (!decoder.hasModel(modelId)) {
-    const response = await fetch(`models/${modelId}.intactm`).catch(() => null);
-    if (response?.ok) decoder.addModel(new Uint8Array(await response.arrayBuffer()));
+    const served = await servedModel(modelId).catch(() => null);
+    try {
+      if (served !== null) decoder.addModel(served);
+    } catch (error) {
+      if (!(error instanceof IntactError)) throw error;
+      const what = `the model ${modelId} of this file is not here: what is served in its place is of no use (${error.message})`;
+      throw new IntactError("model-missing", what, modelId);
+    }
   }
   return performance.now();
+}
+
+async function servedModel(id: string): Promise<Uint8Array | null> {
+  const response = await fetch(`models/${id}.intactm`);
+  return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
 }
 
 function rgbaOf({ pixels, mode, width, height }: Decoded): Uint8ClampedArray<ArrayBuffer> {

@@ -63,9 +63,15 @@ export class Decoder {
   /** Of the last file of which a region was decoded. */
   private last: ({ bytes: Uint8Array } & Kept) | null = null;
 
-  /** Without a module the definitions in plain TypeScript compute everything. */
-  constructor(private module: WebAssembly.Module | null = null) {
-    if (module !== null) this.faster = nativeReader(module);
+  private module: WebAssembly.Module | null;
+
+  /**
+   * @param module the kernels, a WebAssembly.Module (a name that not all users' types have); without them the definitions
+   *   in plain TypeScript compute everything.
+   */
+  constructor(module: object | null = null) {
+    this.module = module as WebAssembly.Module | null;
+    if (this.module !== null) this.faster = nativeReader(this.module);
   }
 
   /** A decoder with the WebAssembly kernels, if they run here and prove right; else without. */
@@ -109,7 +115,7 @@ export class Decoder {
     checkRegion(options.region, header);
     const model = this.modelOf(file, maxPixels, options.embeddedModels ?? true);
     if (options.region === undefined || this.last === null || !sameBytes(this.last.bytes, bytes)) {
-      this.last = options.region === undefined ? null : { bytes: bytes.slice(), latents: null };
+      this.last = options.region === undefined ? null : { bytes: new Uint8Array(bytes), latents: null };
     }
     const pixels = this.pixelsOf(file, model, options);
     const { width, height } = options.region ?? header;
@@ -140,14 +146,20 @@ export class Decoder {
 
   /** By the kernels; where the file and they disagree, the definitions decide, and wrong kernels go. */
   private pixelsOf(file: ImageFile, model: Model, options: DecodeOptions): Uint8Array<ArrayBuffer> {
-    const { region, progress } = options;
+    const { region } = options;
+    let thrown = false; // by the caller's function, which says nothing of the kernels
+    const progress = options.progress && ((share: number) => {
+      thrown = true;
+      options.progress!(share);
+      thrown = false;
+    });
     if (this.module === null) return decodePixels(file, model, PLAIN, region, progress);
     try {
       return decodePixels(file, model, this.engineOf(model, this.module), region, progress, this.last ?? undefined);
     } catch (error) {
       this.last = null;
       const { width, height } = region ?? file.header;
-      if (error instanceof RangeError || width * height > SECOND_OPINION_PIXELS) throw error;
+      if (thrown || error instanceof RangeError || width * height > SECOND_OPINION_PIXELS) throw error;
       const pixels = decodePixels(file, model, PLAIN, region, progress);
       this.module = null; // the kernels were wrong: the file is sound
       this.faster = {};
@@ -190,6 +202,7 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 function checkRegion(region: Region | undefined, header: Header): void {
   if (region === undefined) return;
+  if (typeof region !== "object" || region === null) throw new TypeError(`the region must be given as { x, y, width, height }, not as ${String(region)}`);
   const { x, y, width, height } = region;
   const whole = [x, y, width, height].every(Number.isInteger);
   if (!whole || x < 0 || y < 0 || width < 1 || height < 1 || x + width > header.width || y + height > header.height) {

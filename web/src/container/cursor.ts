@@ -4,14 +4,17 @@ import { corrupt, unsupported } from "../errors.js";
 
 export class Cursor {
   at = 0;
+  /** Of no class of its own: a Buffer's `slice` is a view of the caller's memory, where it begins anywhere. */
+  readonly bytes: Uint8Array;
 
   constructor(
-    readonly bytes: Uint8Array,
+    bytes: Uint8Array,
     /** What is being read, for messages. */
     readonly what: string,
   ) {
     const kind = Object.prototype.toString.call(bytes).slice(8, -1); // the same in every frame, unlike instanceof
     if (kind !== "Uint8Array") throw new TypeError(`${what} must be given as a Uint8Array, not as ${kind}`);
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   get left(): number {
