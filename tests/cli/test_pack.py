@@ -72,6 +72,17 @@ def test_info_says_what_is_in_a_file(intact, model, tmp_path):
     assert re.search(r"tied.weight .* 0 bytes .* stored once, with fc.weight", text)
 
 
+def test_columns_of_info_stand_below_each_other_whatever_names_are(intact, tmp_path):
+    tensors = {"a\nb\x00": bell((3,)), "": bell((3,)), "plain": bell((3,))}
+    (tmp_path / "x.safetensors").write_bytes(safetensors_bytes(tensors))
+    assert intact("pack", tmp_path / "x.safetensors").code == 0
+    rows = intact("info", tmp_path / "x.intactw").out.decode().splitlines()
+    rows = [row for row in rows if " F32 " in row]
+    assert len(rows) == 3
+    assert len({row.index(" F32 ") for row in rows}) == 1
+    assert any(row.startswith("  ''") for row in rows)
+
+
 def test_info_of_a_damaged_file_names_a_tensor(intact, model, tmp_path):
     intact("pack", model)
     path = tmp_path / "net.intactw"
@@ -205,7 +216,9 @@ def test_shards_go_in_and_come_out(intact, tmp_path):
         assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
     # The names of shards are those of the file: where they are taken nothing is written.
     (again / "s.safetensors.index.json").unlink()
-    assert intact("unpack", packed, "-o", again / "s.safetensors.index.json").code == 2
+    done = intact("unpack", packed, "-o", again / "s.safetensors.index.json")
+    assert done.code == 2
+    assert "s-1.safetensors exists; give another folder or --force" in done.err
     assert not (again / "s.safetensors.index.json").exists()
 
 

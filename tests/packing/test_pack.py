@@ -11,7 +11,7 @@ import pytest
 from intact import files
 from intact.errors import ArgumentError, CorruptDataError, UnreachableError, UnsupportedError
 from intact.packing import limits
-from intact.packing.build import spans
+from intact.packing.build import Source, spans
 from intact.packing.choose import Rule, Settings, Target, read_recipe
 from intact.packing.dtypes import BY_NAME, as_float32, narrow
 from intact.packing.file import HEADER_BYTES, WeightsFile, Writer
@@ -19,7 +19,10 @@ from intact.packing.index import NOTES, Feature, Kind
 from intact.packing.inputs import open_input, unpack
 from intact.packing.pack import pack
 from intact.packing.quantize import Rounding, statistics
+from intact.packing.report import Content
 from intact.packing.safetensors import SafetensorsFile
+from intact.packing.save import save
+from intact.packing.state import load
 from tiny_tensors import bell, menagerie, parts_of, safetensors_bytes
 
 
@@ -226,7 +229,7 @@ def test_few_bits_are_reached_where_headers_are_most_of_them(packed):
         ("[[tensors]]\nmatch = 'a'", "one of bits"),
         ("[[tensors]]\nbits = 1", "wanted match"),
         ("[[tensors]]\nmatch = 'a'\nbits = 1\nmax_error = 0.1", "one of bits"),
-        ("[[tensors]]\nmatch = 'a'\nbits = 99", "legal: 0.01 .. 12"),
+        ("[[tensors]]\nmatch = 'a'\nbits = 99", "r.toml, rule 1: bits is 99, legal: 0.01 .. 12"),
         ("[[tensors]]\nmatch = 'a'\nbits = true", "legal: 0.01 .. 12"),
         ("[[tensors]]\nmatch = 'a'\nlossless = false", "must be true"),
         ("tensors = 1", r"\[\[tensors\]\]"),
@@ -365,6 +368,42 @@ def test_two_shards_may_not_have_one_name(tmp_path):
     )
     with pytest.raises(CorruptDataError, match=r"'a' is in x.safetensors and in y.safetensors"):
         open_input(tmp_path / "m.index.json")
+
+
+@pytest.mark.parametrize("name", ["__metadata__", "\ud800"])
+def test_a_name_that_no_file_can_have_is_refused_before_anything_is_packed(name):
+    source = Source(name, BY_NAME["U8"], (3,), lambda: np.zeros(3, np.uint8))
+    with pytest.raises(ArgumentError, match="cannot be the name of a tensor"):
+        pack([source], io.BytesIO(), Settings(), Content())
+
+
+def test_a_foreign_file_with_a_tensor_of_the_metadata_s_name_is_not_unpacked_to_rubbish(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("intact.packing.save.is_name", lambda _: True)
+    save({"__metadata__": bell(3)}, tmp_path / "x.intactw")
+    assert load(tmp_path / "x.intactw")["__metadata__"].shape == (3,)
+    with pytest.raises(UnsupportedError, match="tensor named '__metadata__'"):
+        unpack(WeightsFile(tmp_path / "x.intactw"), tmp_path / "x.safetensors")
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_texts_of_shards_that_are_no_unicode_are_refused(tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(safetensors_bytes({"a": bell((2, 2))}))
+    path = tmp_path / "m.safetensors.index.json"
+    path.write_text(json.dumps({"metadata": "\ud800", "weight_map": {"a": "x.safetensors"}}))
+    with pytest.raises(CorruptDataError, match="no Unicode"):
+        open_input(path)
+    path.write_text(json.dumps({"metadata": "plain", "weight_map": {"a": "x.safetensors"}}))
+    sources, content = open_input(path)
+    [feature] = content.features
+    odd = Feature(feature.name, feature.required, feature.data.replace(b"plain", b"\\ud800"))
+    with (tmp_path / "x.intactw").open("w+b") as file:
+        pack(sources, file, Settings(), Content({}, [odd]))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(CorruptDataError, match="feature shards: has a text that is no Unicode"):
+        unpack(WeightsFile(tmp_path / "x.intactw"), tmp_path / "out" / "m.safetensors.index.json")
+    assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"weight_map": 3}', "\xff"])

@@ -273,6 +273,19 @@ def test_a_file_that_unpacks_to_more_than_is_wanted_is_refused_before_it_is_unpa
     assert load(tmp_path / "x.intactw", ["v"], max_bytes=36)["v"].shape == (9,)
 
 
+def test_the_limit_counts_arrays_as_they_are_given_and_is_a_number(tmp_path):
+    brain = Raw(np.zeros(9, np.uint16), "BF16", (9,))
+    save({"w": brain, "f": Raw(np.zeros(4, np.uint8), "F8_E4M3", (4,))}, tmp_path / "x")
+    path = tmp_path / "x"
+    assert sum(a.nbytes for a in load(path, max_bytes=52).values()) == 52
+    with pytest.raises(UnsupportedError, match="52 bytes unpacked, max_bytes is 51"):
+        load(path, max_bytes=51)
+    assert sum(a.nbytes for a in load(path, raw=True, max_bytes=22).values()) == 22
+    for wrong in (-1, float("nan"), "1 GB"):
+        with pytest.raises(ArgumentError, match=r"max_bytes is .*legal is a number from 0"):
+            load(path, max_bytes=wrong)  # type: ignore[arg-type]
+
+
 def test_loading_needs_no_torch(tmp_path):
     save({"w": Symbols(symbols((20, 30)), step=0.5)}, tmp_path / "x.intactw")
     code = (

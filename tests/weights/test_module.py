@@ -145,6 +145,10 @@ def test_a_checkpoint_is_read_without_running_its_code(tmp_path):
     torch.save({"a": torch.ones(2), "epoch": 3}, tmp_path / "mixed.pt")
     with pytest.raises(CorruptDataError, match="'epoch' is no tensor"):
         read_checkpoint(tmp_path / "mixed.pt")
+    for name in ("\ud800", "__metadata__", 3):
+        torch.save({name: torch.ones(2)}, tmp_path / "name.pt")
+        with pytest.raises(CorruptDataError, match="cannot be the name of a tensor"):
+            read_checkpoint(tmp_path / "name.pt")
     (tmp_path / "no.pt").write_bytes(b"nothing")
     with pytest.raises(CorruptDataError):
         read_checkpoint(tmp_path / "no.pt")

@@ -98,15 +98,16 @@ def weights_of(source: str) -> tuple[dict[str, Any], str]:
     lines = [source, f"  {facts['bytes']:,} bytes, {facts['tensors_bytes']:,} unpacked, "
              f"{facts['ratio']:.2f}x, {len(tensors)} tensors"]  # fmt: skip
     lines += [f"  {key}: {value}" for key, value in facts["metadata"].items()]
-    width = min(max((len(tensor["name"]) for tensor in tensors), default=0), 60)
+    names = [printable(tensor["name"]) or "''" for tensor in tensors]
+    width = min(max(map(len, names), default=0), 60)
     rest = {"the index": facts["index_bytes"], "of no tensor": facts["unused_bytes"]}
-    for tensor in tensors:
+    for name, tensor in zip(names, tensors, strict=True):
         shape = "x".join(map(str, tensor["shape"])) or "scalar"
         how = f"as it was: {tensor['declined']}" if tensor["declined"] else tensor["coded_as"]
         if tensor["same_as"] is not None:
             how = f"stored once, with {tensor['same_as']}"
         lines.append(
-            f"  {tensor['name']:{width}}  {tensor['dtype']:4} {shape:>14}  "
+            f"  {name:{width}}  {tensor['dtype']:4} {shape:>14}  "
             f"{tensor['coded_bytes']:12,} bytes  {tensor['bits']:6.3f} bits  {how}"
         )
     lines += [f"  {k:{width + 21}}  {size:12,} bytes" for k, size in rest.items() if size]

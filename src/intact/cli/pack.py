@@ -106,7 +106,14 @@ def named_errors(name: str) -> Iterator[None]:
         raise
 
 
-def check_output(target: str, sources: list[str], *, named: bool, force: bool) -> None:
+def check_output(
+    target: str,
+    sources: list[str],
+    *,
+    named: bool,
+    force: bool,
+    way: str = "-o or --force",
+) -> None:
     """Refuse an output that is in the way, or an input.
 
     Args:
@@ -114,6 +121,7 @@ def check_output(target: str, sources: list[str], *, named: bool, force: bool) -
         sources: the inputs.
         named: somebody chose its name: it is replaced, as everywhere.
         force: replace it anyway.
+        way: how to have it written.
 
     Raises:
         UsageError: it is not to be written.
@@ -124,7 +132,7 @@ def check_output(target: str, sources: list[str], *, named: bool, force: bool) -
     if target == "-" or (os.path.lexists(target) and not os.path.isfile(target)):
         raise UsageError(f"{target}: the output must be a file")
     if os.path.lexists(target) and not (named or force):
-        raise UsageError(f"{target} exists; give -o or --force")
+        raise UsageError(f"{target} exists; give {way}")
 
 
 def _name_for(source: str) -> str:

@@ -39,7 +39,8 @@ def unpack(
     for index, name in enumerate(names := shard_names(file, target)):
         # Nobody chose the names of shards.
         named = output is not None and index == len(names) - 1
-        check_output(name, [source], named=named, force=force)
+        way = "another folder or --force" if output is not None else "-o or --force"
+        check_output(name, [source], named=named, force=force, way=way)
     with Bar("unpacking", STEPS, quiet=quiet or as_json) as bar, named_errors(str(target)):
         bar.note(source)
         written = unpack_tensors(

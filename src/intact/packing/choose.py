@@ -146,7 +146,10 @@ def _rule(entry: Mapping[str, Any], where: str) -> Rule:
         raise ArgumentError(f"{where}: wanted match and one of bits, max_error, lossless")
     if given.pop("lossless", True) is not True:
         raise ArgumentError(f"{where}: lossless is {quoted(entry['lossless'])}, must be true")
-    return Rule(entry["match"], Target(**given))
+    try:
+        return Rule(entry["match"], Target(**given))
+    except ArgumentError as error:
+        raise ArgumentError(f"{where}: {error}") from error
 
 
 def _only(tree: Mapping[str, Any], keys: Sequence[str], where: str) -> None:

@@ -136,6 +136,11 @@ def widen(raw: Array, dtype: Dtype) -> Array | None:
     return None if table is None else table[raw]
 
 
+def widens(dtype: Dtype) -> bool:
+    """Whether `widen` makes float32 of a type."""
+    return dtype.name == "BF16" or dtype.name in _FLOAT8
+
+
 def _float8(exponent_bits: int, bias: int, *, has_infinity: bool, has_zero_sign: bool) -> Array:
     """The 256 values of a type of 8 bits, as float32."""
     code = np.arange(256)

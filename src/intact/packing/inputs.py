@@ -22,7 +22,7 @@ from intact.packing.file import WeightsFile
 from intact.packing.index import Feature, Tensor
 from intact.packing.parallel import num_threads
 from intact.packing.report import Content
-from intact.packing.safetensors import SUFFIX, SafetensorsFile, format_header
+from intact.packing.safetensors import SUFFIX, SafetensorsFile, format_header, has_surrogate
 
 INDEX_SUFFIX: Final = ".index.json"
 FEATURE: Final = "shards"
@@ -73,6 +73,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         tree = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CorruptDataError(f"{path}: is no JSON: {error}") from error
+    if has_surrogate(tree):
+        raise CorruptDataError(f"{path}: has a text that is no Unicode")
     if not isinstance(tree, dict) or not isinstance(tree.get("weight_map"), dict):
         raise CorruptDataError(f"{path}: has no weight_map")
     return tree
@@ -232,6 +234,8 @@ def _kept_shards(source: WeightsFile) -> tuple[list[Shard], dict[str, Any]] | No
             shards[range(len(shards))[number]].tensors.append(tensor)
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise CorruptDataError(f"{where}: is not as it must be: {error}") from error
+    if has_surrogate(tree):
+        raise CorruptDataError(f"{where}: has a text that is no Unicode")
     for shard in shards:
         check_shard_name(shard.name, where)
         if not all(isinstance(v, str) for v in (*shard.metadata, *shard.metadata.values())):

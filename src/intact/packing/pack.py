@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
-from intact.errors import UnreachableError, quoted
+from intact.errors import ArgumentError, UnreachableError, quoted
 from intact.packing.build import Builder, Kept, Source, Stepped, groups_of_equals
 from intact.packing.choose import Settings, Target, note_by_index, note_by_values
 from intact.packing.file import Writer
@@ -27,6 +27,7 @@ from intact.packing.quantize import (
     statistics,
 )
 from intact.packing.report import Content, Fate, Report
+from intact.packing.safetensors import is_name
 from intact.packing.sizes import shares
 
 MISS: Final = 0.01
@@ -63,8 +64,11 @@ def pack(
 
     Raises:
         UnreachableError: no step meets a target; says what the most is.
-        ArgumentError: a pattern fits no tensor.
+        ArgumentError: a pattern fits no tensor, or a name is one that no file can have.
     """
+    for source in sources:
+        if not is_name(source.name):
+            raise ArgumentError(f"{quoted(source.name)} cannot be the name of a tensor")
     settings.check_patterns([source.name for source in sources])
     return _Packing(sources, file, settings, content, num_threads(threads), tick).run()
 

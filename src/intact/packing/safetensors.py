@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from intact.errors import CorruptDataError, quoted
+from intact.errors import CorruptDataError, UnsupportedError, quoted
 from intact.packing.dtypes import MAX_AXES, MAX_BYTES, Array, Dtype, by_name
 from intact.packing.mapped import Mapped
 
@@ -119,18 +119,23 @@ def _parse(text: bytes, name: str) -> dict[str, Any]:
         tree = json.loads(text.decode("utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:  # of Unicode and JSON, too
         raise CorruptDataError(f"{name}: the header is no JSON: {error}") from error
-    if "\\u" in text.decode() and _has_surrogate(tree):
+    if "\\u" in text.decode() and has_surrogate(tree):
         raise CorruptDataError(f"{name}: a name in the header is no Unicode text")
     if not isinstance(tree, dict):
         raise CorruptDataError(f"{name}: the header is a {type(tree).__name__}, must be an object")
     return tree
 
 
-def _has_surrogate(tree: Any) -> bool:
-    """Whether a text could not be written again."""
+def is_name(value: object) -> bool:
+    """Whether a tensor may be called so: Unicode text, and not the key of the metadata."""
+    return isinstance(value, str) and value != METADATA and not has_surrogate(value)
+
+
+def has_surrogate(tree: Any) -> bool:
+    """Whether a text of what came from JSON could not be written again."""
     try:
         json.dumps(tree, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, RecursionError):
         return True
     return False
 
@@ -187,10 +192,16 @@ def check_shape(shape: Sequence[int], dtype: Dtype, where: str) -> None:
 
 def format_header(entries: Iterable[tuple[str, Dtype, Sequence[int]]], metadata: Mapping[str, str]
 ) -> bytes:  # fmt: skip
-    """The header of a file with these tensors, in the order of their data; see `read_header`."""
+    """The header of a file with these tensors, in the order of their data; see `read_header`.
+
+    Raises:
+        UnsupportedError: a tensor has the name of the metadata.
+    """
     tree: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
     start = 0
     for name, dtype, shape in entries:
+        if name == METADATA:
+            raise UnsupportedError(f"no safetensors file can have a tensor named {quoted(name)}")
         end = start + dtype.num_bytes(shape)
         tree[name] = {"dtype": dtype.name, "shape": list(shape), "data_offsets": [start, end]}
         start = end

@@ -28,7 +28,7 @@ from intact.packing.file import Writer
 from intact.packing.index import NOTES, Codebook, Kind, Tensor
 from intact.packing.limits import MAX_BLOB_VALUES, MAX_CENTERS, MAX_SYMBOL, MAX_WIDTH, SMALL_VALUES
 from intact.packing.parallel import num_threads
-from intact.packing.safetensors import METADATA
+from intact.packing.safetensors import has_surrogate, is_name
 from intact.packing.state import Raw, Symbols
 
 
@@ -68,10 +68,10 @@ def save(  # noqa: PLR0913 - keywords with defaults
     if narrow_to not in (None, "F16", "BF16"):
         raise ArgumentError(f"narrow_to is {quoted(narrow_to)}, legal: None, 'F16', 'BF16'")
     for name in tensors:
-        if name == METADATA or not _is_text(name):
+        if not is_name(name):
             raise ArgumentError(f"{quoted(name)} cannot be the name of a tensor")
     for text in (part for pair in (metadata or {}).items() for part in pair):
-        if not _is_text(text):
+        if not isinstance(text, str) or has_surrogate(text):
             raise ArgumentError(f"metadata has {quoted(text)}; legal is text to text")
     coded = {name: t for name, t in tensors.items() if isinstance(t, Symbols)}
     sources = [
@@ -92,13 +92,6 @@ def save(  # noqa: PLR0913 - keywords with defaults
                 entry = replace(entry, dtype=F32)
             writer.index.tensors.append(entry)
         return writer.finish()
-
-
-def _is_text(value: object) -> bool:
-    try:
-        return isinstance(value, str) and value.encode("utf-8") is not None
-    except UnicodeEncodeError:
-        return False
 
 
 def _array(value: Any, what: str) -> Array:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from intact.errors import ArgumentError, UnsupportedError, quoted
-from intact.packing.dtypes import Array, from_raw, widen
+from intact.packing.dtypes import Array, from_raw, widen, widens
 from intact.packing.file import WeightsFile
 from intact.packing.parallel import num_threads
 
@@ -72,8 +72,8 @@ def load(
         names: of the tensors that are wanted, only these are decoded; None for all.
         raw: bfloat16 and float8, which NumPy has not, as the unsigned integers of their bits; else
             as float32, exactly.
-        max_bytes: refuse a file whose wanted tensors take more, unpacked; a small file from a
-            stranger may hold huge ones, many times over.
+        max_bytes: refuse a file whose wanted tensors take more as the arrays that are returned; a
+            small file from a stranger may hold huge ones, many times over.
         threads: to decode with; 0 takes all cores.
 
     Returns:
@@ -90,7 +90,16 @@ def load(
     file = WeightsFile(path)
     wanted = list(file.tensors) if names is None else list(names)
     tensors = [file.tensor(name) for name in wanted]
-    total = sum(tensor.dtype.num_bytes(tensor.shape) for tensor in tensors)
+    if max_bytes is not None and not (
+        isinstance(max_bytes, int | float) and max_bytes >= 0  # NaN would let everything through
+    ):
+        raise ArgumentError(f"max_bytes is {quoted(max_bytes)}; legal is a number from 0, or None")
+    total = sum(
+        4 * tensor.num_items
+        if widens(tensor.dtype) and not raw
+        else tensor.dtype.num_bytes(tensor.shape)
+        for tensor in tensors
+    )
     if max_bytes is not None and total > max_bytes:
         raise UnsupportedError(f"{file.name}: {total} bytes unpacked, max_bytes is {max_bytes}")
     return {name: array_of(file, name, raw=raw, threads=threads) for name in wanted}

@@ -20,6 +20,7 @@ from intact.packing.coding import Method
 from intact.packing.dtypes import BY_NAME, of_array, to_raw
 from intact.packing.file import WeightsFile
 from intact.packing.parallel import num_threads
+from intact.packing.safetensors import is_name
 from intact.packing.save import save
 from intact.packing.state import Raw, Symbols
 from intact.weights.attach import weights_of
@@ -241,8 +242,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> list[Source]:
 
 
 def _source(key: Any, tensor: Tensor, name: str) -> Source:
-    if not isinstance(key, str):
-        raise CorruptDataError(f"{name}: {quoted(key)} is no name of a tensor")
+    if not is_name(key):
+        raise CorruptDataError(f"{name}: {quoted(key)} cannot be the name of a tensor")
     array = to_array(tensor, f"{name}: tensor {quoted(key)}")
     if isinstance(array, Raw):
         items = array.items.reshape(-1)
