@@ -118,6 +118,22 @@ def test_a_ratio_is_kept_and_used(packed, ratio):
     assert ratio <= found < 1.05 * ratio
 
 
+def test_a_huge_value_that_turns_all_others_to_zero_is_told(packed):
+    spoiled = bell((64, 64))
+    spoiled[3, 5] = 1e30
+    report, _ = packed({"fine": bell((64, 64)), "spoiled": spoiled, "zero": np.zeros((64, 64))})
+    assert {fate.tensor.name: fate.erased for fate in report.fates}["spoiled"]
+    assert report.warning
+    assert "'spoiled': nearly all values are 0" in report.warning
+    assert "fine" not in report.warning
+    assert "more" not in report.warning
+    sparse = np.where(np.arange(4096) % 50 == 0, bell((4096,)), 0).reshape(64, 64)
+    report, _ = packed(
+        {"sparse": sparse.astype(np.float32), "fine": bell((64, 64))}, target=Target(bits=3)
+    )
+    assert report.warning is None
+
+
 @pytest.mark.parametrize("error", [0.01, 0.1, 0.5])
 def test_no_tensor_exceeds_the_largest_error(packed, error):
     tensors = {f"w{i}": bell((100, 100 + i), i, 3.0**i) for i in range(4)}

@@ -97,6 +97,7 @@ class _Packing:
         self._stats: dict[str, Statistics] = {}
         self._tensors: dict[str, Tensor] = {}
         self._errors: dict[str, float] = {}
+        self._erased: set[str] = set()
         self._twins: dict[str, str] = {}
 
     def _progress(self, count: int) -> None:
@@ -124,8 +125,9 @@ class _Packing:
         self._report.output_bytes = self._writer.finish()
         index = self._writer.index
         self._report.fates = [
-            Fate(tensor, share, self._errors.get(self._twins[tensor.name]))
+            Fate(tensor, share, self._errors.get(twin), erased=twin in self._erased)
             for tensor, share in zip(index.tensors, shares(index), strict=True)
+            for twin in [self._twins[tensor.name]]
         ]
         self._tick(1.0)
         return self._report
@@ -270,7 +272,10 @@ class _Packing:
             with np.errstate(over="ignore"):
                 step = np.float32(share * found.std)
             if holds(source.dtype, found.largest, step):
-                stepped.append(Stepped(source, step, Rounding(found.sample, share)))
+                rounding = Rounding(found.sample, share)
+                stepped.append(Stepped(source, step, rounding))
+                erases = rounding.erases(found.sample, share)
+                (self._erased.add if erases else self._erased.discard)(source.name)
                 held.append(found)
             else:
                 kept.append(Kept(source, NOTES.index("out of range of its step")))

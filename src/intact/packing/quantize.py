@@ -27,6 +27,8 @@ NUM_COSTS: Final = 256
 """Magnitudes whose costs are told apart."""
 SAMPLE: Final = 1 << 14
 """Values of a tensor that its rate is estimated from."""
+LEAST_LEFT: Final = 0.01
+"""Of the values that are not 0, that a step must leave, or we warn."""
 LARGEST_SYMBOL: Final = 32767
 LEAST_SHARE, LARGEST_SHARE = 2.0**-14, 16.0
 """Of the standard deviation, that a step may be."""
@@ -107,6 +109,11 @@ class Rounding:
         border = self._borders[np.minimum(found, NUM_COSTS - 1)]
         found += size - whole > border
         return np.where(values < 0, -found, found)
+
+    def erases(self, sample: NDArray[np.float32], share: float) -> bool:
+        """Whether hardly any of a sample's values is left: a few huge ones make the deviation."""
+        left = np.count_nonzero(self.symbols(sample, np.float32(share)))
+        return bool(left < LEAST_LEFT * np.count_nonzero(sample))
 
 
 def entropy(symbols: NDArray[np.int32]) -> float:

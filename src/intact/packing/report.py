@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from intact.errors import quoted
 from intact.packing.index import Feature, Tensor
 from intact.packing.sizes import Share
 
@@ -21,11 +22,14 @@ class Fate:
         tensor: as the index has it.
         share: of the file's bytes.
         error: root mean square error over the standard deviation; None where it is as it was.
+        erased: hardly any of its values is left. A few huge ones can make its deviation, in which
+            the others, and their errors, are nothing.
     """
 
     tensor: Tensor
     share: Share
     error: float | None
+    erased: bool = False
 
 
 @dataclass
@@ -55,11 +59,23 @@ class Report:
         errors = [fate.error for fate in self.fates if fate.error is not None]
         bad = [error for error in errors if error > LARGE_ERROR]
         if not bad:
-            return None
+            return self._erased
         return (
             f"{len(bad)} of {len(errors)} quantized tensors have RMS errors above {LARGE_ERROR:g} "
             f"std, up to {max(bad):.2f}: the network will hardly work; usual are 3 to 4 bits a "
             f"weight, with errors of 0.15 to 0.07"
+        )
+
+    @property
+    def _erased(self) -> str | None:
+        """Of tensors whose small errors hide that nearly all of it is 0 now, or None."""
+        names = [f.tensor.name for f in self.fates if f.error is not None and f.erased]
+        if not names:
+            return None
+        more = f" and {len(names) - 1} more" if names[1:] else ""
+        return (
+            f"{quoted(names[0])}{more}: nearly all values are 0 now, since a few huge ones make "
+            "the standard deviation, of which steps are a share; --exclude keeps them as they are"
         )
 
 
