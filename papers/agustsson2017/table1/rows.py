@@ -58,7 +58,7 @@ from intact.weights.compressed import run
 
 PRUNED = 0.8
 """Of the weights: the paper's 4.52 with floats is about 80 %."""
-PRUNING_STEPS, SHARING_STEPS, ZONE_STEPS = 11_000, 1050, 9800
+PRUNING_STEPS, SHARING_STEPS, ZONE_STEPS = 11_000, 2800, 9800
 Assign = Callable[[Tensor, Tensor | None], Clusters]
 
 
@@ -94,20 +94,21 @@ def shared(folder: Path, name: str, assign: Assign, *, weighted: bool = False) -
         ]
         counts = importance(network, some, cross_entropy)
     weights = cluster(network, assign, importance=counts)
-    fine_tune(
-        network, training_batches(), training(SHARING_STEPS, 0.01), loss=teaching(),
-        checkpoint=folder / f"{name}.safetensors",
-    )  # fmt: skip
+    with compiled(network):
+        fine_tune(
+            network, training_batches(), training(SHARING_STEPS, 0.01), loss=teaching(),
+            checkpoint=folder / f"{name}.safetensors",
+        )  # fmt: skip
     coded = weights.coded()
     remove(weights)
     return stored(network, coded)
 
 
-SLACK = 0.97
-"""Of the paper's ratio in rows 3 to 6: issue 14 allows 0.95."""
+SLACK = 0.96
+"""Of the paper's ratio in rows 4 to 6: issue 14 allows 0.95."""
 
 
-def bits_left(ratio: float) -> float:
+def bits_left(ratio: float, slack: float = SLACK) -> float:
     """Bits of the symbol of a weight that is left, so that the whole reaches a ratio.
 
     Gaps cost less than the entropy of the mask (layers differ), batch norm 7 bits a number and 64
@@ -115,13 +116,14 @@ def bits_left(ratio: float) -> float:
     """
     weights = 461_872
     mask = -sum(p * np.log2(p) for p in (PRUNED, 1 - PRUNED)) * weights
-    rest = PARAMETERS * 32 / (SLACK * ratio) / 0.975 - ONE_AXIS_BITS * 2282 - 32 * 64 - 3200 - mask
+    rest = PARAMETERS * 32 / (slack * ratio) / 0.975 - ONE_AXIS_BITS * 2282 - 32 * 64 - 3200 - mask
     return float(rest / ((1 - PRUNED) * weights))
 
 
 def k_means_row(folder: Path) -> Compressed:
     """Row 3: Deep Compression."""
-    size = _size_for(folder, bits_left(18.25))
+    # With 0.96 the file came to 0.942: symbols with so many bits fit Huffman's code less.
+    size = _size_for(folder, bits_left(18.25, 0.97))
     return shared(folder, "k-means", lambda v, _: k_means(v, size))
 
 
