@@ -21,7 +21,8 @@ from intact.quantize import Patches, Quantizer  # noqa: E402
 from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
 from intact.train.balance import balance  # noqa: E402
 from intact.train.codecs.kinds import kind_of  # noqa: E402
-from intact.train.codecs.vector import Slots, VectorNet  # noqa: E402
+from intact.train.codecs.vector import VectorNet  # noqa: E402
+from intact.train.codecs.vector_layout import Slots  # noqa: E402
 from intact.train.task import Share  # noqa: E402
 from tiny_model import picture  # noqa: E402
 
@@ -151,6 +152,7 @@ def test_logits_start_as_what_distances_have_in_their_place(settings, tmp_path, 
     grown = settings(tmp_path / "run", *sizes, *GUMBEL)
     one = trainer(grown, init=tmp_path / "first", larger=True)
     codec, before = net_of(one), start.float_codec(tmp_path / "first")
+    assert isinstance(before, VectorNet)
     for name in before.networks:
         balance(before.network(name))
     for key, tensor in before.state_dict().items():
@@ -160,7 +162,7 @@ def test_logits_start_as_what_distances_have_in_their_place(settings, tmp_path, 
     one.task.before(0)
     crops = torch.from_numpy(np.stack([picture(64, 64, seed=s) for s in (1, 2)]))
     with torch.no_grad():
-        features = before._analysis(crops).permute(0, 3, 1, 2)  # type: ignore[operator]
+        features = before._analysis(crops).permute(0, 3, 1, 2)
         logits = codec._analysis(crops).permute(0, 3, 1, 2)
     quantizer = quantizer_of(codec)
     patches = Slots(4).split(features)[..., 0, :]  # [b, c, h, w, 4]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, cast
 
 import torch
@@ -36,34 +36,14 @@ from intact.quantize import (
 )
 from intact.train.codecs.codec import Codec, Result, float_networks
 from intact.train.codecs.vector_graphs import BUILDERS, PATCH, PIXEL_UNIT, VectorTransform
+from intact.train.codecs.vector_layout import Slots
 from intact.train.codecs.vector_settings import FORWARDS, VectorConfig
-from intact.train.codecs.vector_start import first_centers
+from intact.train.codecs.vector_start import first_centers, start_logits
 from intact.train.data import ImageFolder
 from intact.train.entropy import ScaleMixture
 from intact.train.graph import Conv
 from intact.train.network import Observer
 from intact.train.noise import Noise
-
-
-@dataclass(frozen=True)
-class Slots:
-    """A layout: a channel has 4 numbers in a latent, which are 4 / k points of k in a row.
-
-    z [b, 4 c, h, w] <-> [b, c, h, w, 4 / k, k]: all points of a channel share its histogram.
-    """
-
-    size: int
-
-    def split(self, z: Tensor) -> Tensor:
-        """[b, 4 c, h, w] -> [b, c, h, w, 4 / k, k]."""
-        b, m, h, w = z.shape
-        parts = z.reshape(b, m // PATCH, PATCH // self.size, self.size, h, w)
-        return parts.permute(0, 1, 4, 5, 2, 3)
-
-    def join(self, parts: Tensor) -> Tensor:
-        """[b, c, h, w, 4 / k, k] -> [b, 4 c, h, w]."""
-        b, c, h, w, points, k = parts.shape
-        return parts.permute(0, 1, 4, 5, 2, 3).reshape(b, c * points * k, h, w)
 
 
 class VectorNet(Codec):
@@ -142,53 +122,35 @@ class VectorNet(Codec):
             annealing.gain = own.annealing.gain * own.annealing.every * float(self.fitted)
 
     def _fit(self, crops: Callable[[int], Tensor]) -> None:
-        """Centers and sigma_0 by SGD on the cluster energy of some features (§3.2).
-
-        Logits start as what the soft assignment (eq. 7) has in their place. It is linear in z, but
-        for what all have alike: -sigma |z - c|^2 = 2 sigma z c - sigma |c|^2 - sigma |z|^2.
-        """
+        """Centers and sigma_0 by SGD on the cluster energy of some features (§3.2)."""
         own, quantizer = cast(VectorConfig, self.own), self.quantizer
-        sigma = own.annealing.sigma or 1.0
-        if isinstance(quantizer, Quantizer):
-            with torch.no_grad():
-                found = [self._analysis(crops(i)) for i in range(own.codebook.fit_batches)]
-            points = to_points(quantizer.layout.split(torch.cat(found).permute(0, 3, 1, 2)))
-            fit = first_centers(points, own.codebook)
-            with torch.no_grad():
-                quantizer.centers.copy_(fit.centers)
+        assert quantizer is not None
+        gumbel = isinstance(quantizer, GumbelQuantizer)
+        found: list[Tensor] = []
+
+        def keep(node: Conv, read: Tensor, _: Tensor) -> None:
+            if node.target == "y":  # the layer of logits: what it reads are the features
+                found.append(read.float())
+
+        with torch.no_grad():
+            for i in range(own.codebook.fit_batches):
+                z = self._analysis(crops(i), keep if gumbel else None)
+                found += [] if gumbel else [z]
+        layout = Slots(own.codebook.values)
+        points = to_points(layout.split(torch.cat(found).permute(0, 3, 1, 2)))
+        fit = first_centers(points, replace(own.codebook, size=quantizer.centers.shape[1]))
+        sigma = own.annealing.sigma or (1.0 if gumbel else fit.sigma)
+        with torch.no_grad():
+            quantizer.centers.copy_(fit.centers)
+            if gumbel:
+                start_logits(self.network("analysis"), fit)
+            else:
                 if self.density is not None:
                     unit = (fit.centers[:, 1] - fit.centers[:, 0])[:, 0]
                     begin = ScaleMixture(points.mean((1, 2)) / unit, points.std((1, 2)) / unit)
                     self.density.load_state_dict(begin.state_dict())
-            sigma = own.annealing.sigma or fit.sigma
-            quantizer.annealing.set(sigma)
-        elif isinstance(quantizer, GumbelQuantizer):
-            found: list[Tensor] = []
-
-            def keep(node: Conv, read: Tensor, _: Tensor) -> None:
-                if node.target == "y":
-                    found.append(read.float())
-
-            with torch.no_grad():
-                for i in range(own.codebook.fit_batches):
-                    self._analysis(crops(i), keep)
-                points = to_points(Slots(PATCH).split(torch.cat(found).permute(0, 3, 1, 2)))
-            book = replace(own.codebook, size=self.config.logits)
-            fit = first_centers(points, book)
-            with torch.no_grad():
-                quantizer.centers.copy_(fit.centers)
-                self._start_logits(fit.centers, fit.sigma)
+                quantizer.annealing.set(sigma)
         self.fitted.fill_(sigma)
-
-    def _start_logits(self, centers: Tensor, sigma: float) -> None:
-        """Logits of a channel [L] from its own patch: 2 sigma z c - sigma |c|^2."""
-        network, c = self.network("analysis"), self.config.channels
-        weight, bias = (network.get("y", key) for key in ("weight", "bias"))
-        own = weight.view(c, self.config.logits, c, PATCH).zero_()
-        for channel in range(c):
-            own[channel, :, channel] = 2 * sigma * centers[channel % len(centers)]
-        squares = centers.square().sum(2).expand(c, -1)
-        bias.copy_(-sigma * squares.flatten())
 
     def after(self, step: int) -> None:
         """Count symbols and step the annealing."""

@@ -1,4 +1,4 @@
-"""The second stage's first centers and its sigma_0: the paper's way, and controls."""
+"""The second stage's first centers, sigma_0 and logits: the paper's way, and controls."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from torch import Tensor
 
 from intact.quantize import Fit, fit_centers, grid_centers, kmeans_centers
 from intact.train.codecs.vector_settings import VectorCodebook
+from intact.train.network import Network
 
 POINTS = 4096
 """Of all channels, in a step of SGD."""
@@ -42,3 +43,24 @@ def first_centers(points: Tensor, book: VectorCodebook) -> Fit:
         grid = grid_centers(book.size) * deviation * book.spacing
         return fit._replace(centers=grid.expand_as(fit.centers).clone())
     return fit
+
+
+@torch.no_grad()
+def start_logits(network: Network, fit: Fit) -> None:
+    """Let the layer of logits, "y", start as what the soft assignment (eq. 7) has in their place.
+
+    It is linear in a patch z, but for what all symbols have alike: -sigma |z - c|^2 =
+    2 sigma z c - sigma |c|^2 - sigma |z|^2. A channel's logits read its own patch alone.
+
+    Args:
+        network: the analysis; it reads the patches of g channels, 4 numbers each, in a row.
+        fit: centers [1 or g, L, 4], and sigma.
+    """
+    books, size, numbers = fit.centers.shape
+    weight, bias = (network.get("y", key) for key in ("weight", "bias"))
+    channels = len(bias) // size
+    own = weight.view(channels, size, channels, numbers).zero_()
+    for channel in range(channels):
+        own[channel, :, channel] = 2 * fit.sigma * fit.centers[channel % books]
+    squares = fit.centers.square().sum(2).expand(channels, -1)
+    bias.copy_(-fit.sigma * squares.flatten())
