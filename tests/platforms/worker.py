@@ -245,13 +245,17 @@ class Coder:
         path: of the model.
         backend: a name.
         roles: networks that will run.
+        precision: of float networks; files have float32.
     """
 
-    def __init__(self, path: str, backend: str, roles: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: str, backend: str, roles: tuple[str, ...], precision: str = "float32"
+    ) -> None:
         self.model = model_of(path)
         runtime = Runtime(backend, 1, allow_inexact=not self.model.is_exact)
         known = tuple(role for role in roles if role in self.model.programs)
         self.networks: Any = runtime.networks(self.model, 1 << 19, known)
+        self.networks.precision = precision
         self.ran_as = self.networks.backend.name if known else backend
 
     def layout(self, latents: tuple[int, ...]) -> Layout:
@@ -330,7 +334,7 @@ def compress(backend: str, job: Row) -> Iterator[Row]:
             names = tuple(model_of(path).programs)
             skipped = ("synthesis",) if job["analysis"] else ("synthesis", "analysis")
             names = tuple(n for n in names if n not in skipped)
-            coders[path] = CODERS[job["how"]](path, backend, names)
+            coders[path] = CODERS[job["how"]](path, backend, names, job["precision"])
         coder = coders[path]
         if job["analysis"]:
             y = coder.analysis(np.load(folder / "images" / f"{case['image']}.npy"), case["level"])
@@ -358,7 +362,7 @@ def decompress(backend: str, job: Row) -> Iterator[Row]:
         begin, path = time.perf_counter(), case["model"]
         if path not in coders:
             names = tuple(n for n in model_of(path).decoding if n not in skipped)
-            coders[path] = CODERS[job["how"]](path, backend, names)
+            coders[path] = CODERS[job["how"]](path, backend, names, job["precision"])
         coder = coders[path]
         with np.load(folder / "files" / f"{case['file']}.npz") as stored:
             latents = stored["latents"]

@@ -1,14 +1,22 @@
-"""The layers of a float network in NumPy's float32; docs/spec/hyperprior.md, section 5."""
+"""The layers of a float network in NumPy; docs/spec/hyperprior.md, section 5.
+
+The format's are float32; float64 is there to be compared.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 
 from intact.bottleneck.floats import FloatLayer, FloatNetwork
 
+Precision = Literal["float32", "float64", "bfloat16"]
+"""Of values and weights in a float network: a file's is float32, others are compared with it."""
+
 
 def run(network: FloatNetwork, values: np.ndarray) -> np.ndarray:
-    """float32 [h', w', c']: what a network gives for float32 [h, w, c]."""
+    """[h', w', c']: what a network gives for float32 or float64 [h, w, c], in the same."""
     with np.errstate(all="ignore"):  # the caller looks at what comes out
         for layer in network.layers:
             values = apply(layer, values)
@@ -16,8 +24,8 @@ def run(network: FloatNetwork, values: np.ndarray) -> np.ndarray:
 
 
 def apply(layer: FloatLayer, x: np.ndarray) -> np.ndarray:
-    """float32 [h', w', c']: what one layer gives for float32 [h, w, c]."""
-    arrays = layer.arrays
+    """[h', w', c']: what one layer gives for [h, w, c]."""
+    arrays = {name: array.astype(x.dtype, copy=False) for name, array in layer.arrays.items()}
     match layer.op:
         case "conv":
             return _conv(x, arrays["weight"], arrays["bias"], layer.stride)
@@ -63,7 +71,7 @@ def _conv(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int) -> n
 def _transposed(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """The transpose of a correlation of stride 2: twice the height and width."""
     height, width, side = *x.shape[:2], weight.shape[2]
-    whole = np.zeros((2 * height + side, 2 * width + side, bias.size), np.float32)
+    whole = np.zeros((2 * height + side, 2 * width + side, bias.size), x.dtype)
     for dy in range(side):
         for dx in range(side):
             rows, columns = slice(dy, dy + 2 * height, 2), slice(dx, dx + 2 * width, 2)

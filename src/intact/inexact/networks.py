@@ -12,7 +12,9 @@ from intact.bottleneck.hyperprior import Hyperprior
 from intact.bottleneck.roles import Signal
 from intact.codec.model import Model
 from intact.codec.networks import Networks
+from intact.errors import ArgumentError
 from intact.inexact import layers
+from intact.inexact.layers import Precision
 from intact.intnet.program import dtype_of
 
 Library = Literal["numpy", "torch", "onnx"]
@@ -27,9 +29,15 @@ class FloatNetworks(Networks):
     Args: as of `intact.codec.networks.Networks`; the backend is that of the programs, and with
         "torch" or "onnx" the float networks are computed by PyTorch or ONNX Runtime, too.
 
+    Attributes:
+        library: that computes the float networks.
+        precision: of them on the way; a file's is float32, another one is for experiments alone.
+
     Raises:
         ArgumentError: the model has no float networks.
     """
+
+    precision: Precision = "float32"
 
     def __init__(
         self,
@@ -59,19 +67,25 @@ class FloatNetworks(Networks):
         return {target.name: rounded.astype(dtype_of(target.low, target.high))}
 
     def real(self, role: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """float32 [h, w, c]: what a float network gives before it is rounded."""
+        """float32 [h, w, c]: what a float network gives before it is rounded.
+
+        Raises:
+            ArgumentError: the library has not the precision.
+        """
         self.enter(f"{role.replace('_', ' ')} (float)")
         network, source, _ = self._floats[role]
         values = inputs[source.name].astype(np.float32)
         if self.library == "torch":
             from intact.inexact import torch_layers  # takes a second to load
 
-            return torch_layers.run(network, values, self.threads)
+            return torch_layers.run(network, values, self.threads, self.precision)
+        if self.precision == "bfloat16" or (self.library == "onnx" and self.precision != "float32"):
+            raise ArgumentError(f"precision = {self.precision!r}; {self.library} has it not")
         if self.library == "onnx":
             from intact.inexact import onnx_layers
 
             return onnx_layers.run(network, values, self.threads)
-        return layers.run(network, values)
+        return layers.run(network, values.astype(self.precision)).astype(np.float32)
 
     def reach(self, role: str) -> dict[str, int]:
         """How far a network looks."""

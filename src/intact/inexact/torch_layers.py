@@ -12,31 +12,38 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from intact.bottleneck.floats import FloatLayer, FloatNetwork
+from intact.inexact.layers import Precision
 
 
-def run(network: FloatNetwork, values: np.ndarray, threads: int = 1) -> np.ndarray:
+def run(
+    network: FloatNetwork, values: np.ndarray, threads: int = 1, precision: Precision = "float32"
+) -> np.ndarray:
     """float32 [h', w', c']: what a network gives for float32 [h, w, c].
 
     Args:
         network: the layers.
         values: what goes in.
         threads: of PyTorch while it runs; results may depend on it.
+        precision: of values and weights on the way; the format's is float32.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         with torch.no_grad():
             x = torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None]
+            x = x.to(getattr(torch, precision))
             for layer in network.layers:
                 x = apply(layer, x)
-            return np.ascontiguousarray(x[0].permute(1, 2, 0).numpy())
+            return np.ascontiguousarray(x[0].permute(1, 2, 0).float().numpy())
     finally:
         torch.set_num_threads(before)
 
 
 def apply(layer: FloatLayer, x: Tensor) -> Tensor:
-    """float32 [1, c', h', w']: what one layer gives for float32 [1, c, h, w]."""
-    arrays = {name: torch.from_numpy(np.array(array)) for name, array in layer.arrays.items()}
+    """[1, c', h', w']: what one layer gives for [1, c, h, w], in the same precision."""
+    arrays = {
+        name: torch.from_numpy(np.array(array)).to(x.dtype) for name, array in layer.arrays.items()
+    }
     match layer.op:
         case "conv":
             margin = arrays["weight"].shape[2] // 2
