@@ -103,6 +103,7 @@ export class Decoder {
 
   /** Decode a whole image file. */
   decode(bytes: Uint8Array, options: DecodeOptions = {}): Decoded {
+    checkOptions(options);
     const maxPixels = options.maxPixels ?? MAX_PIXELS;
     const file = readImageFile(bytes, maxPixels);
     const { header } = file;
@@ -188,6 +189,7 @@ let shared: Promise<Decoder> | undefined;
 export async function decode(
   bytes: Uint8Array, options: DecodeOptions & { models?: Iterable<Uint8Array> } = {},
 ): Promise<Decoded> {
+  checkOptions(options);
   shared ??= Decoder.create();
   const decoder = await shared;
   for (const model of options.models ?? []) {
@@ -198,6 +200,11 @@ export async function decode(
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** Callers in JavaScript give what they like. */
+function checkOptions(options: unknown): void {
+  if (typeof options !== "object" || options === null) throw new TypeError(`the options must be given as an object, not as ${String(options)}`);
 }
 
 function checkRegion(region: Region | undefined, header: Header): void {

@@ -1,6 +1,7 @@
 // What callers may give, and what they may not.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { decode } from "../dist/intact.js";
 import { Decoder } from "../dist/parts.js";
 import { MODULE, read, sha256, WAYS } from "./vectors.mjs";
 
@@ -45,4 +46,13 @@ test("a region that is none is the caller's mistake, too", () => {
   const decoder = new Decoder(MODULE);
   decoder.addModel(model);
   assert.throws(() => decoder.decode(read("image", "plain.intact"), { region: null }), { name: "TypeError", message: /^the region must be given as/ });
+});
+
+test("options that are none are the caller's mistake", async () => {
+  const decoder = new Decoder(MODULE);
+  for (const options of [null, 5, "fast"]) {
+    const wanted = { name: "TypeError", message: /^the options must be given as an object, not as/ };
+    assert.throws(() => decoder.decode(read("image", "plain.intact"), options), wanted);
+    await assert.rejects(decode(read("image", "plain.intact"), options), wanted);
+  }
 });
