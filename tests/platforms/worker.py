@@ -51,10 +51,19 @@ def digest(*parts: bytes) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
+def processor() -> str:
+    """Its name, as the system has it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
 def describe() -> Row:
     """What a result is a result of."""
     found: Row = {
         "machine": platform.machine(),
+        "cpu": processor(),
         "order": sys.byteorder,
         "numpy": np.__version__,
         "entropy_coder": "C" if library() is not None else "Python",
