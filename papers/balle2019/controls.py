@@ -20,6 +20,7 @@ from arms import FLOAT, INTEGER, STEPS
 from paper_b import RESULTS, RUNS, kodak, model_of, pixels_of, write_rows
 
 from intact.bits.fast import Decoder, encode
+from intact.bottleneck.grid import Layout
 from intact.bottleneck.hyperprior import Hyperprior
 from intact.codec.model import Model
 from intact.codec.pixels import to_network
@@ -28,6 +29,7 @@ from intact.inexact import every_symbol
 from intact.inexact.every_symbol import Scales
 from intact.inexact.networks import FloatNetworks
 
+TILE_LOG2 = 6
 LIBRARIES = ("numpy", "torch", *(["onnx"] if find_spec("onnxruntime") else []))
 
 
@@ -89,9 +91,10 @@ def compare(folder: Path, weight: str, every: int) -> list[dict[str, object]]:
         for path in pictures.values():
             pixels = to_network(pixels_of(path), 16)
             y = runs["torch"].run("analysis", {"pixels": pixels}, 0)["y"]
-            grown = [(0, -size % 4) for size in y.shape[:2]]
-            padded = np.pad(y, (*grown, (0, 0)), mode="edge")
-            z = runs["torch"].run("hyper_analysis", {"y": padded}, 0)["z"]
+            layout = Layout((y.shape[0], y.shape[1]), TILE_LOG2)
+            plan = model.bottleneck.plan(runs["torch"], y, 0, layout)
+            z, y = plan.z, plan.symbols
+            assert z is not None
             for a in LIBRARIES:
                 data = message(model, runs[a], z, y, how)
                 for b in LIBRARIES:

@@ -61,7 +61,8 @@ def latents_anyway(model: Model, file: ImageFile, networks: FloatNetworks) -> np
             symbols[row] = decoded.reshape(index.shape[1:])
     except CorruptDataError:
         pass  # an impossible escape: the rest stays zero
-    return np.clip(symbols, -32768, 32767).astype(np.int16)
+    step = int(bottleneck.levels.steps[0])
+    return np.clip(symbols * step, -32768, 32767).astype(np.int16)
 
 
 def decode_anyway(model: Model, data: bytes, library: str) -> tuple[np.ndarray, np.ndarray]:

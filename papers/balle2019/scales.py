@@ -18,11 +18,13 @@ import torch
 from arms import FLOAT, MAIN, STEPS
 from paper_b import RESULTS, RUNS, kodak, model_of, pixels_of, write_rows
 
+from intact.bottleneck.grid import Layout
 from intact.codec.pixels import to_network
 from intact.inexact.every_symbol import Scales
 from intact.inexact.networks import FloatNetworks
 from intact.train.entropy import gaussian_bits
 
+TILE_LOG2 = 6
 COUNTS = (8, 16, 32, 64)
 SCALES = Scales()
 
@@ -57,11 +59,11 @@ def main() -> None:
     symbols, sigmas = [], []
     for path in kodak(args.every).values():
         y = networks.run("analysis", {"pixels": to_network(pixels_of(path), 16)}, 0)["y"]
-        padded = np.pad(y, ((0, -y.shape[0] % 4), (0, -y.shape[1] % 4), (0, 0)), mode="edge")
-        z = networks.run("hyper_analysis", {"y": padded}, 0)["z"]
-        theta = networks.real("hyper_synthesis", {"z": z})[: y.shape[0], : y.shape[1]]
+        plan = model.bottleneck.plan(networks, y, 0, Layout((y.shape[0], y.shape[1]), TILE_LOG2))
+        assert plan.z is not None
+        theta = networks.real("hyper_synthesis", {"z": plan.z})[: y.shape[0], : y.shape[1]]
         sigmas.append(SCALES.low * np.exp(slope * np.clip(theta, 0, SCALES.count - 1)).ravel())
-        symbols.append(y.ravel().astype(np.float32))
+        symbols.append(plan.symbols.ravel().astype(np.float32))
     y, sigma = np.concatenate(symbols), np.concatenate(sigmas)
     whole = bits(y, sigma)
     rows = [

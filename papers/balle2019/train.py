@@ -77,6 +77,7 @@ class PaperTask(ImageTask):
         """Eq. 14 and 15 on latents whose networks are fixed, of a batch that comes again."""
         codec, settings = self.codec, self.config
         assert isinstance(codec, HyperpriorNet)
+        codec.center()
         y, z = self._latents(step % max(1, min(BATCHES, settings.optimizer.steps // 6)))
         noise = Noise(settings.optimizer.seed, step, share.of(settings.data.batch))
         network = codec.networks["hyper_synthesis"]

@@ -38,7 +38,12 @@ def moved(value: np.ndarray) -> list[FloatLayer]:
 
 
 def to_layers(
-    network: Network, *, before: np.ndarray | None = None, after: np.ndarray | None = None
+    network: Network,
+    *,
+    before: np.ndarray | None = None,
+    after: np.ndarray | None = None,
+    read: float = 1.0,
+    give: float = 1.0,
 ) -> FloatNetwork:
     """The layers of a float network that is one row of nodes.
 
@@ -46,13 +51,15 @@ def to_layers(
         network: with one input and one output.
         before: [c], added to the input's integers; nothing when None.
         after: [c], added to the output; likewise.
+        read: of its own input's integers that one integer of the model's is.
+        give: integers of the model's that one of its own output's is.
 
     Raises:
         ModelError: a node has no form there.
     """
     graph = network.graph
     (source,), (unit,) = graph.inputs, graph.outputs.values()
-    layers = moved(np.zeros(1) if before is None else before) + scaled(source.unit)
+    layers = moved(np.zeros(1) if before is None else before) + scaled(source.unit * read)
     value = source.target
     with torch.no_grad():
         for node in graph.nodes:
@@ -68,5 +75,5 @@ def to_layers(
                 case _:
                     raise ModelError(f"{graph.name}: {node.target} has no form in a model")
             value = node.target
-    layers += scaled(1 / unit) + moved(np.zeros(1) if after is None else after)
+    layers += scaled(give / unit) + moved(np.zeros(1) if after is None else after)
     return FloatNetwork(tuple(layers))

@@ -23,13 +23,11 @@ from intact.freeze.tables import density_tables, scale_tables
 from intact.intnet import program as ir
 from intact.train.balle2019 import center
 from intact.train.codecs.hyperprior import HyperpriorNet
+from intact.train.codecs.hyperprior_graphs import CODED, FINE, INTEGER
 from intact.train.integer import IntegerNetwork
 
 RADIUS = 512
 """Symbols of latents beyond it have no entry in tables by channel: they are escapes."""
-CODED = {True: ("hyper_analysis", "z", "hyper_synthesis"), False: ("analysis", "y", "synthesis")}
-"""With a hyperprior and without: which network gives the latent that has a density, its name, and
-which network reads it."""
 
 
 def freeze(
@@ -52,6 +50,7 @@ def freeze(
     net, config = net.cpu(), net.config
     giver, latent, reader = CODED[config.hyperprior]
     offsets = net.prior.offsets()
+    step = FINE if config.hyperprior and "analysis" not in INTEGER[config.profile] else 1
     programs, networks = {}, {}
     for role in net.networks:
         network = net.networks[role]
@@ -65,6 +64,8 @@ def freeze(
                 net.network(role),
                 before=offsets.numpy() if role == reader else None,
                 after=-offsets.numpy() if role == giver else None,
+                read=1 / step if role in ("hyper_analysis", "synthesis") else 1.0,
+                give=step if role == "analysis" else 1.0,
             )
     tables = density_tables(net.prior, 128 if config.hyperprior else RADIUS, offsets=offsets)
     if config.hyperprior:
@@ -73,10 +74,11 @@ def freeze(
     else:
         tables_y = tables
     zero = np.zeros(1, np.int64)
+    levels = Levels(steps=zero + step, shifts=zero, parameters=zero, offsets=zero + step // 2)
     bottleneck = Hyperprior(
         tables_y=tables_y,
         tables_z=tables if config.hyperprior else None,
-        levels=Levels(steps=zero + 1, shifts=zero, parameters=zero, offsets=zero),
+        levels=levels,
         profile=config.profile,
         networks=networks,
     )

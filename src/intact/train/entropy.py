@@ -97,10 +97,12 @@ class FactorizedPrior(nn.Module):
         Args:
             resolution: steps per integer in which the mode is looked for.
         """
-        grid = torch.arange(-128 * resolution, 128 * resolution) / resolution
-        device = self.matrices[0].device
-        mass = self.probability(grid.to(device).expand(len(self.matrices[0]), -1))
-        mode = grid.to(device)[mass.argmax(1)]
+        channels, device = len(self.matrices[0]), self.matrices[0].device
+        whole = torch.arange(-128.0, 128.0, device=device)
+        near = whole[self.probability(whole.expand(channels, -1)).argmax(1)]
+        around = torch.arange(-resolution, resolution + 1, device=device) / resolution
+        grid = near[:, None] + around  # the mode of an interval of 1 lies no further away
+        mode = grid.gather(1, self.probability(grid).argmax(1, keepdim=True))[:, 0]
         return mode - mode.round()
 
 

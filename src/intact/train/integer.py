@@ -87,6 +87,10 @@ class IntegerNetwork(nn.Module):
     Attributes:
         typical: the size of each value's integers with the initial weights, as far as it is known.
         beta: of QReLU's gradient, Ballé 2019, Eq. 11; may be changed while training (annealed).
+        moved: o of Ballé 2019, Eq. 19 [i]: how far the input's integers are off, which are then
+            read as the program reads them: x - o, zeros around, and o in the first bias. None for
+            an input that has no density. A bias is the same everywhere, so that at an edge it is
+            more than o would be; what is trained must know.
     """
 
     key = staticmethod(Network.key)
@@ -110,6 +114,8 @@ class IntegerNetwork(nn.Module):
                 ones = torch.ones(graph.channels[node.source])
                 self.register_buffer(self.key(node.target, "divisor"), ones)
         self.beta = 4.0
+        self.moved: Tensor | None = None
+        self._first = next((node for node in graph.nodes if isinstance(node, Conv)), None)
         # Always exact: the attribute exists so that a codec can treat both kinds alike.
         self.compute_dtype = torch.float32
 
@@ -140,6 +146,8 @@ class IntegerNetwork(nn.Module):
         for name, value in inputs.items():
             unit = units[name]
             steps = value / unit.unit
+            if self.moved is not None:
+                steps = steps - self.moved
             steps = steps if real else round_through(steps)
             integers[name] = saturate(steps, unit.low, unit.high)
         out = self.run(integers, torch.round(level * LEVEL_SCALE), observer, real=real)
@@ -189,6 +197,10 @@ class IntegerNetwork(nn.Module):
         acc = convolve(x.to(dtype), p.weight.to(dtype), node)
         bias = p.bias if real else p.folded
         acc = acc + (bias if p.slope is None else bias + p.slope * level).to(dtype)
+        if self.moved is not None and node is self._first:
+            still = round_through(steady(self.moved, p.weight, node)).to(dtype)
+            phases = still.shape[1]
+            acc = acc + still.repeat(1, acc.shape[1] // phases, acc.shape[2] // phases, 1)
         if real:
             return (acc / p.divisor).float()
         v = divide_round(acc, p.divisor)
@@ -199,3 +211,16 @@ class IntegerNetwork(nn.Module):
                 return qtanh(v, node.bits, tanh_width(node.bits))
             case _:
                 return saturate(v, *self.graph.ranges[node.target])
+
+
+def steady(values: Tensor, weight: Tensor, node: Conv) -> Tensor:
+    """What a convolution makes of the same values [i] everywhere, away from edges.
+
+    Returns:
+        [1, 1, 1, o], or [1, 2, 2, o] where a transposed one has four phases.
+    """
+    side = 2 * node.kernel
+    out = convolve(values.to(weight).expand(1, side, side, -1), weight, node)
+    at = node.kernel // 2 if not node.transposed else node.kernel + node.kernel % 2
+    phases = 2 if node.transposed else 1
+    return out[:, at : at + phases, at : at + phases]

@@ -27,6 +27,7 @@ from intact.train.balle2019 import Balle2019
 from intact.train.codecs.codec import Codec, Result, result_of
 from intact.train.codecs.hyperprior_graphs import (
     BUILDERS,
+    CODED,
     INTEGER,
     HyperpriorTransform,
     Profile,
@@ -109,6 +110,14 @@ class HyperpriorNet(Codec):
     def make_integer(self) -> None:
         """Nothing: the profile says which networks are integer ones."""
 
+    def center(self) -> Tensor:
+        """[channels]: o of Ballé 2019, Eq. 19; an integer network that reads it is told."""
+        offsets = self.prior.offsets()
+        reader = self.networks[CODED[self.config.hyperprior][2]]
+        if isinstance(reader, IntegerNetwork):
+            reader.moved = offsets
+        return offsets
+
     def step(self, t: Tensor) -> Tensor:
         """1: latents are rounded to integers."""
         return torch.ones_like(t)
@@ -141,8 +150,8 @@ class HyperpriorNet(Codec):
             x = x if proxy == "noise" else round_through(x)
             return x if proxy == "rounded" else x + noise.like(x)
 
-        unit = pixel_unit(config)
-        center = self.prior.offsets() if hard else None
+        unit, offsets = pixel_unit(config), self.center()
+        center = offsets if hard else None
         y = run("analysis", pixels=(image.float() - 128) * unit)
         if config.hyperprior:
             integer = "hyper_analysis" in INTEGER[config.profile]

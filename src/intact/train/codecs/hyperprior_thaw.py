@@ -21,7 +21,7 @@ from intact.errors import ArgumentError
 from intact.intnet import program as ir
 from intact.train.balle2019 import EPSILON, Balle2019
 from intact.train.codecs.hyperprior import HyperpriorConfig, HyperpriorNet
-from intact.train.codecs.hyperprior_graphs import HyperpriorTransform
+from intact.train.codecs.hyperprior_graphs import CODED, FINE, HyperpriorTransform
 from intact.train.codecs.thaw import fit_prior
 from intact.train.graph import Conv, Gdn
 from intact.train.integer import IntegerNetwork
@@ -70,22 +70,24 @@ def thaw_codec(model: Model, own: HyperpriorConfig) -> HyperpriorNet:
         ArgumentError: its networks are others than this package's, or it has several rates.
     """
     bottleneck = model.bottleneck_of(Hyperprior)
-    if len(model.levels) != 1 or int(bottleneck.levels.steps[0]) != 1:
-        raise ArgumentError(f"model {model.name!r} has not one rate of step 1: no start")
+    step, given = int(bottleneck.levels.steps[0]), _fine(bottleneck.networks.get("analysis"))
+    if len(model.levels) != 1 or step not in (1, FINE) or step != given:
+        raise ArgumentError(f"model {model.name!r} has not one rate of step 1 or {FINE}: no start")
     config = config_of(model, own.transform)
     net = HyperpriorNet(dataclasses.replace(own, transform=config))
+    bank = bottleneck.tables_y if bottleneck.tables_z is None else bottleneck.tables_z
+    giver, _, reader = CODED[config.hyperprior]
+    offsets = torch.zeros(bank.num_tables)
+    if giver in bottleneck.networks:
+        offsets = _offsets(bottleneck.networks[giver], bank.num_tables)
     with torch.no_grad():
         for role in net.networks:
             network = net.networks[role]
             if isinstance(network, IntegerNetwork):
-                _fill_integer(network, model.programs[role])
+                moved = offsets if role == reader else torch.zeros(())
+                _fill_integer(network, model.programs[role], moved)
             else:
                 _fill_float(net.network(role), bottleneck.networks[role])
-    bank = bottleneck.tables_y if bottleneck.tables_z is None else bottleneck.tables_z
-    giver = "hyper_analysis" if config.hyperprior else "analysis"
-    offsets = torch.zeros(bank.num_tables)
-    if giver in bottleneck.networks:
-        offsets = _offsets(bottleneck.networks[giver], bank.num_tables)
     fit_prior(net.prior, bank, radius=RADII[config.hyperprior], offsets=offsets)
     return net
 
@@ -96,8 +98,11 @@ def _ops(program: ir.Program) -> dict[str, ir.Conv]:
     return {op.target.removesuffix(".parts"): op for op in convs}
 
 
-def _fill_integer(network: IntegerNetwork, program: ir.Program) -> None:
-    """Take H, b and c of a program; inverse of `intact.freeze.program`."""
+def _fill_integer(network: IntegerNetwork, program: ir.Program, moved: Tensor) -> None:
+    """Take H, b and c of a program; inverse of `intact.freeze.program`.
+
+    ``moved`` is o [i], or one 0, which the first bias has in it.
+    """
     ops = _ops(program)
     parametrization = network.parametrization
     assert isinstance(parametrization, Balle2019)
@@ -115,7 +120,11 @@ def _fill_integer(network: IntegerNetwork, program: ir.Program) -> None:
             wanted = tuple(kernel.shape)
             raise ArgumentError(f"{program.name}: {node.target} is {weight.shape}, not {wanted}")
         kernel.copy_(parametrization.kernel.start(torch.from_numpy(weight.astype(np.float32))))
-        bias = torch.from_numpy(op.bias[:: len(op.bias) // outputs].astype(np.float64))
+        first = op.bias.astype(np.float64)
+        if moved.any():
+            first -= np.rint(op.weight.sum((2, 3)) @ moved.double().numpy())
+            moved = torch.zeros(())
+        bias = torch.from_numpy(first[:: len(op.bias) // outputs])
         divisor = torch.from_numpy(op.divisor[:: len(op.bias) // outputs].astype(np.float64))
         network.get(node.target, "bias").copy_(bias / one)
         network.get(node.target, "divisor").copy_((divisor / one + EPSILON**2).sqrt())
@@ -160,6 +169,12 @@ def _fill_float(network: Network, layers: FloatNetwork) -> None:
             arrays = {k: (v + GDN_OFFSET**2).sqrt() for k, v in arrays.items()}
         for name, value in arrays.items():
             network.get(node.target, name).copy_(value)
+
+
+def _fine(analysis: FloatNetwork | None) -> int:
+    """Integers of y in a symbol: what a float analysis with no density of its own ends with."""
+    last = None if analysis is None else analysis.layers[-1]
+    return round(float(last.arrays["factor"][0])) if last is not None and last.op == "scale" else 1
 
 
 def _offsets(network: FloatNetwork, channels: int) -> Tensor:
