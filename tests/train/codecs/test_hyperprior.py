@@ -182,7 +182,7 @@ def test_a_frozen_model_is_a_start(settings, tmp_path):
 
 
 def test_a_model_of_several_rates_is_no_start(tmp_path):
-    with pytest.raises(ValueError, match="has not one rate of step 1 or 16: no start"):
+    with pytest.raises(ValueError, match="has not one rate of step 1 or 64: no start"):
         thaw_codec(tiny_hyperprior("float"), HyperpriorConfig())
 
 

@@ -13,7 +13,7 @@ from intact.train.balle2019 import CODED_SIZE
 from intact.train.graph import Graph
 
 Profile = Literal["exact", "prior", "float"]
-FINE = 16
+FINE = 64
 """Units of y in a symbol, where a float hyper-analysis reads it: it is trained on y as it is."""
 CODED = {True: ("hyper_analysis", "z", "hyper_synthesis"), False: ("analysis", "y", "synthesis")}
 """With a hyperprior and without: which network gives the latent that has a density, its name, and
