@@ -7,6 +7,7 @@ from intact import decode, encode
 from intact.bottleneck.floats import FloatLayer
 from intact.bottleneck.hyperprior import ROLES, Hyperprior
 from intact.codec.pixels import to_network
+from intact.errors import ArgumentError
 from intact.inexact import layers
 from intact.inexact.networks import FloatNetworks
 from tiny_hyperprior import tiny_hyperprior
@@ -78,3 +79,25 @@ def test_a_file_of_an_integer_prior_has_the_same_latents_in_both():
         decode(data, model=model, allow_inexact=True, backend=b).pixels for b in ("numpy", "torch")
     ]  # the checksum of the latents is met twice
     assert np.abs(pixels[0].astype(int) - pixels[1]).max() <= 1
+
+
+def test_other_precisions_are_for_experiments():
+    """float64 brings the libraries together, bfloat16 takes them away from float32."""
+    model = tiny_hyperprior("float")
+    pixels = to_network(picture(64, 64), 16)
+    found = {}
+    for library in ("numpy", "torch"):
+        for precision in ("float32", "float64", "bfloat16"):
+            networks = FloatNetworks(model, 1 << 16, library, 1)
+            networks.precision = precision
+            if (library, precision) == ("numpy", "bfloat16"):
+                with pytest.raises(ArgumentError, match=r"precision = 'bfloat16'; numpy has it"):
+                    networks.real("analysis", {"pixels": pixels})
+                continue
+            found[library, precision] = networks.real("analysis", {"pixels": pixels})
+            assert found[library, precision].dtype == np.float32
+    wanted = found["numpy", "float64"]
+    size = np.abs(wanted).max()
+    assert np.abs(found["torch", "float64"] - wanted).max() <= 2**-23 * size
+    assert 0 < np.abs(found["numpy", "float32"] - wanted).max() < 1e-4 * size
+    assert np.abs(found["torch", "bfloat16"] - wanted).max() > 1e-3 * size

@@ -112,6 +112,7 @@ def test_files_are_coded_and_decoded_on_two_backends(tmp_path, tiny_path):
     )
     case = {"model": str(tiny_path), "key": "a-3", "image": "a", "level": 3, "pixels": True}
     job = {"folder": str(tmp_path), "analysis": True, "cases": [case], "how": "file"}
+    job["precision"] = "float32"
     made = {name: next(worker.compress(name, job))["file"] for name in ("numpy", "reference")}
     assert made["numpy"] == made["reference"]
     job["cases"][0]["file"] = made["numpy"]
