@@ -149,6 +149,23 @@ def beta(folder: Path, found: dict[tuple[str, int], dict[str, float]], steps: in
         print(*rows, sep="\n")
 
 
+def summary(folder: Path, found: dict[tuple[str, int], dict[str, float]], steps: int) -> None:
+    """Means of every arm, and its own loss: bpp + lambda * MSE."""
+    rows = []
+    for (name, step), values in found.items():
+        if step == steps:
+            settings = ARMS[name].settings if name in ARMS else ()  # posthoc.py's: by their name
+            weights = [s.rpartition("=")[2] for s in settings if s.startswith("rate.rd_weight=")]
+            weight = float(weights[0] if weights else name.rpartition("-")[2])
+            rows.append({
+                "arm": name, "lambda": f"{weight:g}", "pictures": int(values["pictures"]),
+                "bpp": f"{values['bpp']:.4f}", "psnr": f"{values['psnr']:.3f}",
+                "mse": f"{values['mse']:.2f}",
+                "loss": f"{values['bpp'] + weight * values['mse']:.4f}",
+            })  # fmt: skip
+    write_rows(folder / "summary.csv", sorted(rows, key=lambda row: str(row["arm"])))
+
+
 def cost(folder: Path, found: dict[tuple[str, int], dict[str, float]], steps: int) -> None:
     """§6: bytes of the model and times of the ReLU models; float networks run in PyTorch."""
     rows = []
@@ -219,6 +236,7 @@ def main() -> None:
         print(*rates, sep="\n")
     figure4(means(folder / "training_rd.csv"), args.steps, folder / "figure4.png")
     instability(folder / "training", folder / "instability.png")
+    summary(folder, found, args.steps)
     beta(folder, found, args.steps)
     cost(folder, found, args.steps)
 
