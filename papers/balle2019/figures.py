@@ -45,6 +45,14 @@ def curve(found: dict[tuple[str, int], dict[str, float]], steps: int, name: str)
     return [(found[p]["bpp"], found[p]["psnr"]) for p in places if p in found]
 
 
+def frontier(points: list[Point]) -> list[Point]:
+    """Without points that need more bits than another one for no better a picture.
+
+    BD-rates want a quality that grows; a short training may end so at a large lambda.
+    """
+    return [p for p in sorted(points) if all(q[1] < p[1] for q in points if q[0] < p[0])]
+
+
 def rate_distortion(
     found: dict[tuple[str, int], dict[str, float]],
     steps: int,
@@ -70,12 +78,13 @@ def rate_distortion(
     rows: list[dict[str, object]] = []
     for other in others:
         try:
-            value = bd_rate(*zip(*curves[anchor], strict=True), *zip(*curves[other], strict=True))
+            points = [frontier(curves[name]) for name in (anchor, other)]
+            value = bd_rate(*zip(*points[0], strict=True), *zip(*points[1], strict=True))
         except ValueError as error:
             print(f"{other} against {anchor}: {error}")
             continue
         rows.append({"figure": path.stem, "anchor": anchor, "test": other, "steps": steps,
-                     "lambdas": len(curves[other]), "bd_rate_percent": f"{value:.2f}"})  # fmt: skip
+                     "lambdas": len(points[1]), "bd_rate_percent": f"{value:.2f}"})  # fmt: skip
     return rows
 
 
