@@ -225,3 +225,9 @@ def test_a_write_protected_file_is_not_replaced(tmp_path, monkeypatch):
     with pytest.raises(PermissionError, match="write-protected"):
         files.replace(path, b"new")
     assert (names(tmp_path), path.read_bytes()) == (["a"], b"old")
+
+
+def test_an_error_names_the_output_and_not_its_temporary_file(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        files.replace(tmp_path / "no" / "x", b"")
+    assert caught.value.filename == str(tmp_path / "no" / "x")

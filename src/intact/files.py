@@ -90,8 +90,10 @@ def writing(
                 partial.replace(target)  # while it is locked: nobody may take it for left over
         if fcntl is None:
             partial.replace(target)
-    except BaseException:
+    except BaseException as error:
         _remove(partial)
+        if isinstance(error, OSError) and error.filename == os.fspath(partial):
+            error.filename = os.fspath(path)  # nobody has asked for the temporary file
         raise
     _OURS.discard(partial)
     _sync(target.parent)

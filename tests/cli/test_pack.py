@@ -233,6 +233,26 @@ def test_a_checkpoint_of_torch_is_read(intact, tmp_path):
     assert found["n"].tolist() == [1, 1, 1]
 
 
+def test_a_checkpoint_is_told_by_its_content_and_its_optimizer_is_no_weights(intact, tmp_path):
+    torch = pytest.importorskip("torch")
+    weight = torch.from_numpy(bell((60, 60)))
+    tree = {"state_dict": {"w": weight}, "optimizer": torch.ones(100_000)}
+    for name in ("net.pth.tar", "net", "x.safetensors", "old"):
+        torch.save(tree, tmp_path / name, _use_new_zipfile_serialization=name != "old")
+        out = tmp_path / "x.intactw"
+        done = intact("pack", tmp_path / name, "--ratio", "8", "-o", out, "--json")
+        assert done.code == 0, done.err
+        found = json.loads(done.out)
+        assert found["input_bytes"] == 4 * 3600
+        assert 7.9 < found["ratio"] < 8.2
+    (tmp_path / "y.pt").write_bytes(safetensors_bytes({"w": bell((60, 60))}, {}))
+    assert intact("pack", tmp_path / "y.pt").code == 0
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "whole.pt")
+    done = intact("pack", tmp_path / "whole.pt")
+    assert done.code == 3
+    assert "torch.save(model.state_dict(), ...)" in done.err
+
+
 def test_every_error_of_a_packed_file_names_the_file_once(intact, model, tmp_path):
     whole = tmp_path / "net.intactw"
     assert intact("pack", model).code == 0

@@ -185,6 +185,14 @@ def test_float32_may_be_stored_in_half_of_its_bits(tmp_path):
         save({"w": np.array([1e6], np.float32)}, tmp_path / "x.intactw", narrow_to="F16")
 
 
+def test_what_is_no_array_yet_is_float32_again_too(tmp_path):
+    torch = pytest.importorskip("torch")
+    save({"w": torch.tensor([0.1, 2.0])}, tmp_path / "x.intactw", narrow_to="F16")
+    found = load(tmp_path / "x.intactw")["w"]
+    assert found.dtype == np.float32
+    assert found.tolist() == [np.float16(0.1), 2.0]
+
+
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
@@ -234,14 +242,58 @@ def test_metadata_is_text(tmp_path, metadata):
         save({"w": bell(3)}, tmp_path / "x.intactw", metadata=metadata)
 
 
-def test_a_tensor_of_torch_that_numpy_cannot_take_is_said(tmp_path):
+def test_tensors_of_torch_are_taken_as_they_are(tmp_path):
     torch = pytest.importorskip("torch")
-    with pytest.raises(ArgumentError, match=r"tensor 'w' is no array: .*requires grad"):
-        save({"w": torch.ones(3, requires_grad=True)}, tmp_path / "x.intactw")
+    complex_ = torch.tensor([1 + 2j, 3 - 4j], dtype=torch.complex64)
+    tensors = {
+        "parameter": torch.nn.Parameter(torch.arange(6.0).reshape(2, 3).t()),
+        "bfloat16": torch.arange(4.0).bfloat16(), "conjugate": complex_.conj(),
+        "float8": torch.arange(4.0).to(torch.float8_e4m3fn), "none": torch.zeros(0, 4),
+        "number": torch.tensor(3.5), "wide": torch.arange(3.0).expand(2, 3),
+    }  # fmt: skip
+    save(tensors, tmp_path / "x.intactw")
+    found = load(tmp_path / "x.intactw")
+    for name, tensor in tensors.items():
+        wanted = tensor.detach().to(torch.complex64).resolve_conj().numpy()
+        assert found[name].shape == tuple(tensor.shape)
+        assert np.array_equal(found[name], wanted), name
+
+
+def test_tensors_of_torch_that_no_file_has_are_named(tmp_path):
+    torch = pytest.importorskip("torch")
+    lazy = torch.nn.LazyLinear(3).weight
+    for tensor, message in (
+        (torch.eye(3).to_sparse(), "'w' is torch.sparse_coo"),
+        (torch.zeros(3, dtype=torch.complex128), "'w' is .*complex128"),
+        (torch.zeros(3, device="meta"), "'w' is on the device meta"),
+        (lazy, "'w' has no values yet"),
+    ):
+        with pytest.raises(UnsupportedError, match=message):
+            save({"w": tensor}, tmp_path / "x.intactw")
+    with pytest.raises(ArgumentError, match="tensors is a Linear; legal is a mapping"):
+        save(torch.nn.Linear(2, 2), tmp_path / "x.intactw")
+
+
+@pytest.mark.parametrize("threads", [1.5, True, "2", None])
+def test_threads_are_an_integer(tmp_path, threads):
+    save({"w": bell(3)}, tmp_path / "x")
+    with pytest.raises(TypeError, match=r"threads is .*, must be an integer in 0\.\.1024"):
+        load(tmp_path / "x", threads=threads)
+    with pytest.raises(TypeError, match="threads is"):
+        save({}, tmp_path / "y", threads=threads)
+    assert not (tmp_path / "y").exists()
 
 
 def test_options_that_are_none_are_refused(tmp_path):
     save({"w": bell(3)}, tmp_path / "x")
+    with pytest.raises(ArgumentError, match="threads is 1025"):
+        save({}, tmp_path / "y", threads=1025)
+    with pytest.raises(TypeError, match="joint is 'no'"):
+        save({}, tmp_path / "y", joint="no")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="raw is 1"):
+        load(tmp_path / "x", raw=1)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="metadata is a list"):
+        save({}, tmp_path / "y", metadata=["a"])  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="threads is -1"):
         save({}, tmp_path / "y", threads=-1)
     with pytest.raises(ArgumentError, match="threads is -1"):

@@ -11,6 +11,7 @@ pytest.importorskip("safetensors")
 from torch import nn  # noqa: E402
 
 from intact.errors import ArgumentError, DivergedError, UnreachableError  # noqa: E402
+from intact.packing.file import WeightsFile  # noqa: E402
 from intact.weights import (  # noqa: E402
     ChannelAffine,
     Coded,
@@ -185,6 +186,23 @@ def test_bad_input_is_named():
         compress(net, [torch.full((2, 1, 8, 8), torch.inf)])
     with pytest.raises(UnreachableError, match="kept as they are"):
         compress(net, [data()[0]], 1e5)
+    for name, values in {
+        "ratio": (0, -1, "8", True, None), "trade": (-1, float("nan"), float("inf"), "x", None),
+        "tolerance": (-0.1, 1, float("nan"), "x", None), "one_axis_bits": (1, 17, 2.5, True, "8"),
+    }.items():  # fmt: skip
+        for value in values:
+            with pytest.raises(ArgumentError, match=f"{name} is"):
+                compress(net, [data()[0]], **{name: value})
+    with pytest.raises(TypeError, match="fold is 'no'"):
+        compress(net, [data()[0]], fold="no")  # type: ignore[arg-type]
+    for batches in (data()[0], None, 3):
+        with pytest.raises(ArgumentError, match="legal is what gives batches"):
+            compress(net, batches)  # type: ignore[arg-type]
+    bad = network()
+    with torch.no_grad():
+        next(iter(bad.parameters()))[0] = torch.nan
+    with pytest.raises(DivergedError, match=r"values of the weights 0\.weight are not finite"):
+        compress(bad, [data()[0]])
     with pytest.raises(ArgumentError, match="neither"):
         _ = Coded(torch.zeros(2, dtype=torch.int32)).values
     with pytest.raises(ArgumentError, match="keeps no statistics"):
@@ -252,7 +270,7 @@ def test_statistics_of_batch_norm_are_no_multiples_of_a_step():
 
 @pytest.mark.parametrize("bits", [1, 17])
 def test_bits_of_one_axis_have_a_range(bits):
-    with pytest.raises(ArgumentError, match=r"one_axis_bits is .*legal: 2 \.\. 16"):
+    with pytest.raises(ArgumentError, match=r"one_axis_bits is .*integer, 2 \.\. 16"):
         finish(network(), {}, one_axis_bits=bits)
 
 
@@ -266,3 +284,51 @@ def test_compress_with_coded_axes_leaves_more_for_the_weights():
         for small in (floats, steps)
     ]
     assert many[1] > many[0]
+
+
+class Tied(nn.Module):
+    """A language model's ends: an embedding, and the same numbers again as its last layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm = nn.Embedding(60, 40), nn.LayerNorm(40)
+        self.last = nn.Linear(40, 60)
+        self.last.weight = self.first.weight
+        self.end = nn.Linear(60, 60)
+        self.end.bias = self.last.bias
+
+    def forward(self, x):
+        return self.end(self.last(self.norm(self.first(x))))
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+def test_tied_weights_are_coded_once_and_stay_tied(bits, tmp_path):
+    torch.manual_seed(0)
+    net, tokens = Tied().eval(), torch.arange(60)
+    small: Any = compress(net, [tokens], 8, one_axis_bits=bits)
+    assert small.coded["last.weight"] is small.coded["first.weight"]
+    assert small.model.last.weight is small.model.first.weight
+    ends = small.kept if bits is None else small.coded
+    assert ends["last.bias"] is ends["end.bias"]
+    # With the second name as floats, 8 was out of reach of the estimate.
+    assert 0.8 < small.entropy_bytes() / small.file_bytes() < 1.1
+    small.save(tmp_path / "x.intactw")
+    found = WeightsFile(tmp_path / "x.intactw").tensors
+    for one, other in (("first.weight", "last.weight"), ("last.bias", "end.bias")):
+        assert (found[one].blob, found[one].first) == (found[other].blob, found[other].first)
+    fresh = Tied().eval()
+    load_into(fresh, tmp_path / "x.intactw")
+    assert torch.equal(fresh(tokens), small.model(tokens))
+    assert torch.equal(small.model.first.weight, small.coded["first.weight"].values)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_of_other_types_are_compressed(dtype, tmp_path):
+    net, x = network().to(dtype), data()[0].to(dtype)
+    small = compress(net, [x], 6)
+    assert {t.dtype for t in small.model.state_dict().values() if t.is_floating_point()} == {dtype}
+    small.save(tmp_path / "x.intactw")
+    fresh = network(1).to(dtype)
+    give_channel_affines(fresh)
+    load_into(fresh, tmp_path / "x.intactw")
+    assert torch.equal(fresh(x), small.model(x))

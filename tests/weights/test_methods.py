@@ -45,6 +45,18 @@ def test_pruning_takes_the_smallest_of_the_whole_network():
     assert before[after == 0].abs().max() < before[after != 0].abs().min()
 
 
+def test_what_is_tied_is_pruned_and_stays_tied():
+    net: Any = nn.Sequential(nn.Linear(20, 20, bias=False), nn.Linear(20, 20, bias=False))
+    net[1].weight = net[0].weight
+    masks = prune(net, 0.5)
+    assert list(masks) == ["0.weight"]
+    assert torch.equal(net[1].weight, net[0].weight)
+    assert float((net[1].weight == 0).float().mean()) == 0.5
+    remove_masks(net)
+    assert net[1].weight is net[0].weight
+    assert float((net[1].weight == 0).float().mean()) == 0.5
+
+
 def test_pruned_weights_stay_zero_while_the_rest_learns():
     net = network()
     prune(net, 0.7)

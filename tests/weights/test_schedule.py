@@ -89,8 +89,23 @@ def test_bad_input_is_named():
     weights = [quantize_weights(net)]
     with pytest.raises(ArgumentError, match="beta is -1"):
         SoftToHard(weights, -1.0)
-    with pytest.raises(ArgumentError, match="switch is 0"):
-        SoftToHard(weights, 1.0, switch=0)
+    for switch in (0, 2.5, True, "3"):
+        with pytest.raises(ArgumentError, match=r"switch is .*; legal is an integer from 1"):
+            SoftToHard(weights, 1.0, switch=switch)  # type: ignore[arg-type]
+    for beta in ("1", None, True, float("nan")):
+        with pytest.raises(ArgumentError, match="beta is"):
+            SoftToHard(weights, beta)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="legal is a list of groups"):
+        SoftToHard(weights[0], 1.0)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="what quantize_weights"):
+        SoftToHard([net], 1.0)
+    plan = SoftToHard(weights, 1.0)
+    with pytest.raises(ArgumentError, match=r"what evaluate.* gives is None"):
+        plan.epoch(lambda: None)  # type: ignore[arg-type,return-value]
+    assert type(plan.epoch(lambda: torch.tensor(0.5)).hard) is float
+    for make in (lightning_callback, trainer_callback):
+        with pytest.raises(ArgumentError, match=r"plan is .*; legal is a SoftToHard"):
+            make(weights)  # type: ignore[arg-type]
 
 
 def test_lightnings_callback_follows_steps_and_not_batches(monkeypatch):

@@ -327,3 +327,27 @@ def test_bad_input_is_named():
         weights.pieces[1].original[0, 0] = float("nan")
     with pytest.raises(DivergedError, match=r"last\.weight are not all finite"):
         loss_of(net)
+
+
+def test_arguments_of_other_kinds_are_named():
+    for patterns in ("*", "0.weight"):  # each letter would be a pattern, and * all
+        with pytest.raises(ArgumentError, match=r"include is .*; legal is a list of patterns"):
+            quantize_weights(network(), patterns)
+        with pytest.raises(ArgumentError, match=r"exclude is .*; legal is a list of patterns"):
+            quantize_weights(network(), exclude=patterns)
+    with pytest.raises(ArgumentError, match=r"scale is 'forward'; legal is Scale\.NONE"):
+        quantize_weights(network(), scale="forward")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="quantizer is 75; legal is a Quantizer"):
+        quantize_weights(network(), quantizer=75)  # type: ignore[arg-type]
+
+
+def test_quantizing_twice_and_taking_out_twice_are_named():
+    net = network()
+    whole = quantize_weights(net, ["0.weight"])
+    with pytest.raises(ArgumentError, match=r"'0\.weight' is parametrized already"):
+        quantize_weights(net, ["0.weight"])
+    quantize_weights(net, exclude=["0.weight"])
+    remove(whole)
+    for again in (lambda: remove(whole), whole.row):
+        with pytest.raises(ArgumentError, match=r"0\.weight is quantized no more"):
+            again()

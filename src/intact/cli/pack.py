@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from intact.packing.choose import Settings
     from intact.packing.report import Content, Report
 
-CHECKPOINTS = (".pt", ".pth", ".bin", ".ckpt", ".th")
-"""Suffixes of torch checkpoints."""
 STEPS = 1000
 """Of the bar."""
 
@@ -137,6 +136,8 @@ def check_output(
 
 def _name_for(source: str) -> str:
     """The input's name without its suffixes."""
+    from intact.packing.inputs import CHECKPOINTS
+
     for suffix in (".index.json", ".safetensors", *CHECKPOINTS):
         source = source.removesuffix(suffix)
     return source
@@ -161,19 +162,22 @@ def _settings(
 
 def open_source(source: str) -> tuple[list[Any], Content]:
     """The tensors of an input, whatever kind it is."""
-    from intact.packing.inputs import open_input
+    from intact.packing.inputs import is_checkpoint, open_input
     from intact.packing.report import Content
 
-    if not source.endswith(CHECKPOINTS):
+    if not is_checkpoint(source):
         return open_input(source)
     try:
-        from intact.weights.module import read_checkpoint
+        from intact.weights.checkpoints import num_bytes, read_checkpoint
     except ModuleNotFoundError as error:
         raise UnsupportedError(
             f"a checkpoint of torch needs {error.name}, which is not installed here; "
             "save it as safetensors"
         ) from error
-    return read_checkpoint(source), Content(input_bytes=os.path.getsize(source))
+    sources = read_checkpoint(source)
+    # An optimizer's state is no weights: no ratio may count it.
+    size = min(os.path.getsize(source), num_bytes(sources) or math.inf)
+    return sources, Content(input_bytes=int(size))
 
 
 def _show(

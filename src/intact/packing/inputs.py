@@ -26,11 +26,25 @@ from intact.packing.safetensors import SUFFIX, SafetensorsFile, format_header, h
 
 INDEX_SUFFIX: Final = ".index.json"
 FEATURE: Final = "shards"
+CHECKPOINTS: Final = (".pt", ".pth", ".bin", ".ckpt", ".th")
+"""Suffixes of torch checkpoints."""
+HEADER_LENGTH: Final = 8
+"""Bytes before the JSON of a safetensors file. An archive of zip has other bytes there."""
 MAX_JSON_BYTES: Final = 1 << 28
 MAX_SHARDS: Final = 1 << 16
 SHARD_BYTES: Final = 5_000_000_000
 """Of shards that are not those that the file came from."""
 Tick = Callable[[float], None]
+
+
+def is_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a checkpoint of torch, by its content; by its name if that says nothing."""
+    name = os.fspath(path)
+    with open(name, "rb") as file:
+        start = file.read(HEADER_LENGTH + 1)
+    if start[HEADER_LENGTH:] == b"{" or name.endswith(INDEX_SUFFIX):
+        return False
+    return start.startswith((b"PK\3\4", b"\x80\2")) or name.endswith(CHECKPOINTS)
 
 
 def open_input(path: str | os.PathLike[str]) -> tuple[list[Source], Content]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from intact.errors import ArgumentError
+from intact.codec import arguments
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -21,11 +21,10 @@ def num_threads(threads: int) -> int:
     """Threads to use; 0 takes a core each.
 
     Raises:
-        ArgumentError: the number is below 0.
+        TypeError: it is no integer.
+        ArgumentError: it is out of range.
     """
-    if threads < 0:
-        raise ArgumentError(f"threads is {threads}; legal is a number from 0, all cores")
-    if threads:
+    if threads := arguments.threads(threads):
         return threads
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))

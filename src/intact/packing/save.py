@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from intact import files
+from intact.codec.arguments import flag
 from intact.errors import ArgumentError, quoted
 from intact.packing.build import SHARED_VALUES, Builder, Kept, Source, groups_of_equals
 from intact.packing.coding import METHODS, Method
@@ -30,10 +31,11 @@ from intact.packing.limits import MAX_BLOB_VALUES, MAX_CENTERS, MAX_SYMBOL, MAX_
 from intact.packing.parallel import num_threads
 from intact.packing.safetensors import has_surrogate, is_name
 from intact.packing.state import Raw, Symbols
+from intact.packing.tensors import is_tensor, to_array
 
 
 def save(  # noqa: PLR0913 - keywords with defaults
-    tensors: Mapping[str, Array | Symbols | Raw],
+    tensors: Mapping[str, Any],
     path: str | os.PathLike[str],
     *,
     metadata: Mapping[str, str] | None = None,
@@ -45,7 +47,7 @@ def save(  # noqa: PLR0913 - keywords with defaults
     """Write a state dict as a `.intactw` file: symbols as they are, everything else without loss.
 
     Args:
-        tensors: arrays, `Symbols` and `Raw` by name.
+        tensors: by name arrays, tensors of torch, `Symbols` and `Raw`.
         path: of the file, which appears whole or not at all.
         metadata: text to text.
         method: of coding symbols: "best" is smaller and slower than "rows"; "static" and
@@ -61,12 +63,17 @@ def save(  # noqa: PLR0913 - keywords with defaults
 
     Raises:
         ArgumentError: a tensor, or an option, is not legal; the message names it.
+        UnsupportedError: a tensor of torch is of a kind that no file has.
         OSError: the file cannot be written; what was there is still there.
     """
     if method not in METHODS:
         raise ArgumentError(f"method is {quoted(method)}, legal: {', '.join(METHODS)}")
     if narrow_to not in (None, "F16", "BF16"):
         raise ArgumentError(f"narrow_to is {quoted(narrow_to)}, legal: None, 'F16', 'BF16'")
+    flag("joint", joint)
+    for what, given in (("tensors", tensors), ("metadata", metadata or {})):
+        if not isinstance(given, Mapping):
+            raise ArgumentError(f"{what} is a {type(given).__name__}; legal is a mapping, by name")
     for name in tensors:
         if not is_name(name):
             raise ArgumentError(f"{quoted(name)} cannot be the name of a tensor")
@@ -74,9 +81,12 @@ def save(  # noqa: PLR0913 - keywords with defaults
         if not isinstance(text, str) or has_surrogate(text):
             raise ArgumentError(f"metadata has {quoted(text)}; legal is text to text")
     coded = {name: t for name, t in tensors.items() if isinstance(t, Symbols)}
-    sources = [
-        _source(name, t, narrow_to) for name, t in tensors.items() if not isinstance(t, Symbols)
-    ]
+    plain = {
+        name: t if isinstance(t, Raw) else _array(t, f"tensor {quoted(name)}")
+        for name, t in tensors.items()
+        if name not in coded
+    }
+    sources = [_source(name, t, narrow_to) for name, t in plain.items()]
     with files.writing(os.fspath(path)) as file:
         writer = Writer(file)
         writer.index.metadata = dict(metadata or {})
@@ -86,19 +96,22 @@ def save(  # noqa: PLR0913 - keywords with defaults
         found = {tensor.name: tensor for tensor in builder.keep(kept)}
         found.update(_Coder(builder, joint=joint).code(coded))
         writer.index.tensors = []
-        for name, tensor in tensors.items():
+        for name in tensors:
             entry = replace(found[first.get(name, name)], name=name)
-            if narrow_to is not None and isinstance(tensor, np.ndarray) and of_array(tensor) == F32:
+            was = plain.get(name)
+            if narrow_to is not None and isinstance(was, np.ndarray) and of_array(was) == F32:
                 entry = replace(entry, dtype=F32)
             writer.index.tensors.append(entry)
         return writer.finish()
 
 
-def _array(value: Any, what: str) -> Array:
-    """An array of whatever was given: of a list, say, or of a tensor of torch."""
+def _array(value: Any, what: str) -> Any:
+    """An array of whatever was given: of a list, say, or of a tensor of torch (or a `Raw`)."""
+    if is_tensor(value):
+        return to_array(value, what)
     try:
         return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # of NumPy, and of torch by NumPy
+    except (TypeError, ValueError) as error:
         raise ArgumentError(f"{what} is no array: {error}") from error
 
 
@@ -110,7 +123,7 @@ def _shape(shape: Sequence[int], where: str) -> tuple[int, ...]:
     return found
 
 
-def _source(name: str, tensor: Any, narrow_to: str | None) -> Source:
+def _source(name: str, tensor: Array | Raw, narrow_to: str | None) -> Source:
     """What is kept as it is, or narrowed."""
     where = f"tensor {quoted(name)}"
     if isinstance(tensor, Raw):
@@ -126,11 +139,10 @@ def _source(name: str, tensor: Any, narrow_to: str | None) -> Source:
         if items.size != dtype.num_items(shape):
             raise ArgumentError(f"{where}: {items.size} elements do not make the shape {shape}")
         return Source(name, dtype, shape, lambda: items)
-    array = _array(tensor, where)
-    found = of_array(array)
+    found = of_array(tensor)
     if found is None:
-        raise ArgumentError(f"{where} is {array.dtype}, which no file has")
-    items, shape = to_raw(array), array.shape
+        raise ArgumentError(f"{where} is {tensor.dtype}, which no file has")
+    items, shape = to_raw(tensor), tensor.shape
     if narrow_to is not None and found == F32:
         dtype = BY_NAME[narrow_to]
         narrowed = narrow(items.view("<f4"), dtype)

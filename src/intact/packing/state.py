@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from intact.codec.arguments import flag
 from intact.errors import ArgumentError, UnsupportedError, quoted
 from intact.packing.dtypes import Array, from_raw, widen, widens
 from intact.packing.file import WeightsFile
@@ -87,6 +88,8 @@ def load(
     """
     if isinstance(names, str):
         raise ArgumentError(f"names is {quoted(names)}; legal is a list of names, or None")
+    flag("raw", raw)
+    num_threads(threads)
     file = WeightsFile(path)
     wanted = list(file.tensors) if names is None else list(names)
     tensors = [file.tensor(name) for name in wanted]

@@ -135,6 +135,8 @@ def plain(value: float | Tensor, name: str) -> float:
     """
     if isinstance(value, Tensor) and value.numel() != 1:
         raise ArgumentError(f"{name} has shape {list(value.shape)}; one number is wanted")
+    if isinstance(value, str | bytes | bool):  # float() takes "1e3" and True
+        raise ArgumentError(f"{name} is {quoted(value)}, not a number")
     try:
         return float(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError):
@@ -153,12 +155,27 @@ def positive(value: float | Tensor, name: str) -> float:
     return number
 
 
-def whole(value: int, name: str, least: int = 1) -> int:
-    """``value``, which is an integer of at least ``least``.
+def from_zero(value: float | Tensor, name: str, below: float = float("inf")) -> float:
+    """``value`` as a number from 0, which is finite and less than ``below``.
 
     Raises:
         ArgumentError: it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"{name} is {quoted(value)}; legal is an integer from {least}")
+    number = plain(value, name)
+    if not 0 <= number < below:
+        legal = "a finite number from 0" if below == float("inf") else f"from 0 to below {below:g}"
+        raise ArgumentError(f"{name} is {number:g}; legal is {legal}")
+    return number
+
+
+def whole(value: int, name: str, least: int = 1, most: int | None = None) -> int:
+    """``value``, which is an integer of at least ``least``, and at most ``most``.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    wrong = isinstance(value, bool) or not isinstance(value, int)
+    if wrong or value < least or (most is not None and value > most):
+        legal = f"an integer from {least}" if most is None else f"an integer, {least} .. {most}"
+        raise ArgumentError(f"{name} is {quoted(value)}; legal is {legal}")
     return value

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from intact.errors import ArgumentError
+from intact.errors import ArgumentError, quoted
 from intact.quantize import Blocks, Exponential, Quantizer, grid_centers
+from intact.quantize.checks import check_kind
 from intact.weights.pieces import Piece, Scale, root_mean_square
 from intact.weights.quantized import QuantizedWeights, check_stage
 
@@ -71,12 +72,14 @@ def quantize_weights(
     found = choose(model, include, exclude)
     if quantizer is None:
         quantizer = Quantizer(grid_centers(75), Blocks(1), Exponential(0.4, 1.001))
+    check_kind(quantizer, Quantizer, "quantizer", "a Quantizer of intact.quantize, or None")
+    check_kind(scale, Scale, "scale", ", ".join(map(str, Scale)))
     check_stage(quantizer)
     if quantizer.layout != Blocks(quantizer.centers.shape[2]):
         raise ArgumentError(f"the quantizer's layout is {quantizer.layout}; weights want Blocks(k)")
     first = next(iter(found.values()))[0].get_parameter(next(iter(found.values()))[1])
     quantizer.to(first.device)
-    others = _tied(model)
+    others = places_of(model)
     pieces = []
     for full, (owner, key) in found.items():
         parameter = owner.get_parameter(key)
@@ -99,7 +102,18 @@ def quantize_weights(
 
 def weights_of(model: nn.Module) -> list[QuantizedWeights]:
     """What `quantize_weights` put into a network, or into the one it was copied from."""
+    check_network(model)
     return [module for module in model.modules() if isinstance(module, QuantizedWeights)]
+
+
+def check_network(model: object) -> None:
+    """It is a module of torch: no state dict, and no path.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(f"the network is a {type(model).__name__}; legal is a torch.nn.Module")
 
 
 def choose(
@@ -109,19 +123,22 @@ def choose(
 
     Args and errors are those of `quantize_weights`.
     """
+    check_network(model)
     owners: dict[int, list[str]] = {}
     places: dict[str, tuple[nn.Module, str]] = {}
+    taken: list[str] = []
     ours = {id(module) for whole in weights_of(model) for module in whole.modules()}
     for prefix, module in model.named_modules():
         if id(module) in ours:
             continue
+        if isinstance(module, parametrize.ParametrizationList):
+            taken.append(prefix.replace("parametrizations.", ""))
         for key, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
             full = f"{prefix}.{key}" if prefix else key
             owners.setdefault(id(parameter), []).append(full)
             places[full] = (module, key)
-    for pattern in [*(include or []), *exclude]:
-        if not any(fnmatchcase(full, pattern) for full in places):
-            raise ArgumentError(f"no parameter is called {pattern!r}; there are {list(places)}")
+    _check_patterns(include, places, taken, "include")
+    _check_patterns(exclude, places, taken, "exclude")
     chosen: dict[str, tuple[nn.Module, str]] = {}
     for full, (module, key) in places.items():
         parameter = module.get_parameter(key)
@@ -147,7 +164,23 @@ def choose(
     return chosen
 
 
-def _tied(model: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
+def _check_patterns(
+    patterns: Sequence[str] | None, places: Iterable[str], taken: Sequence[str], what: str
+) -> None:
+    """Each fits a parameter; of those that are parametrized, it may exclude some."""
+    if isinstance(patterns, str):
+        raise ArgumentError(f"{what} is {quoted(patterns)}; legal is a list of patterns")
+    for pattern in patterns or []:
+        if any(fnmatchcase(full, pattern) for full in places):
+            continue
+        found = next((full for full in taken if fnmatchcase(full, pattern)), None)
+        if found is None:
+            raise ArgumentError(f"no parameter is called {pattern!r}; there are {list(places)}")
+        if what == "include":
+            raise ArgumentError(f"{quoted(found)} is parametrized already: quantized, or pruned")
+
+
+def places_of(model: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
     """All places of each parameter, by its id."""
     places: dict[int, list[tuple[nn.Module, str]]] = {}
     for module in model.modules():

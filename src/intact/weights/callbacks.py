@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from intact.errors import UnsupportedError
+from intact.quantize.checks import check_kind
 from intact.weights.modes import modes_kept
 from intact.weights.schedule import SoftToHard
 
@@ -33,8 +34,10 @@ def lightning_callback(plan: SoftToHard, evaluate: Evaluate | None = None) -> An
         evaluate: a figure of the network on data held out.
 
     Raises:
+        ArgumentError: ``plan`` is something else.
         UnsupportedError: ``lightning`` is not here.
     """
+    check_kind(plan, SoftToHard, "plan", "a SoftToHard")
     try:
         lightning = importlib.import_module("lightning.pytorch")
     except ImportError:
@@ -80,8 +83,10 @@ def trainer_callback(plan: SoftToHard, evaluate: Evaluate | None = None) -> Any:
         evaluate: a figure of the network on data held out.
 
     Raises:
+        ArgumentError: ``plan`` is something else.
         UnsupportedError: ``transformers`` is not here.
     """
+    check_kind(plan, SoftToHard, "plan", "a SoftToHard")
     try:
         transformers = importlib.import_module("transformers")
     except ImportError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,22 @@ def put(model: nn.Module, coded: dict[str, Coded]) -> None:
             state[name].copy_(tensor.values.reshape(state[name].shape))
 
 
+def with_tied(model: nn.Module, coded: Mapping[str, Coded]) -> dict[str, Coded]:
+    """Also under the other names of parameters that are tied: equal symbols are stored once."""
+    first = first_names(model)
+    of: dict[str, Coded] = {}
+    for name, item in coded.items():
+        of.setdefault(first.get(name, name), item)
+    return {**coded, **{n: of[f] for n, f in first.items() if f in of and n not in coded}}
+
+
+def first_names(model: nn.Module) -> dict[str, str]:
+    """For the name of each parameter the first that it has: another one if it is tied."""
+    found: dict[int, str] = {}
+    every = model.named_parameters(remove_duplicate=False)
+    return {name: found.setdefault(id(parameter), name) for name, parameter in every}
+
+
 def counts(tensors: Iterable[Tensor]) -> np.ndarray:
     """How often each symbol occurs in all tensors, from the lowest to the highest; int64 [n]."""
     flat = np.concatenate([np.zeros(0, np.int32), *(t.numpy().reshape(-1) for t in tensors)])
@@ -68,8 +84,9 @@ def entropy_bits(tensors: Iterable[Tensor]) -> float:
 
 def side_bits(coded: dict[str, Coded]) -> int:
     """32 bits for each step, each scale and, once a codebook, each center."""
-    books = {id(c.centers): len(c.centers) for c in coded.values() if c.centers is not None}
-    return 32 * (len(coded) + sum(books.values()))
+    each = {id(c): c for c in coded.values()}.values()  # tied ones once
+    books = {id(c.centers): len(c.centers) for c in each if c.centers is not None}
+    return 32 * (len(each) + sum(books.values()))
 
 
 def numbers(shape: Iterable[int]) -> int:

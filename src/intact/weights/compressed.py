@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from intact.codec.arguments import flag
 from intact.errors import ArgumentError, UnreachableError
 from intact.packing.coding import Method
-from intact.quantize.checks import positive
-from intact.weights.attach import choose
-from intact.weights.coded import Coded, entropy_bits, put, side_bits
+from intact.quantize.checks import check_finite, from_zero, positive, whole
+from intact.weights.attach import check_network, choose
+from intact.weights.coded import Coded, entropy_bits, first_names, put, side_bits, with_tied
 from intact.weights.gptq import Forward, quantize, recalibrate, second_moments
 from intact.weights.module import save_module
 from intact.weights.norms import fold_batch_norm
@@ -47,10 +48,12 @@ class Compressed:
     def entropy_bytes(self) -> float:
         """An estimate of the file: entropy of symbols, steps, all else as it lies.
 
-        One table is for tensors of one axis, one for all others, as `joint` has it.
+        One table is for tensors of one axis, one for all others, as `joint` has it. What is tied
+        counts once.
         """
-        kept = sum(t.numel() * t.element_size() for t in self.kept.values())
-        symbols = [c.symbols for c in self.coded.values()]
+        tensors = {id(t): t for t in self.kept.values()}.values()
+        kept = sum(t.numel() * t.element_size() for t in tensors)
+        symbols = [c.symbols for c in {id(c): c for c in self.coded.values()}.values()]
         tables = [[s for s in symbols if (s.dim() > 1) == many] for many in (True, False)]
         return (sum(map(entropy_bits, tables)) + side_bits(self.coded)) / 8 + kept
 
@@ -67,7 +70,8 @@ class Compressed:
         Returns:
             Bytes of the file.
         """
-        floats = [t for n, t in self.kept.items() if self.model.state_dict()[n].is_floating_point()]
+        state = self.model.state_dict()
+        floats = [t for n, t in self.kept.items() if state[n].dtype == torch.float32]
         half = bool(floats) and all(t.dtype == torch.float16 for t in floats)
         return save_module(
             self.model, path, coded=self.coded, method=method, joint=joint,
@@ -119,30 +123,42 @@ def finish(
     Raises:
         ArgumentError: ``one_axis_bits`` is out of its range.
     """
-    if one_axis_bits is not None and not 2 <= one_axis_bits <= 16:
-        raise ArgumentError(f"one_axis_bits is {one_axis_bits}, legal: 2 .. 16")
+    check_network(model)
+    _check_storage(half=half, fold=fold, one_axis_bits=one_axis_bits)
     if numbers is None:
         numbers = sum(p.numel() for p in model.parameters())
     model = copy.deepcopy(model).eval()
     if fold:
         fold_batch_norm(model)
     model.requires_grad_(requires_grad=False)
+    first, coded = first_names(model), with_tied(model, coded)
     put(model, coded)
     state = model.state_dict()
     if one_axis_bits is not None:
         names = dict(model.named_parameters(remove_duplicate=False)).keys() - coded.keys()
         axes = {n: t for n, t in state.items() if n in names and _is_axis(t)}
-        side = {n: _multiples(t, one_axis_bits) for n, t in axes.items()}
+        once = {n: _multiples(t, one_axis_bits) for n, t in axes.items() if first.get(n, n) == n}
+        side = with_tied(model, once)
         put(model, side)
         coded = coded | side
     kept = {}
     for name, tensor in state.items():
         if name in coded:
             continue
+        if first.get(name, name) in kept:
+            kept[name] = kept[first[name]]
+            continue
         fits = tensor.dtype == torch.float32 and bool((tensor.abs() < 65504).all())
         kept[name] = tensor.half() if half and fits else tensor.clone()
         tensor.copy_(kept[name])
     return Compressed(model, coded, kept, numbers)
+
+
+def _check_storage(*, half: bool, fold: bool, one_axis_bits: int | None) -> None:
+    flag("half", half)
+    flag("fold", fold)
+    if one_axis_bits is not None:
+        whole(one_axis_bits, "one_axis_bits", 2, 16)
 
 
 def _is_axis(tensor: Tensor) -> bool:
@@ -157,6 +173,20 @@ def _multiples(tensor: Tensor, bits: int) -> Coded:
     """The nearest multiples of a step, signed integers of so many bits."""
     step = float(tensor.abs().max().float()) / (2 ** (bits - 1) - 1)
     return Coded((tensor.float() / step).round().int(), step=step)
+
+
+def _held(batches: Iterable[Any]) -> list[Any]:
+    """All of them; a tensor alone would be taken apart along its first axis."""
+    try:
+        source = None if isinstance(batches, Tensor | Mapping | str) else iter(batches)
+    except TypeError:
+        source = None
+    if source is None:
+        raise ArgumentError(
+            f"batches is a {type(batches).__name__}; legal is what gives batches: a list of them, "
+            "a DataLoader"
+        )
+    return list(source)
 
 
 def _share_for(weights: Mapping[str, Tensor], bits: float, low: float, high: float) -> float:
@@ -203,22 +233,27 @@ def compress(  # noqa: PLR0913 - each has a default that serves
         fold: batch norm is stored folded; otherwise as it is, and the size counts it.
         half: of `finish`.
         one_axis_bits: of `finish`.
-        trade: error in squared steps that a bit is worth.
+        trade: error in squared steps that a bit is worth, from 0.
         measure: bytes of a result; the default writes files.
-        tolerance: how far below ``ratio`` is near enough, relative.
+        tolerance: how far below ``ratio`` is near enough, relative; 0 to below 1.
 
     Raises:
         ArgumentError: an argument is out of its range, or there are no batches.
         UnreachableError: what is not quantized takes too much for that ratio.
-        DivergedError: inputs of a layer are not finite.
+        DivergedError: a weight or an input of a layer is not finite.
     """
-    positive(ratio, "ratio")
-    held = list(batches)
+    check_network(model)
+    ratio, trade = positive(ratio, "ratio"), from_zero(trade, "trade")
+    tolerance = from_zero(tolerance, "tolerance", 1)
+    _check_storage(half=half, fold=fold, one_axis_bits=one_axis_bits)
+    held = _held(batches)
     numbers = sum(p.numel() for p in model.parameters())
     names = choose(model, include, exclude)
-    moments = second_moments(model, held, forward)
     weights = {name: owner.get_parameter(key).detach() for name, (owner, key) in names.items()}
+    for name, weight in weights.items():
+        check_finite(weight, f"weights {name}")
     size = sum(w.numel() for w in weights.values())
+    moments = second_moments(model, held, forward)
 
     def attempt(share: float) -> tuple[Compressed, float]:
         coded = quantize(weights, moments, share, trade=trade)
@@ -249,6 +284,7 @@ def compress(  # noqa: PLR0913 - each has a default that serves
     if best is None:
         raise UnreachableError(
             f"ratio is {ratio:g}; with {numbers - size} of {numbers} parameters kept as they are "
-            f"{reached:.4g} was reached: quantize more of them, or take half=True, fold=True"
+            f"{reached:.4g} was reached: quantize more of them"
+            + ("" if half and fold else ", or take half=True, fold=True")
         )
     return best[0]

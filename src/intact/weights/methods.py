@@ -17,7 +17,7 @@ from torch.nn.utils import parametrize
 from intact.errors import ArgumentError
 from intact.quantize import Blocks, Fixed, Quantizer
 from intact.weights.assign import Clusters
-from intact.weights.attach import choose, quantize_weights
+from intact.weights.attach import check_network, choose, places_of, quantize_weights
 from intact.weights.finetune import Loss
 from intact.weights.gptq import DAMPING
 from intact.weights.modes import modes_kept
@@ -65,10 +65,11 @@ def prune(
     tensors = [owner.get_parameter(key).detach() for owner, key in found.values()]
     sizes = torch.cat([tensor.abs().flatten().float() for tensor in tensors])
     threshold = sizes.kthvalue(max(1, round(share * len(sizes)))).values
-    masks = {}
+    masks, places = {}, places_of(model)
     for (name, (owner, key)), tensor in zip(found.items(), tensors, strict=True):
         masks[name] = Mask((tensor.abs() > threshold).to(tensor.dtype))
-        parametrize.register_parametrization(owner, key, masks[name])
+        for place, under in places[id(owner.get_parameter(key))]:  # what is tied stays tied
+            parametrize.register_parametrization(place, under, masks[name])
     return masks
 
 
@@ -110,6 +111,7 @@ def refit(model: nn.Module, masks: dict[str, Mask], moments: dict[str, Tensor]) 
 
 def remove_masks(model: nn.Module) -> None:
     """Take masks out of a network; its parameters then have the zeros."""
+    check_network(model)
     for module in list(model.modules()):
         lists = getattr(module, "parametrizations", None)
         if isinstance(lists, nn.ModuleDict):

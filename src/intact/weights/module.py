@@ -7,55 +7,26 @@ for bit what the network computed with in evaluation.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from intact.errors import ArgumentError, CorruptDataError, UnsupportedError, quoted
-from intact.packing.build import Source
+from intact.codec.arguments import flag
+from intact.errors import ArgumentError, UnsupportedError, quoted
 from intact.packing.coding import Method
-from intact.packing.dtypes import BY_NAME, of_array, to_raw
 from intact.packing.file import WeightsFile
 from intact.packing.parallel import num_threads
-from intact.packing.safetensors import is_name
 from intact.packing.save import save
-from intact.packing.state import Raw, Symbols
-from intact.weights.attach import weights_of
-from intact.weights.coded import Coded
+from intact.packing.state import Symbols
+from intact.packing.tensors import NAMES, dtype_name, to_array
+from intact.weights.attach import check_network, weights_of
+from intact.weights.coded import Coded, with_tied
 from intact.weights.pieces import Scale
 from intact.weights.quantized import QuantizedWeights
 
-_NAMES = {
-    torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.float64: "F64",
-    torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2",
-    torch.float8_e4m3fnuz: "F8_E4M3FNUZ", torch.float8_e5m2fnuz: "F8_E5M2FNUZ",
-    torch.bool: "BOOL", torch.uint8: "U8", torch.int8: "I8", torch.int16: "I16",
-    torch.int32: "I32", torch.int64: "I64", torch.uint16: "U16", torch.uint32: "U32",
-    torch.uint64: "U64", torch.complex64: "C64",
-}  # fmt: skip
-_TYPES = {name: dtype for dtype, name in _NAMES.items()}
-_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-
-def to_array(tensor: Tensor, where: str) -> np.ndarray | Raw:
-    """What `intact.weights.save` takes for a tensor.
-
-    Raises:
-        UnsupportedError: it is sparse, quantized by torch, or of a type that no file has.
-    """
-    if tensor.layout is not torch.strided or tensor.dtype not in _NAMES or tensor.is_quantized:
-        raise UnsupportedError(f"{where} is {tensor.layout} {tensor.dtype}, which no file has")
-    if tensor.device.type == "meta":
-        raise UnsupportedError(f"{where} is on the device meta: it has no values")
-    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    name = _NAMES[tensor.dtype]
-    if BY_NAME[name].numpy is not None:
-        return plain.numpy()
-    bits = plain.view(_BITS[plain.element_size()]).numpy()
-    return Raw(bits.view(BY_NAME[name].raw), name, tuple(tensor.shape))
+_TYPES = {name: getattr(torch, of_torch) for of_torch, name in NAMES.items()}
 
 
 def save_module(  # noqa: PLR0913 - keywords with defaults
@@ -91,6 +62,7 @@ def save_module(  # noqa: PLR0913 - keywords with defaults
         ArgumentError: quantized weights are not hard yet, or an option is not legal.
         UnsupportedError: a tensor is of a kind that no file has.
     """
+    check_network(model)
     tensors: dict[str, Any] = {}
     hidden: list[str] = []
     names = {id(module): name for name, module in model.named_modules(remove_duplicate=False)}
@@ -102,7 +74,7 @@ def save_module(  # noqa: PLR0913 - keywords with defaults
                 tensors[f"{prefix}{key}"] = found[piece.name]
                 hidden.append(f"{prefix}parametrizations.{key}.")
     state = model.state_dict()
-    for name, item in (coded or {}).items():
+    for name, item in with_tied(model, coded or {}).items():
         if name not in state:
             raise ArgumentError(f"coded has {quoted(name)}, which is no tensor of the state")
         centers = None if item.centers is None else item.centers.detach().float().cpu().numpy()
@@ -111,7 +83,7 @@ def save_module(  # noqa: PLR0913 - keywords with defaults
             step=item.step,
             centers=centers,
             scales=None if centers is None else item.scale,
-            dtype=_NAMES[state[name].dtype],
+            dtype=dtype_name(state[name].dtype) or str(state[name].dtype),
         )
     for name, tensor in state.items():
         if name not in tensors and not name.startswith(tuple(hidden)):
@@ -140,7 +112,7 @@ def symbols_of(whole: QuantizedWeights) -> dict[str, Symbols]:
     for piece, scale in zip(whole.pieces, whole.scales.tolist(), strict=True):
         size = piece.shape.numel()
         part = symbols[start // width : -(-(start + size) // width)]
-        dtype = _NAMES[piece.original.dtype]
+        dtype = dtype_name(piece.original.dtype) or str(piece.original.dtype)
         found[piece.name] = Symbols(
             part if width > 1 else part.reshape(tuple(piece.shape)),
             centers=centers if width > 1 else centers[:, 0],
@@ -163,91 +135,103 @@ def load_into(
         module: whose parameters and buffers are overwritten in place, on their devices, in their
             dtypes.
         path: of the file.
-        strict: names must be those of the module's state; else those that both have are read.
+        strict: names must be those of the module's state; else those that both have are read, of
+            which there must be some.
         threads: to decode with; 0 takes all cores.
 
     Raises:
-        ArgumentError: names or shapes do not fit, or the module is on the device meta; nothing was
-            changed.
+        ArgumentError: names, shapes or types do not fit, or a tensor of the module has no memory of
+            its own; nothing was changed.
+        UnsupportedError: torch has no tensors of a type; nothing was changed.
         CorruptDataError: the file is damaged; tensors before the damage were changed.
     """
+    check_network(module)
+    flag("strict", strict)
+    num_threads(threads)
     file = WeightsFile(path)
     state = {k: v for k, v in module.state_dict(keep_vars=True).items() if isinstance(v, Tensor)}
-    odd = sorted(state.keys() ^ file.tensors.keys())
-    if strict and odd:
-        raise ArgumentError(
-            f"{file.name} and the module differ in {len(odd)} names, such as {quoted(odd[:4])}"
-        )
     shared = [name for name in file.tensors if name in state]
+    if (strict and state.keys() != file.tensors.keys()) or (state and file.tensors and not shared):
+        raise ArgumentError(_difference(module, file, state))
     for name in shared:
-        if tuple(state[name].shape) != (shape := file.tensors[name].shape):
-            raise ArgumentError(
-                f"tensor {quoted(name)} is {list(shape)} in {file.name}, "
-                f"{list(state[name].shape)} in the module"
-            )
-        if state[name].is_meta:
-            raise ArgumentError(
-                f"tensor {quoted(name)} of the module is on the device meta, which holds no "
-                "values: module.to_empty(device='cpu') first"
-            )
+        _check_fit(name, state[name], file)
+    own = {id(t) for t in (*module.parameters(), *module.buffers())}
+    others: dict[str, Tensor] = {}
     for name in shared:
-        state[name].copy_(tensor_of(file, name, threads=threads))
+        found = tensor_of(file, name, threads=threads)
+        if id(state[name]) in own:
+            state[name].copy_(found)
+        else:  # what a module makes for its state, and takes again in its own way
+            others[name] = found
+    if others:
+        module.load_state_dict(others, strict=False)
+
+
+def _difference(module: nn.Module, file: WeightsFile, state: Collection[str]) -> str:
+    """What is said where names differ: which, and what may be meant."""
+    packed = file.tensors.keys()
+    sides = {"the file lacks": sorted(state - packed), "the module lacks": sorted(packed - state)}
+    told = "; ".join(
+        f"{side} {quoted(names[:4])}" + (f" and {len(names) - 4} more" if names[4:] else "")
+        for side, names in sides.items()
+        if names
+    )
+    told = f"{file.name} and the module differ in {len(state ^ packed)} names: {told}"
+    if weights_of(module):
+        return f"{told}; the module's weights are quantized: load into a network where none are"
+    if inner := _wrapped(state, packed):
+        return f"{told}; load into what the module wraps, its {inner!r}"
+    if inner := _wrapped(packed, state):
+        return f"{told}; the file is of a network around this one: save its {inner!r} alone"
+    return told
+
+
+def _wrapped(names: Collection[str], inner: Collection[str]) -> str:
+    """The submodule of which alone ``names`` are, if it has the names ``inner``; or ""."""
+    some = min(names, default="")
+    starts = [some[: at + 1] for at, letter in enumerate(some) if letter == "."]
+    fit = (start for start in starts if {start + name for name in inner} == set(names))
+    return next(fit, "")[:-1]
+
+
+def _check_fit(name: str, tensor: Tensor, file: WeightsFile) -> None:
+    """Whether a tensor of a file can be copied into one of a module."""
+    where, entry = f"tensor {quoted(name)}", file.tensors[name]
+    if nn.parameter.is_lazy(tensor):
+        raise ArgumentError(
+            f"{where} of the module has no shape yet: run the module on a batch first"
+        )
+    if tuple(tensor.shape) != entry.shape:
+        raise ArgumentError(
+            f"{where} is {list(entry.shape)} in {file.name}, {list(tensor.shape)} in the module"
+        )
+    if tensor.is_meta:
+        raise ArgumentError(
+            f"{where} of the module is on the device meta, which holds no values: "
+            "module.to_empty(device='cpu') first"
+        )
+    if any(step == 0 and size > 1 for step, size in zip(tensor.stride(), entry.shape, strict=True)):
+        raise ArgumentError(f"elements of {where} of the module share memory: clone() it first")
+    if not torch.can_cast(_type_of(file, name), tensor.dtype):
+        raise ArgumentError(
+            f"{where} is {entry.dtype.name} in {file.name}, {tensor.dtype} in the module, which "
+            "cannot hold its values"
+        )
+
+
+def _type_of(file: WeightsFile, name: str) -> torch.dtype:
+    found = file.tensor(name).dtype.name
+    if found not in _TYPES:
+        raise UnsupportedError(f"torch has no tensors of {found} ({quoted(name)})")
+    return _TYPES[found]
 
 
 def tensor_of(file: WeightsFile, name: str, *, threads: int = 0) -> Tensor:
-    """A tensor of a file, in its own dtype.
-
-    Raises:
-        UnsupportedError: torch has no such dtype.
-        CorruptDataError: it is damaged.
-    """
-    tensor = file.tensor(name)
-    if tensor.dtype.name not in _TYPES:
-        raise UnsupportedError(f"torch has no tensors of {tensor.dtype.name} ({quoted(name)})")
+    """One tensor of a file, in the type it has there."""
+    tensor, kind = file.tensor(name), _type_of(file, name)
     raw = file.raw(tensor, num_threads(threads))
     bits = raw.astype(raw.dtype.newbyteorder("="), copy=False).view(f"i{raw.itemsize}")
     found = torch.from_numpy(bits)
-    if tensor.dtype.name == "BOOL":
+    if kind is torch.bool:
         return (found != 0).reshape(tensor.shape)
-    return found.view(_TYPES[tensor.dtype.name]).reshape(tensor.shape)
-
-
-def read_checkpoint(path: str | os.PathLike[str]) -> list[Source]:
-    """The tensors of a torch checkpoint: a state dict, or one under "state_dict" or "model".
-
-    Read by torch's own restricted reader (``weights_only=True``), which runs no code of the file.
-
-    Raises:
-        CorruptDataError: torch cannot read it that way, or it holds no state dict.
-        UnsupportedError: a tensor is of a kind that no file has.
-    """
-    name = os.fspath(path)
-    with open(path, "rb"):  # a missing file is an OSError that names it
-        pass
-    try:
-        tree = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251 - restricted
-    except Exception as error:  # of pickle, zip and torch: they have no common class
-        reason = " ".join(str(error).split())
-        raise CorruptDataError(f"{name}: torch reads no weights from it: {reason}") from error
-    for key in ("state_dict", "model"):
-        if isinstance(tree, Mapping) and isinstance(tree.get(key), Mapping):
-            tree = tree[key]
-    if not isinstance(tree, Mapping):
-        raise CorruptDataError(f"{name}: holds a {type(tree).__name__}, no state dict")
-    found = [_source(key, value, name) for key, value in tree.items() if isinstance(value, Tensor)]
-    if len(found) < len(tree):
-        key = next(k for k, v in tree.items() if not isinstance(v, Tensor))
-        raise CorruptDataError(f"{name}: {quoted(key)} is no tensor; save the state dict alone")
-    return found
-
-
-def _source(key: Any, tensor: Tensor, name: str) -> Source:
-    if not is_name(key):
-        raise CorruptDataError(f"{name}: {quoted(key)} cannot be the name of a tensor")
-    array = to_array(tensor, f"{name}: tensor {quoted(key)}")
-    if isinstance(array, Raw):
-        items = array.items.reshape(-1)
-        return Source(key, BY_NAME[array.dtype], tuple(array.shape), lambda: items)
-    dtype = of_array(array)
-    assert dtype is not None
-    return Source(key, dtype, array.shape, lambda: to_raw(array))
+    return found.view(kind).reshape(tensor.shape)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from intact.errors import ArgumentError
+from intact.weights.attach import check_network
 
 
 class ChannelAffine(nn.Module):
@@ -24,7 +25,8 @@ class ChannelAffine(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Of [b, channels, ...]."""
         shape = (1, -1) + (1,) * (x.dim() - 2)
-        return torch.addcmul(self.bias.view(shape), x, self.weight.view(shape))
+        # As batch norm does, whose numbers may be float32 where activations are narrower.
+        return torch.addcmul(self.bias.view(shape), x, self.weight.view(shape)).to(x.dtype)
 
 
 @torch.no_grad()
@@ -40,13 +42,14 @@ def fold_batch_norm(model: nn.Module) -> list[str]:
     Raises:
         ArgumentError: a batch norm keeps no running statistics, or is the network itself.
     """
+    check_network(model)
     found = [(n, m) for n, m in model.named_modules() if isinstance(m, _BatchNorm)]
     for name, norm in found:
         if norm.running_mean is None or norm.running_var is None:
             raise ArgumentError(f"batch norm {name!r} keeps no statistics: it cannot be folded")
         if not name:
             raise ArgumentError("the network is itself a batch norm: nothing to put it into")
-        affine = ChannelAffine(norm.num_features).to(norm.running_mean.device)
+        affine = _affine_for(norm)
         scale = (norm.running_var.double() + norm.eps).rsqrt()
         if norm.weight is not None:
             scale = scale * norm.weight.double()
@@ -62,6 +65,14 @@ def fold_batch_norm(model: nn.Module) -> list[str]:
 
 def give_channel_affines(model: nn.Module) -> None:
     """As `fold_batch_norm`, with nothing to fold: to load a folded state into a new network."""
+    check_network(model)
     for name, norm in list(model.named_modules()):
         if isinstance(norm, _BatchNorm):
-            model.set_submodule(name, ChannelAffine(norm.num_features))
+            model.set_submodule(name, _affine_for(norm))
+
+
+def _affine_for(norm: _BatchNorm) -> ChannelAffine:
+    """Where a batch norm is, and of its type."""
+    affine = ChannelAffine(norm.num_features)
+    like = norm.running_mean if norm.weight is None else norm.weight
+    return affine if like is None else affine.to(like.device, like.dtype)

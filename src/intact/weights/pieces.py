@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
+from intact.errors import ArgumentError
+
 
 class Scale(enum.Enum):
     """What a tensor is divided by before it is quantized: sigma is measured in its square.
@@ -44,9 +46,14 @@ class Piece(NamedTuple):
 
     @property
     def original(self) -> Tensor:
-        """What the optimizer moves."""
-        lists = self.owner.parametrizations
-        assert isinstance(lists, nn.ModuleDict)
+        """What the optimizer moves.
+
+        Raises:
+            ArgumentError: quantization has been taken out of the network.
+        """
+        lists = getattr(self.owner, "parametrizations", {})
+        if self.key not in lists:
+            raise ArgumentError(f"{self.name} is quantized no more: remove() was called")
         found = lists[self.key]
         assert isinstance(found, ParametrizationList)
         assert isinstance(found.original, Tensor)

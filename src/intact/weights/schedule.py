@@ -6,13 +6,13 @@ Hugging Face's `Trainer`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 
-from intact.errors import ArgumentError
+from intact.errors import ArgumentError, quoted
+from intact.quantize.checks import check_kind, from_zero, plain, whole as integer
 from intact.weights.quantized import QuantizedWeights
 
 
@@ -67,13 +67,15 @@ class SoftToHard:
         switch: int | None = None,
         factor: float = 0.1,
     ) -> None:
+        if not isinstance(weights, Sequence):
+            raise ArgumentError(f"weights is {quoted(weights)}; legal is a list of groups")
         if not weights:
             raise ArgumentError("no weights are given: quantize_weights(model) makes them")
-        for name, value in (("beta", beta), ("factor", factor)):
-            if not (math.isfinite(value) and value >= 0):
-                raise ArgumentError(f"{name} is {value}; legal is a number from 0")
-        if switch is not None and switch < 1:
-            raise ArgumentError(f"switch is {switch}; legal is a number of steps from 1")
+        for group in weights:
+            check_kind(group, QuantizedWeights, "one of weights", "what quantize_weights() gives")
+        beta, factor = from_zero(beta, "beta"), from_zero(factor, "factor")
+        if switch is not None:
+            integer(switch, "switch")
         self.weights, self.beta, self.switch, self.factor = list(weights), beta, switch, factor
         self.epochs: list[Epoch] = []
         self._rates: list[float] | None = None
@@ -147,9 +149,9 @@ class SoftToHard:
         hard = soft = None
         if evaluate is not None:
             modes = [whole.training for whole in self.weights]
-            hard = soft = evaluate()
+            hard = soft = plain(evaluate(), "what evaluate() gives")
             if not self.hard:
-                soft = self._soft(evaluate)
+                soft = plain(self._soft(evaluate), "what evaluate() gives")
             for whole, mode in zip(self.weights, modes, strict=True):
                 whole.train(mode)
         sigma = float(self.weights[0].quantizer.sigma)
