@@ -45,7 +45,9 @@ class RateConfig:
             ArgumentError: the finest step is not the smaller one.
         """
         if self.step_min >= self.step_max:
-            raise ArgumentError(f"rate.step_min = {self.step_min} is not below rate.step_max")
+            raise ArgumentError(
+                f"rate.step_min = {self.step_min} is not below rate.step_max = {self.step_max}"
+            )
 
 
 POSITIVE = ("rate.step_min", "rate.step_max", "rate.rd_weight")
