@@ -16,6 +16,8 @@ from intact.train import config as configuration, start  # noqa: E402
         ("optimizer.precision=half", "optimizer.precision = 'half'; legal: auto, float32, "),
         ("optimizer.method=sgd", "optimizer.method = 'sgd'; legal: soap, adam"),
         ("transform.latents=769", r"transform.latents = 769, must be in 1\.\.768"),
+        ("rate.step_min=0.01", r"rate.step_min = 0.01, must be in 0\.015625\.\.511\.984375"),
+        ("rate.step_max=512", r"rate.step_max = 512.0, must be in 0\.015625\.\.511\.984375"),
         ("rate.step_min=9", "rate.step_min = 9.0 is not below rate.step_max"),
     ],
 )
