@@ -25,7 +25,7 @@ from common import DATA, RESULTS, Row, write
 from numpy.typing import NDArray
 
 from intact.packing import coding
-from intact.weights.module import read_checkpoint
+from intact.weights.checkpoints import read_checkpoint
 
 CHECKPOINT = DATA / "resnet32" / "resnet32-d509ac18.th"
 CASES = [(4.0, 0.5), (1.6, 0.5), (0.8, 0.3)]

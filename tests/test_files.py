@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all, and nothing that a killed writer left stays for ever."""
 
+import errno
 import os
 import signal
 import stat
@@ -76,6 +77,17 @@ def test_a_new_file_has_the_permissions_that_the_umask_leaves(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as failed:
+        files.replace(tmp_path / "a", b"x")
+    assert failed.value.filename == str(tmp_path / "a")
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("letter", ["a", "ä", "漢", "😀"])

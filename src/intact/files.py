@@ -56,10 +56,13 @@ def replace(
         origin: what it was made from; see `origin_of`.
 
     Raises:
-        OSError: it cannot be written; nothing was changed.
+        OSError: it cannot be written; nothing was changed. It has the file's name.
     """
-    with writing(path, modified_ns=modified_ns, origin=origin) as file:
-        file.write(data)
+    try:
+        with writing(path, modified_ns=modified_ns, origin=origin) as file:
+            file.write(data)
+    except OSError as error:  # which may name the temporary file, or none: a full disk
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
 
 
 @contextlib.contextmanager

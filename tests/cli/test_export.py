@@ -23,6 +23,58 @@ def test_a_folder_with_something_in_it_is_left_alone(intact, tiny_path, tmp_path
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+def below(folder):
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*")}
+
+
+def test_another_export_leaves_no_file_of_the_one_before(intact, tiny_path, tmp_path):
+    """`photo` has networks that a model of another kind has not, and other inputs of those both."""
+    other, out = tmp_path / "other", tmp_path / "out"
+    path = tmp_path / "hyper.intactm"
+    path.write_bytes(tiny_hyperprior("exact").to_bytes())
+    assert intact("export", path, "-o", other).code == 0
+    assert intact("export", tiny_path, "-o", out).code == 0
+    assert below(out) - below(other)
+    assert intact("export", path, "-o", out, "--force").code == 0
+    assert below(out) == below(other)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_only_files_of_an_export_are_removed(intact, tiny_path, tmp_path, interrupted):
+    out = tmp_path / "out"
+    assert intact("export", tiny_path, "-o", out).code == 0
+    if interrupted:
+        (out / "model.json").unlink()
+    first = next(p.parent for p in out.glob("*/model.onnx"))
+    first.rename(out / "old")  # as a network that the model now has not
+    (out / "old" / "test_data_set_0" / "input_9.pb").write_bytes(b"left over")
+    kept = {
+        "old/notes.txt", "old/test_data_set_0/input_9.txt", "theirs/model.onnx",
+        "theirs/test_data_set_0/input_0.pb", "pictures/a.png",
+    }  # fmt: skip
+    for name in kept:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("mine")
+    elsewhere = tmp_path / "elsewhere"
+    assert intact("export", tiny_path, "-o", elsewhere).code == 0
+    (out / "linked").symlink_to(next(p.parent for p in elsewhere.glob("*/model.onnx")))
+    before = below(elsewhere)
+    assert intact("export", tiny_path, "-o", out, "--force").code == 0
+    files = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
+    written = {p for p in before if (elsewhere / p).is_file()}
+    assert {p for p in files if not p.startswith("linked/")} == written | kept
+    assert below(elsewhere) == before
+
+
+def test_a_refused_export_changes_nothing(intact, tiny_path, tmp_path):
+    path, out = tmp_path / "float.intactm", tmp_path / "out"
+    path.write_bytes(tiny_hyperprior("float").to_bytes())
+    assert intact("export", tiny_path, "-o", out).code == 0
+    before = below(out)
+    assert intact("export", path, "-o", out, "--force").code == 3
+    assert below(out) == before
+
+
 def test_a_file_in_the_way_is_left_alone(intact, tiny_path, tmp_path):
     (tmp_path / "out").write_text("mine")
     done = intact("export", tiny_path, "-o", tmp_path / "out", "--force")

@@ -1,3 +1,4 @@
+import errno
 import json
 import re
 import signal
@@ -393,6 +394,9 @@ def test_freeze_leaves_float_weights_beside_the_model(intact, tmp_path, monkeypa
     assert intact(*arguments, tmp_path / "bird.safetensors").code == 0
     assert weights_file.read(tmp_path / "bird.safetensors").own.transform == sizes
     (tmp_path / "bird.intactm").unlink()
+    done = intact(*arguments, tmp_path / "bird.safetensors")
+    assert (done.code, "bird.safetensors exists; replace" in done.err) == (Code.USAGE, True)
+    assert not (tmp_path / "bird.intactm").exists()
     done = intact(*arguments, tmp_path / "bird.txt")
     assert (done.code, "ends in .safetensors" in done.err) == (Code.USAGE, True)
     net.make_integer()
@@ -406,7 +410,7 @@ class FakeTrainer:
 
     def __init__(self, step):
         self.step = self.saved = step
-        self.stopped, self.finished = False, True
+        self.stopped, self.finished, self.how = False, True, "cpu, 2 threads, bfloat16"
         self.task = SimpleNamespace(notes=["1 of 9 images are left out: a.jpg: torn"])
 
     def stop(self):
@@ -443,6 +447,7 @@ def test_train(intact, training, tmp_path):
     assert calls[0][0].optimizer.steps == 9
     assert calls[0][2] == {"resume": False}
     assert list((tmp_path / "run").glob("events*"))
+    assert f"{tmp_path / 'run'} at step 0 of 9: cpu, 2 threads, bfloat16\n" in done.out.decode()
     assert "1 of 9 images are left out: a.jpg: torn" in done.err
     done = intact("train", config, "--resume", "--json", "--device", "cpu")
     assert done.json["steps"] == 10
@@ -507,6 +512,39 @@ def test_train_reports_divergence_and_interruption(intact, training, monkeypatch
     done = intact("train", training[0], "--device", "cpu")
     assert done.code == Code.INTERRUPTED
     assert "--resume continues at step 0" in done.err
+
+
+def test_a_full_disk_ends_training_with_what_is_saved(intact, training, monkeypatch):
+    def run(trainer, report, *, deadline):
+        trainer.step = 4
+        raise OSError(errno.ENOSPC, "No space left on device", "run/checkpoint.safetensors")
+
+    monkeypatch.setattr(FakeTrainer, "run", run)
+    done = intact("train", training[0], "--device", "cpu")
+    assert done.code == Code.SYSTEM
+    assert "stopped at step 4; --resume continues at step 0" in done.err
+    assert "run/checkpoint.safetensors: No space left on device" in done.err
+
+
+def test_two_processes_do_not_train_into_one_folder(intact, training, tmp_path):
+    checkpoint = pytest.importorskip("intact.train.checkpoint")
+    with checkpoint.held(tmp_path / "run"):
+        for more in ((), ("--resume",), ("--force",)):
+            done = intact("train", training[0], "--device", "cpu", *more)
+            assert (done.code, "another process trains into" in done.err) == (Code.USAGE, True)
+    assert not training[1]
+    assert not (tmp_path / "run").exists()  # nothing had come into it
+    assert intact("train", training[0], "--device", "cpu").code == 0
+
+
+def test_a_file_where_the_runs_folder_should_be_is_said_before_anything_is_read(
+    intact, training, tmp_path
+):
+    (tmp_path / "run").write_text("mine")
+    done = intact("train", training[0], "--device", "cpu", "--force")
+    assert done.code == Code.USAGE
+    assert "is a file, must be a folder" in done.err
+    assert not training[1]
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

@@ -43,6 +43,8 @@ def freeze(
         raise UsageError(
             f"{output} exists, and files made with it need it; replace it with --force"
         )
+    if weights is not None and Path(weights).exists() and not force:
+        raise UsageError(f"{weights} exists; replace it with --force")
     from intact.freeze.run import freeze_run
     from intact.train import start, weights_file
 

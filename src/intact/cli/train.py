@@ -9,7 +9,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from intact.cli import signals
 from intact.cli.errors import Code, UsageError, complain, printable
@@ -17,6 +17,11 @@ from intact.cli.io import show_json
 from intact.cli.options import Force, Json, Quiet
 from intact.cli.parser import Argument, Option
 from intact.cli.progress import Bar
+
+if TYPE_CHECKING:
+    import torch
+
+    from intact.train.config import Config
 
 Write = Callable[[int, dict[str, float]], None]
 MARGIN = 15
@@ -50,7 +55,7 @@ def train(
     began = time.monotonic()
     import torch
 
-    from intact.train import checkpoint, config as configuration, start
+    from intact.train import checkpoint, config as configuration
 
     if 0 < minutes <= MARGIN:
         raise UsageError(f"--minutes {minutes:g}: the last {MARGIN} are kept free; give more")
@@ -61,6 +66,8 @@ def train(
         raise UsageError("--grow needs --init: there is nothing to grow")
     chosen = configuration.load(Path(config), settings)
     folder = Path(chosen.output.folder)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"output.folder = {str(folder)!r} is a file, must be a folder")
     if not resume and not force and checkpoint.exists(folder):
         raise UsageError(f"{folder} holds a run: continue with --resume, or replace with --force")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -71,15 +78,36 @@ def train(
         # Not all of what PyTorch says here is for users; its first sentence is.
         reason = str(error).partition("\n")[0].partition(". ")[0][:200]
         raise UsageError(f"device {name!r} cannot be used: {reason}") from error
-    extra: dict[str, Any] = {} if init is None else {"init": _start(init), "larger": grow}
+    options: dict[str, Any] = {"resume": resume}
+    if init is not None:
+        options |= {"init": _start(init), "larger": grow}
     keep_memory()
+    with checkpoint.held(folder):
+        return _run(chosen, place, options, deadline, as_json=as_json, quiet=quiet)
+
+
+def _run(
+    chosen: Config,
+    place: torch.device,
+    options: dict[str, Any],
+    deadline: float,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Train, in a folder that nobody else trains into; the exit code."""
+    from intact.train import start
+
+    folder = Path(chosen.output.folder)
     with Bar("reading images", None, quiet=quiet) as bar:
-        trainer = start.trainer_for(chosen, place, resume=resume, progress=bar.reach, **extra)
+        trainer = start.trainer_for(chosen, place, progress=bar.reach, **options)
     for note in trainer.task.notes:
         complain(note)
 
     last: dict[str, float] = {}
     first = trainer.step
+    if not quiet and not as_json:
+        print(printable(f"{folder} at step {first} of {chosen.optimizer.steps}: {trainer.how}"))
     with Bar("training", chosen.optimizer.steps, quiet=quiet) as bar, _board(folder) as write:
         bar.reach(first)
 
@@ -94,7 +122,8 @@ def train(
         try:
             with signals.finishing(trainer.stop):
                 trainer.run(report, deadline=deadline)
-        except (KeyboardInterrupt, SystemExit):  # a second signal, or one before the first step
+        # A second signal, or one before the first step; a full disk.
+        except (KeyboardInterrupt, SystemExit, OSError):
             complain(f"stopped at step {trainer.step}; --resume continues at step {trainer.saved}")
             raise
     if trainer.stopped:

@@ -9,7 +9,9 @@ The graphs are `intact.intnet.backends.onnx_graph`'s; that page says what makes 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,9 @@ from intact.intnet.program import LEVEL_MAX, Program, dtype_of
 FOLDER_FILE = "model.json"
 NETWORK_FILE = "model.onnx"
 TEST = "test_data_set_0"
+TENSOR_FILE = re.compile(r"(in|out)put_[0-9]+\.pb")
+MODEL_KEY, ID_KEY, NETWORK_KEY = "intact.model", "intact.model_id", "intact.network"
+"""What a graph says of itself; by the last one an export is told from other ONNX files."""
 
 
 def onnx_files(model: Model) -> Iterator[tuple[str, bytes]]:
@@ -47,11 +52,11 @@ def onnx_files(model: Model) -> Iterator[tuple[str, bytes]]:
             f"model {model.name!r:.100} has profile {model.bottleneck.profile}, so parts of it "
             "compute in floating point; only exact models are exported"
         )
-    notes = {"intact.model": model.name, "intact.model_id": model.id.hex()}
+    notes = {MODEL_KEY: model.name, ID_KEY: model.id.hex()}
     networks = {}
     for role in model.roles:
         program = model.programs[role.name]
-        found = network(program, {**notes, "intact.network": role.name})
+        found = network(program, {**notes, NETWORK_KEY: role.name})
         networks[role.name] = _facts(program, role, found)
         yield f"{role.name}/{NETWORK_FILE}", found.content
         for name, content in _test(program, found):
@@ -67,7 +72,8 @@ def write_onnx(model: Model, folder: str | Path) -> list[Path]:
 
     Args:
         model: an exact one.
-        folder: made if it is not there; files of the same names are replaced.
+        folder: made if it is not there; files of the same names are replaced, and those that an
+            earlier export has left beside them are removed. Nothing else there is touched.
 
     Returns:
         The files.
@@ -76,13 +82,54 @@ def write_onnx(model: Model, folder: str | Path) -> list[Path]:
         UnsupportedError: parts of the model compute in floating point; nothing is written.
         OSError: a file cannot be written.
     """
-    written = []
+    written: list[Path] = []
+    before: list[Path] = []
     for name, content in onnx_files(model):
+        if not written:  # from here on the model is known to be one that can be exported
+            before = earlier_files(Path(folder))
+            if (facts := Path(folder, FOLDER_FILE)) in before:
+                facts.unlink()  # while files of two models lie here, nothing says that all are one
         path = Path(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         files.replace(path, content)
         written.append(path)
+    for path in set(before) - set(written):
+        path.unlink(missing_ok=True)
+    for parent in sorted({path.parent for path in before} - {Path(folder)}, reverse=True):
+        with contextlib.suppress(OSError):  # something else is in it
+            parent.rmdir()
     return written
+
+
+def earlier_files(folder: Path) -> list[Path]:
+    """The files of an export in a folder, finished or not; none that only looks like one.
+
+    A network is known by what its graph says of itself, ``model.json`` by its keys. Links are
+    never followed.
+    """
+    found = []
+    if folder.is_dir():
+        for network_folder in filter(_is_own_folder, folder.iterdir()):
+            graph = network_folder / NETWORK_FILE
+            if _holds(graph, NETWORK_KEY):
+                found.append(graph)
+                tests = network_folder / TEST
+                if _is_own_folder(tests):
+                    found += [p for p in tests.iterdir() if TENSOR_FILE.fullmatch(p.name)]
+    facts = folder / FOLDER_FILE
+    return found + [facts] * _holds(facts, '"model_id"', '"opset"', '"networks"')
+
+
+def _is_own_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _holds(path: Path, *words: str) -> bool:
+    """Whether a regular file contains some words."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    content = path.read_bytes()
+    return all(word.encode() in content for word in words)
 
 
 def _facts(program: Program, role: Role, found: Network) -> dict[str, Any]:

@@ -10,9 +10,12 @@ these leaves a third file, the newest, that a reader takes and the next writer m
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from intact import files
-from intact.errors import CorruptDataError
+from intact.errors import ArgumentError, CorruptDataError
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked
+    fcntl = None
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +41,40 @@ DAMAGED = "checkpoint.damaged.safetensors"
 NEWEST_FIRST = (NEXT, NAME, PREVIOUS)
 
 Content = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """While a process trains into a folder: two would replace each other's checkpoints.
+
+    The folder is made; if nothing has come into it, it is removed again. The kernel lets go of the
+    lock however the process ends; file systems without locks let everybody in.
+
+    Raises:
+        ArgumentError: another process has it.
+        OSError: it cannot be made.
+    """
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    try:
+        if fcntl is not None and descriptor is not None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ArgumentError(
+                    f"another process trains into {folder} now: "
+                    "end it first, or name another output.folder"
+                ) from error
+            except OSError as error:
+                log.debug("%s cannot be locked: %s", folder, error)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+        if new:
+            with contextlib.suppress(OSError):  # a run is in it
+                folder.rmdir()
 
 
 def exists(folder: Path) -> bool:

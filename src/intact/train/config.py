@@ -81,7 +81,8 @@ class OptimizerConfig:
         decay_from: fraction of the steps (or seconds) after which the rate falls as a cosine.
         clip_norm: gradients are scaled down to this norm.
         average: decay of the running average of the weights, which is what gets frozen.
-        precision: of the branches: "auto" measures float32 against bfloat16 for a second.
+        precision: of the branches: "auto" measures float32 against bfloat16 for a second when a
+            run begins; --resume keeps what was found, unless it is told another.
         integer: train with the integer forward pass (Ballé 2019 §3); otherwise the float twin.
         seed: of weights, crops and noise.
         refresh: steps between two updates of SOAP's bases; on a GPU these cost as much as 50 steps.
@@ -170,7 +171,8 @@ NOT_NEGATIVE = (
 )  # fmt: skip
 SHARES = ("data.flat", "data.synthetic", "optimizer.decay_from", "optimizer.average")
 """Settings from 0 to 1."""
-
+PRECISIONS = ("auto", "float32", "bfloat16")
+METHODS = ("soap", "adam")
 
 WORDS = {
     bool: "true or false", int: "an integer", float: "a number", str: "a string",
@@ -210,8 +212,9 @@ def from_dict(tree: dict[str, Any]) -> Config:
     theirs = [f.name for f in dataclasses.fields(kind.config)]
     legal = (*COMMON, *theirs)
     for name, values in tree.items():
-        if name not in legal or not isinstance(values, dict):
-            raise ArgumentError(f"unknown section {name!r}; legal: {', '.join(legal)}")
+        if name not in legal:
+            section = "section" if isinstance(values, dict) else "setting outside a section:"
+            raise ArgumentError(f"unknown {section} {name!r}; legal sections: {', '.join(legal)}")
 
     def read(of: Any, names: Iterable[str]) -> dict[str, Any]:
         return {n: _section(n, getattr(of, n), tree.get(n, {})) for n in names}
@@ -252,10 +255,9 @@ def _check(config: Config) -> None:
         raise ArgumentError(f"optimizer.seed = {config.optimizer.seed}, must be below 2**63")
     if not config.output.folder:
         raise ArgumentError("output.folder is empty: name a folder")
-    if config.optimizer.precision not in ("auto", "float32", "bfloat16"):
-        raise ArgumentError("optimizer.precision is one of auto, float32, bfloat16")
-    if config.optimizer.method not in ("soap", "adam"):
-        raise ArgumentError("optimizer.method is one of soap, adam")
+    for key, words in (("precision", PRECISIONS), ("method", METHODS)):
+        if (word := getattr(config.optimizer, key)) not in words:
+            raise ArgumentError(f"optimizer.{key} = {word!r}; legal: {', '.join(words)}")
     if config.optimizer.narrow and config.optimizer.integer:
         raise ArgumentError("optimizer.narrow is of float training, optimizer.integer of integers")
     kind.check(config.own)

@@ -115,6 +115,13 @@ class Trainer(Generic[T]):
         """Whose parameters are trained, with its buffers."""
         return self.task.kept
 
+    @property
+    def how(self) -> str:
+        """On what and how exactly it computes, for people."""
+        threads = torch.get_num_threads()
+        cpu = f", {threads} thread{'s' * (threads > 1)}" if self.device.type == "cpu" else ""
+        return f"{self.device}{cpu}, {str(self.precision).removeprefix('torch.')}"
+
     def stop(self) -> None:
         """Let `run` end after the step at hand, with a checkpoint. May be called by a signal."""
         self.stopped = True

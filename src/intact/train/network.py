@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from intact.errors import ArgumentError
+from intact.intnet.program import MAX_CHANNELS
 from intact.train.gradients import bounded_square, quantize_through
 from intact.train.graph import (
     Abs,
@@ -82,10 +84,20 @@ class Network(nn.Module):
         compute_dtype: of the branches.
         narrowed: names of 8-bit values that are rounded to multiples of their ``unit`` [c] and cut
             off at the ends of their range, as the integer network does it.
+
+    Raises:
+        ArgumentError: a value has more channels than a frozen program may have. Said before the
+            weights are made, not after days of training.
     """
 
     def __init__(self, graph: Graph, generator: torch.Generator) -> None:
         super().__init__()
+        for value, channels in graph.channels.items():
+            if channels > MAX_CHANNELS:
+                raise ArgumentError(
+                    f"{graph.name}: {value} has {channels} channels, at most {MAX_CHANNELS} "
+                    "can be frozen; make the sizes in [transform] smaller"
+                )
         self.graph = graph
         self.compute_dtype = torch.float32
         self.narrowed: set[str] = set()

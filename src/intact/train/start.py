@@ -6,9 +6,8 @@ files alone: a run that is started again gives the same bits.
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from torch import Tensor
 from intact import files
 from intact.codec.store import load_model
 from intact.errors import ArgumentError
-from intact.train import checkpoint, weights_file
+from intact.train import changes, checkpoint, weights_file
 from intact.train.balance import balance
 from intact.train.codecs.codec import Codec
-from intact.train.codecs.kind import Kind
 from intact.train.codecs.kinds import DEFAULT, kind_of
 from intact.train.codecs.task import ImageTask
 from intact.train.config import Config, from_dict, to_dict
@@ -32,8 +30,6 @@ from intact.train.data import ImageFolder, Progress, read_list
 from intact.train.loop import Trainer
 from intact.train.synthetic import check_fonts
 
-log = logging.getLogger(__name__)
-
 
 def image_folder(config: Config, progress: Progress | None = None) -> ImageFolder:
     """The images of a run.
@@ -41,23 +37,40 @@ def image_folder(config: Config, progress: Progress | None = None) -> ImageFolde
     Raises:
         ValueError: no folder is named, none of its images can be used, a name in data.exclude is
             that of no image, or data.synthetic needs fonts that are not there.
-        OSError: data.exclude cannot be read.
+        OSError: a folder, or data.exclude, is not there or cannot be read.
     """
     data = config.data
     if not data.folders:
         raise ArgumentError("data.folders is empty: name at least one folder of images")
-    folders = [Path(f) for f in data.folders]
-    exclude = read_list(Path(data.exclude)) if data.exclude else frozenset()
+    folders = [_there("data.folders", f) for f in data.folders]
+    exclude = frozenset[str]()
+    if data.exclude:
+        exclude = read_list(_there("data.exclude", data.exclude))
     fonts = check_fonts() if data.synthetic and not data.synthetic_folder else []
     found = ImageFolder(
         folders, data.crop, exclude=exclude, memory_gb=data.memory_gb, progress=progress
     )
     if data.synthetic and data.synthetic_folder:
-        more = ImageFolder([Path(data.synthetic_folder)], data.crop, memory_gb=data.memory_gb)
+        drawn = _there("data.synthetic_folder", data.synthetic_folder)
+        more = ImageFolder([drawn], data.crop, memory_gb=data.memory_gb)
         found.source = Source(found.images, more.images)
         fonts = more.notes
     found.notes += fonts
     return found
+
+
+def _there(place: str, name: str) -> Path:
+    """What a setting names; where that cannot be read, an error that names the setting, too."""
+    path = Path(name).expanduser()
+    try:
+        if place == "data.exclude":
+            path.open("rb").close()
+        else:
+            os.scandir(path).close()
+    except OSError as error:
+        looked = "" if path.is_absolute() else f", looked for in {Path.cwd()}"
+        raise OSError(error.errno, f"{error.strerror} ({place}{looked})", name) from error
+    return path
 
 
 def codec_of(tensors: dict[str, Tensor], state: dict[str, Any], *, average: bool = True) -> Codec:
@@ -176,25 +189,20 @@ def _initial(
         if not net.is_integer:
             for name in net.networks:
                 balance(net.network(name))
+        changes.check_kind(init, net.KIND, kind, larger=larger)
     else:
-        net = kind.thaw(load_model(init), config.own)
-    legal = (kind.name, *kind.grows_from) if larger else (kind.name,)
-    if net.KIND not in legal:
-        hint = "; --grow makes one of the other" if net.KIND in kind.grows_from else ""
-        raise ArgumentError(f"{init} is of kind {net.KIND!r}, codec.kind = {kind.name!r}{hint}")
+        model = load_model(init)
+        changes.check_kind(init, model.bottleneck.FORMAT, kind, larger=larger)
+        net = kind.thaw(model, config.own)
     if larger:
         net = kind.grow(net, config.own, growth_crops(data, config))
-    sizes = getattr(net.own, kind.sizes)
+    sizes, wanted = getattr(net.own, kind.sizes), getattr(config.own, kind.sizes)
     if not net.is_integer:
-        sizes = _with_loose(sizes, getattr(config.own, kind.sizes), kind)
+        sizes = changes.with_loose(sizes, wanted, kind)
+    changes.say_unused(sizes, wanted, kind)
     config = config.resized(sizes)
     kind.adopt(net, config.own, config.optimizer.seed)
     return net, config
-
-
-def _with_loose(sizes: Any, of: Any, kind: Kind) -> Any:
-    """Sizes with those settings of others that shape no float weights."""
-    return dataclasses.replace(sizes, **{key: getattr(of, key) for key in kind.loose})
 
 
 def _trainer(
@@ -237,51 +245,21 @@ def _resume(config: Config, data: ImageFolder, device: torch.device) -> Trainer[
     folder = Path(config.output.folder)
     tensors, state = checkpoint.read(folder)
     checkpoint.repair(folder)
-    before, kind = config_of(state), config.kind
-    if before.codec != config.codec:
-        raise ArgumentError(f"codec.kind was {before.codec.kind!r} in this run")
-    # The run's own sizes count: with --init they came from the model, not from the file.
-    sizes, wanted = getattr(before.own, kind.sizes), getattr(config.own, kind.sizes)
-    wanted = _with_loose(wanted, sizes, kind)  # not asked for: runs from before them say none
-    if wanted not in (sizes, getattr(kind.config(), kind.sizes)):
-        raise ArgumentError(f"the checkpoint's {kind.sizes} is {sizes}, not {wanted}")
-    for place in kind.shapes:
-        section, key = place.split(".")
-        was, now = (getattr(getattr(of.own, section), key) for of in (before, config))
-        if was != now:
-            raise ArgumentError(f"{place} was {was!r} in this run, not {now!r}; use --init instead")
-    for key in ("integer", "method", "networks", "narrow"):
-        was = getattr(before.optimizer, key)
-        if was != getattr(config.optimizer, key):
-            raise ArgumentError(f"optimizer.{key} was {was!r} in this run; use --init instead")
+    before = config_of(state)
+    sizes = changes.refuse(before, config, parent=bool(state.get("parent")))
     config = config.resized(sizes)
-    _say_changes(to_dict(before), to_dict(config))
+    changes.say(to_dict(before), to_dict(config))
     net = _empty(config)
-    trainer = _trainer(config, net, data, device, getattr(torch, state["precision"]))
+    precision = config.optimizer.precision
+    kept = state["precision"] if precision == "auto" else precision
+    trainer = _trainer(config, net, data, device, getattr(torch, kept))
     trainer.load(tensors, state)
     _write_config(config)
     return trainer
-
-
-def _say_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Log the settings in which a run goes on otherwise than it began: a forgotten --set, maybe."""
-    changes = [
-        f"{section}.{key} was {before[section][key]!r}, is {value!r}"
-        for section, values in now.items()
-        for key, value in values.items()
-        if before[section][key] != value
-    ]
-    if changes:
-        log.warning("the run goes on with other settings: %s", "; ".join(changes))
 
 
 def _write_config(config: Config) -> None:
     """Put the configuration, with all defaults, beside the checkpoint, for people."""
     folder = Path(config.output.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(to_dict(config), indent=2)
-    path = folder / "config.json"
-    try:
-        files.replace(path, text.encode())
-    except OSError as error:  # which may name a temporary file, or none
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    files.replace(folder / "config.json", json.dumps(to_dict(config), indent=2).encode())

@@ -78,7 +78,7 @@ def test_what_cannot_grow_is_named(small, change):
 @pytest.mark.parametrize(
     ("before", "change", "message"),
     [
-        (0, {"latents": 769}, "at most 768"),
+        (0, {"latents": 769}, r"must be in 1\.\.768"),
         (0, {"latents": 24, "predicted": 13}, "has 12 latents"),
         (2, {"predicted": 3}, "of which 2 are predicted"),
     ],

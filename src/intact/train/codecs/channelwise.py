@@ -33,7 +33,7 @@ from intact.train.codecs.codec import (
     result_of,
 )
 from intact.train.codecs.rates import RateConfig
-from intact.train.codecs.transforms import PIXEL_UNIT, THETA_MAX
+from intact.train.codecs.transforms import PIXEL_UNIT, THETA_MAX, check_latents
 from intact.train.entropy import SCALE_MIN, FactorizedPrior, gaussian_bits
 from intact.train.gradients import lower_bound, round_through
 from intact.train.network import Observer
@@ -246,6 +246,7 @@ def check(own: ChannelwiseSections) -> None:
         ArgumentError: names the setting and what is legal.
     """
     own.rate.check()
+    check_latents(own.transform.latents)
     sizes, most = own.transform, min(own.transform.latents, MAX_PREDICTED)
     if not 0 <= sizes.predicted <= most:
         raise ArgumentError(f"transform.predicted = {sizes.predicted}, must be in 0..{most}")

@@ -41,6 +41,7 @@ from intact.train.codecs.transforms import (
     THETA_MAX,
     THETAS_PER_OCTAVE,
     TransformConfig,
+    check_latents,
 )
 from intact.train.data import ImageFolder
 from intact.train.entropy import SCALE_MIN, FactorizedPrior, gaussian_bits
@@ -240,6 +241,7 @@ def check(own: CheckerboardConfig) -> None:
         ArgumentError: names the setting and what is legal.
     """
     own.rate.check()
+    check_latents(own.transform.latents)
     sizes, most = own.transform, min(own.transform.latents, MAX_PREDICTED)
     if not 0 <= sizes.predicted <= most:
         raise ArgumentError(f"transform.predicted = {sizes.predicted}, must be in 0..{most}")

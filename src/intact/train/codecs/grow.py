@@ -19,15 +19,18 @@ from torch import Tensor
 from intact.errors import ArgumentError
 from intact.train.codecs.checkerboard import LATENT_GAIN, CheckerboardConfig, CodecNet
 from intact.train.codecs.codec import Codec
-from intact.train.codecs.transforms import PIXEL_UNIT, STREAM_CHANNELS, TransformConfig
+from intact.train.codecs.transforms import (
+    PIXEL_UNIT,
+    STREAM_CHANNELS,
+    TransformConfig,
+    check_latents,
+)
 from intact.train.entropy import SCALE_MIN
 from intact.train.graph import Conv
 from intact.train.network import unshuffle
 
 RIDGE = 1e-4
 """Weight of the regression's regularization, relative to the mean power of the features."""
-PATCH_VALUES = 768
-"""Samples that a latent stands for, 16 x 16 x 3: there are no more principal components."""
 C = TypeVar("C", bound=Codec)
 LATENT_AXES = {
     "analysis": {"y": 0},
@@ -47,8 +50,7 @@ def check_growth(net: Codec, latents: int) -> None:
     """
     if net.is_integer:
         raise ArgumentError("an integer codec cannot grow: its units would not fit any more")
-    if latents > PATCH_VALUES:
-        raise ArgumentError(f"transform.latents = {latents}, at most {PATCH_VALUES} can be grown")
+    check_latents(latents)
 
 
 def _check(old: TransformConfig, new: TransformConfig) -> None:

@@ -209,4 +209,7 @@ def check(own: HyperpriorConfig) -> None:
     if sizes.scales not in (2, 4, 8, 16, 32, 64, 128, 256):
         raise ArgumentError(f"transform.scales = {sizes.scales}, a power of two from 2 to 256")
     if sizes.scale_min >= sizes.scale_max:
-        raise ArgumentError(f"transform.scale_min = {sizes.scale_min} is not below scale_max")
+        raise ArgumentError(
+            f"transform.scale_min = {sizes.scale_min} is not below "
+            f"transform.scale_max = {sizes.scale_max}"
+        )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from intact.errors import ArgumentError
+from intact.train.codecs.transforms import LATENT_UNIT
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,18 @@ class RateConfig:
         """Refuse what makes no sense.
 
         Raises:
-            ArgumentError: the finest step is not the smaller one.
+            ArgumentError: the finest step is not the smaller one, or no file could say one of them.
         """
+        for key in ("step_min", "step_max"):
+            if not FINEST <= (step := getattr(self, key)) <= COARSEST:
+                raise ArgumentError(f"rate.{key} = {step}, must be in {FINEST}..{COARSEST}")
         if self.step_min >= self.step_max:
-            raise ArgumentError(f"rate.step_min = {self.step_min} is not below rate.step_max")
+            raise ArgumentError(
+                f"rate.step_min = {self.step_min} is not below rate.step_max = {self.step_max}"
+            )
 
 
+FINEST, COARSEST = LATENT_UNIT, 32767 * LATENT_UNIT
+"""Steps that a frozen model can have: 1 to 32,767 units of the latents."""
 POSITIVE = ("rate.step_min", "rate.step_max", "rate.rd_weight")
 """Settings above 0."""

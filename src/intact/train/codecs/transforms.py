@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from intact.errors import ArgumentError
 from intact.train.graph import UINT8, Graph
 
 PIXEL_UNIT = 1 / 64
@@ -71,6 +72,23 @@ NOT_NEGATIVE = (
     "transform.blocks_analysis", "transform.blocks_synthesis", "transform.blocks_context",
 )  # fmt: skip
 """Settings above 0, and settings from 0 on."""
+
+PATCH_VALUES = 768
+"""Samples that a latent stands for, 16 x 16 x 3: there are no more principal components."""
+
+
+def check_latents(latents: int) -> None:
+    """Refuse more latents than the transform code that a run starts as can have.
+
+    Raises:
+        ArgumentError: says what is legal.
+    """
+    if latents > PATCH_VALUES:
+        raise ArgumentError(
+            f"transform.latents = {latents}, must be in 1..{PATCH_VALUES}: "
+            "16x16 pixels of 3 colors are so many values"
+        )
+
 
 FINE_BLOCKS = 2
 """Last blocks of the synthesis whose weights into the stream are fine; docs/decisions/0007."""

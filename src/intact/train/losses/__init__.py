@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from intact.errors import ArgumentError
 from intact.train.losses.loss import Loss
 from intact.train.losses.masked import MASKED
 from intact.train.losses.ms_ssim import MS_SSIM
@@ -56,14 +57,14 @@ class LossConfig:
             crop: side of the training crops in pixels.
 
         Raises:
-            ValueError: no weight is above zero, or the crops are too small for a loss.
+            ArgumentError: no weight is above zero, or the crops are too small for a loss.
         """
         if not sum(getattr(self, field.name) for field in fields(self)) > 0:
-            raise ValueError(f"all weights of loss are 0: {', '.join(LOSSES)}")
+            raise ArgumentError(f"all weights of loss are 0, one must be > 0: {', '.join(LOSSES)}")
         for name in self.shares():
             least = LOSSES[name].min_crop
             if crop < least:
-                raise ValueError(
+                raise ArgumentError(
                     f"data.crop = {crop} is too small for loss.{name}: its scales need {least}"
                 )
 
