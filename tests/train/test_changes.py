@@ -81,7 +81,7 @@ def test_what_is_not_there_is_named_with_its_setting_and_where_it_was_looked_for
     with pytest.raises(FileNotFoundError) as missing:
         trainer([*settings, f"{name}={value}"])
     assert missing.value.filename == "nowhere"
-    assert f"({name}, looked for in {tmp_path})" in missing.value.strerror
+    assert f"({name}, looked for in {tmp_path})" in str(missing.value)
 
 
 def test_a_folder_of_images_that_is_a_file_is_named(settings, tmp_path):
