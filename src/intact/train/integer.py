@@ -192,12 +192,14 @@ class IntegerNetwork(nn.Module):
 
     def _conv(self, node: Conv, x: Tensor, level: Tensor, *, real: bool) -> Tensor:
         p = self.parameters_of(node)
-        exact = p.bound(self.graph.largest(node.source)) < FLOAT32_EXACT
+        moves = self.moved is not None and node is self._first
+        # o is at most 1/2, so that an input with it is within one more.
+        exact = p.bound(self.graph.largest(node.source) + moves) < FLOAT32_EXACT
         dtype = torch.float32 if exact else torch.float64
         acc = convolve(x.to(dtype), p.weight.to(dtype), node)
         bias = p.bias if real else p.folded
         acc = acc + (bias if p.slope is None else bias + p.slope * level).to(dtype)
-        if self.moved is not None and node is self._first:
+        if self.moved is not None and moves:
             still = round_through(steady(self.moved, p.weight, node)).to(dtype)
             phases = still.shape[1]
             acc = acc + still.repeat(1, acc.shape[1] // phases, acc.shape[2] // phases, 1)
