@@ -90,7 +90,8 @@ class IntegerNetwork(nn.Module):
         moved: o of Ballé 2019, Eq. 19 [i]: how far the input's integers are off, which are then
             read as the program reads them: x - o, zeros around, and o in the first bias. None for
             an input that has no density. A bias is the same everywhere, so that at an edge it is
-            more than o would be; what is trained must know.
+            more than o would be; what is trained must know. It is no part of the weights: who owns
+            the density sets it before each pass.
     """
 
     key = staticmethod(Network.key)
