@@ -22,6 +22,7 @@ from intact.bits.fast import Decoder
 from intact.bottleneck import hyper
 from intact.bottleneck.grid import Layout, Window
 from intact.bottleneck.hyperprior import Hyperprior
+from intact.bottleneck.scalar import dequantize
 from intact.codec.coding import synthesize
 from intact.codec.image import Encoder, Runtime
 from intact.codec.model import Model
@@ -62,7 +63,7 @@ def latents_anyway(model: Model, file: ImageFile, networks: FloatNetworks) -> np
     except CorruptDataError:
         pass  # an impossible escape: the rest stays zero
     step = int(bottleneck.levels.steps[0])
-    return np.clip(symbols * step, -32768, 32767).astype(np.int16)
+    return dequantize(0, symbols, step)
 
 
 def decode_anyway(model: Model, data: bytes, library: str) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,8 @@ from PIL import Image
 
 import intact.pillow  # noqa: F401 - registers
 from intact import CorruptDataError, InexactError, NotExactError, UnsupportedError, decode, encode
+from intact.bottleneck.floats import FloatLayer, FloatNetwork
+from intact.bottleneck.hyperprior import Hyperprior
 from intact.codec.image import Encoder, Runtime
 from intact.codec.store import SUFFIX
 from intact.container.chunks import MODEL, Chunk
@@ -160,3 +162,19 @@ def test_the_room_of_floats_is_loaded_only_when_it_is_allowed():
         "assert 'intact.inexact' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_latents_beyond_what_a_model_can_send_are_spoken_of(caplog):
+    """A step of 64 leaves 512 symbols: a file of what is cut off there would be silently worse."""
+    model = tiny_hyperprior("prior")
+    bottleneck = model.bottleneck_of(Hyperprior)
+    large = FloatLayer("scale", {"factor": np.array([1e6], np.float32)})
+    analysis = FloatNetwork((*bottleneck.networks["analysis"].layers, large))
+    networks = {**bottleneck.networks, "analysis": analysis}
+    beyond = replace(model, bottleneck=replace(bottleneck, networks=networks))
+    for chosen, wanted in ((model, 0), (beyond, 1)):
+        caplog.clear()
+        data = encode(picture(40, 50), model=chosen, allow_inexact=True)
+        decode(data, model=chosen, allow_inexact=True)
+        said = [text for text in caplog.messages if "of y are cut off at -32768..32767" in text]
+        assert len(said) == wanted

@@ -96,6 +96,10 @@ def test_other_precisions_are_for_experiments():
                 continue
             found[library, precision] = networks.real("analysis", {"pixels": pixels})
             assert found[library, precision].dtype == np.float32
+    for precision in ("float16", "single"):
+        networks.precision = precision  # type: ignore[assignment]
+        with pytest.raises(ArgumentError, match=f"'{precision}'; legal: float32, float64, bfloat1"):
+            networks.real("analysis", {"pixels": pixels})
     wanted = found["numpy", "float64"]
     size = np.abs(wanted).max()
     assert np.abs(found["torch", "float64"] - wanted).max() <= 2**-23 * size

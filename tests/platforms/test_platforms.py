@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from intact.intnet.backends import choose
 from platforms import table, worker
 from platforms.matrix import PLATFORMS, absent
+from tiny_hyperprior import tiny_hyperprior
 
 HERE = Path(__file__).parent
 
@@ -123,3 +125,59 @@ def test_files_are_coded_and_decoded_on_two_backends(tmp_path, tiny_path):
     stored["latents"][0, 0, 0] += 1
     np.savez(tmp_path / "files" / f"{made['numpy']}.npz", **stored)
     assert next(worker.decompress("numpy", job))["symbols"] == "differ"
+
+
+def tables_of(tmp_path, *options):
+    """Run the table with no platform: what it prepares, and what it says."""
+    command = [sys.executable, HERE / "run", "table", "--only", "none", "--work", "work", *options]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One picture, whose name ends in capitals, and two models of one name."""
+    for name, picture in (("one", "a.PNG"), ("two", "a.JPEG")):
+        (tmp_path / name / "pictures").mkdir(parents=True)
+        pixels = np.arange(40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8)
+        kind = "png" if picture.endswith("PNG") else "jpeg"
+        Image.fromarray(pixels).save(tmp_path / name / "pictures" / picture, kind)
+        model = tiny_hyperprior("float" if name == "one" else "exact")
+        (tmp_path / name / "m.intactm").write_bytes(model.to_bytes())
+    return tmp_path
+
+
+def test_pictures_of_any_folder_and_ending(folder):
+    given = ["--model", "m=one/m.intactm", "--result", "r.csv", "--pictures"]
+    for path in ("one/pictures/", str(folder / "one" / "pictures")):  # the same: it goes on
+        done = tables_of(folder, *given, path)
+        assert done.returncode == 0, done.stderr
+    done = tables_of(folder, *given, "../" + folder.name + "/one/pictures")
+    assert done.returncode == 0, done.stderr
+    (made,) = (folder / "work" / "table").iterdir()
+    assert [path.name for path in (made / "images").iterdir()] == ["a.npy"]
+    done = tables_of(folder, *given, "one")
+    assert "one has no .png, .jpg, .jpeg" in done.stderr
+    (folder / "one" / "pictures" / "a.jpg").write_bytes(b"")
+    done = tables_of(folder, *given, "one/pictures")
+    assert "has 2 pictures a: their names must differ" in done.stderr
+
+
+def test_what_was_kept_of_another_model_or_folder_is_not_used(folder):
+    """Latents of one model given to another one of its name would be a silent mistake."""
+    common = ["--result", "r.csv", "--pictures"]
+    assert tables_of(folder, "--model", "m=one/m.intactm", *common, "one/pictures").returncode == 0
+    for model, pictures in (("two", "one"), ("one", "two")):
+        given = ["--model", f"m={model}/m.intactm", *common, f"{pictures}/pictures"]
+        done = tables_of(folder, *given)
+        assert done.returncode != 0
+        assert "has results of something else (of.json): remove it" in done.stderr
+
+
+def test_options_of_the_table_that_mean_nothing_are_refused(folder):
+    done = tables_of(folder, "--model", "m=one/m.intactm", "--pictures", "one/pictures")
+    assert "--pictures needs --result" in done.stderr
+    common = ["--result", "r.csv", "--pictures", "two/pictures", "--precision", "bfloat16"]
+    done = tables_of(folder, "--model", "m=two/m.intactm", *common)
+    assert "m: --precision is of float networks, this model has none" in done.stderr
+    options = ["--model", "m=one/m.intactm", *common, "--only", "NumPy"]
+    assert "left out, numpy has no bfloat16" in tables_of(folder, *options).stdout

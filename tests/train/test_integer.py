@@ -15,13 +15,20 @@ from intact.freeze.count import count_symbols  # noqa: E402
 from intact.freeze.program import to_program  # noqa: E402
 from intact.intnet import ops  # noqa: E402
 from intact.train import convert  # noqa: E402
+from intact.train.balle2019 import Balle2019  # noqa: E402
 from intact.train.codecs.checkerboard import CodecNet  # noqa: E402
 from intact.train.codecs.rates import RateConfig  # noqa: E402
 from intact.train.codecs.thaw import thaw  # noqa: E402
 from intact.train.codecs.transforms import TransformConfig  # noqa: E402
 from intact.train.convert import convert_codec  # noqa: E402
-from intact.train.graph import Conv  # noqa: E402
-from intact.train.integer import LEVEL_SCALE, IntegerNetwork  # noqa: E402
+from intact.train.graph import Conv, Graph  # noqa: E402
+from intact.train.integer import (  # noqa: E402
+    LEVEL_SCALE,
+    IntegerNetwork,
+    Parameters,
+    steady,
+)
+from intact.train.network import convolve as network_convolve  # noqa: E402
 from intact.train.noise import Noise  # noqa: E402
 from intact.train.rounding import round_together  # noqa: E402
 
@@ -163,3 +170,52 @@ def test_gradients_reach_every_parameter(integer_net, crops):
 
 def test_level_parameter_is_an_eight_bit_integer():
     assert LEVEL_SCALE == 127
+
+
+@pytest.mark.parametrize(("bias", "offset", "wanted"), [(131000, 0.0, "float32"),
+                         (131000, -0.5, "float64"), (132000, 0.0, "float64")])  # fmt: skip
+def test_sums_that_o_takes_past_float32_are_taken_in_float64(monkeypatch, bias, offset, wanted):
+    """o of Eq. 19 in the first bias counts as the bias itself does."""
+    g = Graph("g", {})
+    x = g.conv(g.input("y", 4, -32768, 32767, 1.0, typical=4.0), "c", 2, "latent", kernel=1)
+    g.output(x, 1.0)
+    network = IntegerNetwork(g, Balle2019(8), torch.Generator().manual_seed(0))
+    ones = torch.ones(2)
+    given = Parameters(127 * torch.ones(2, 4, 1, 1), -bias * ones, None, 257 * ones)
+    monkeypatch.setattr(network, "parameters_of", lambda node: given)
+    seen = []
+
+    def convolve(x, weight, node):
+        seen.append(str(x.dtype).removeprefix("torch."))
+        return network_convolve(x, weight, node)
+
+    monkeypatch.setattr("intact.train.integer.convolve", convolve)
+    network.moved = torch.full((4,), offset) if offset else None
+    y = torch.full((1, 3, 3, 4), -32768.0)
+    found = network.run({"y": y}, torch.zeros(1))["c"]
+    assert seen[0] == wanted
+    total = 127 * 4 * (-32768 + offset) - bias
+    assert (found == np.clip(np.floor((total + 128) / 257), -32768, 32767)).all()
+
+
+@pytest.mark.parametrize("edge", [False, True])
+@pytest.mark.parametrize(("kernel", "stride", "depthwise", "transposed"),
+                         [(1, 1, False, False), (1, 1, True, False), (1, 2, False, False),
+                          (1, 2, False, True), (3, 1, False, False), (3, 1, True, False),
+                          (3, 2, False, False), (3, 2, True, False), (3, 2, False, True),
+                          (5, 2, False, False), (5, 2, False, True)])  # fmt: skip
+def test_what_a_layer_makes_of_constants_is_what_it_makes_inside(
+    kernel, stride, depthwise, transposed, edge
+):
+    node = Conv("x", "c", 3, 3, kernel, stride, depthwise, "linear", transposed=transposed,
+                edge=edge)  # fmt: skip
+    generator = torch.Generator().manual_seed(1)
+    shape = (3, 1 if depthwise else 3, kernel, kernel)
+    weight = torch.randint(-128, 128, shape, generator=generator).float()
+    values = torch.tensor([0.5, -0.25, 3 / 32])
+    found = steady(values, weight, node)
+    whole = network_convolve(values.expand(1, 24, 24, -1), weight, node)
+    phases = found.shape[1]
+    assert phases == 1 + transposed
+    tiled = found.repeat(1, whole.shape[1] // phases, whole.shape[2] // phases, 1)
+    assert torch.equal(whole[:, 3:-4, 3:-4], tiled[:, 3:-4, 3:-4])

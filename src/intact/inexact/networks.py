@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from intact.errors import ArgumentError
 from intact.inexact import layers
 from intact.inexact.layers import Precision
 from intact.intnet.program import dtype_of
+
+log = logging.getLogger(__name__)
 
 Library = Literal["numpy", "torch", "onnx"]
 EVERYWHERE = 1 << 40
@@ -57,21 +60,31 @@ class FloatNetworks(Networks):
             role.name: (bottleneck.networks[role.name], role.inputs[0], role.outputs[0])
             for role in bottleneck.float_roles
         }
+        self._encoding = {role.name for role in bottleneck.float_roles if not role.decoding}
 
     def run(self, role: str, inputs: dict[str, np.ndarray], level: int) -> dict[str, np.ndarray]:
         """Run a network at a level; float ones are the same at all."""
         if role not in self._floats:
             return super().run(role, inputs, level)
         target = self._floats[role][2]
-        rounded = np.clip(np.rint(np.nan_to_num(self.real(role, inputs))), target.low, target.high)
+        whole = np.rint(np.nan_to_num(self.real(role, inputs)))
+        rounded = np.clip(whole, target.low, target.high)
+        if role in self._encoding and (cut := int((rounded != whole).sum())):
+            text = (
+                "%s: %d of %d values of %s are cut off at %d..%d: the model is not for this image"
+            )
+            log.warning(text, role, cut, whole.size, target.name, target.low, target.high)
         return {target.name: rounded.astype(dtype_of(target.low, target.high))}
 
     def real(self, role: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """float32 [h, w, c]: what a float network gives before it is rounded.
 
         Raises:
-            ArgumentError: the library has not the precision.
+            ArgumentError: the library has not the precision, or nobody has.
         """
+        if self.precision not in get_args(Precision):
+            legal = ", ".join(get_args(Precision))
+            raise ArgumentError(f"precision = {self.precision!r}; legal: {legal}")
         self.enter(f"{role.replace('_', ' ')} (float)")
         network, source, _ = self._floats[role]
         values = inputs[source.name].astype(np.float32)

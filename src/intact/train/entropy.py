@@ -95,13 +95,14 @@ class FactorizedPrior(nn.Module):
         """[channels]: o of Ballé 2019, Eq. 19: where the mode lies off an integer, -0.5..0.5.
 
         Args:
-            resolution: steps per integer in which the mode is looked for.
+            resolution: steps per integer in which the mode is looked for, around the likeliest
+                integer: a density of one mode has it there.
         """
         channels, device = len(self.matrices[0]), self.matrices[0].device
         whole = torch.arange(-128.0, 128.0, device=device)
         near = whole[self.probability(whole.expand(channels, -1)).argmax(1)]
         around = torch.arange(-resolution, resolution + 1, device=device) / resolution
-        grid = near[:, None] + around  # the mode of an interval of 1 lies no further away
+        grid = near[:, None] + around
         mode = grid.gather(1, self.probability(grid).argmax(1, keepdim=True))[:, 0]
         return mode - mode.round()
 

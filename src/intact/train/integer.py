@@ -90,7 +90,8 @@ class IntegerNetwork(nn.Module):
         moved: o of Ballé 2019, Eq. 19 [i]: how far the input's integers are off, which are then
             read as the program reads them: x - o, zeros around, and o in the first bias. None for
             an input that has no density. A bias is the same everywhere, so that at an edge it is
-            more than o would be; what is trained must know.
+            more than o would be; what is trained must know. It is no part of the weights: who owns
+            the density sets it before each pass.
     """
 
     key = staticmethod(Network.key)
@@ -192,12 +193,14 @@ class IntegerNetwork(nn.Module):
 
     def _conv(self, node: Conv, x: Tensor, level: Tensor, *, real: bool) -> Tensor:
         p = self.parameters_of(node)
-        exact = p.bound(self.graph.largest(node.source)) < FLOAT32_EXACT
+        moves = self.moved is not None and node is self._first
+        # o is at most 1/2, so that an input with it is within one more.
+        exact = p.bound(self.graph.largest(node.source) + moves) < FLOAT32_EXACT
         dtype = torch.float32 if exact else torch.float64
         acc = convolve(x.to(dtype), p.weight.to(dtype), node)
         bias = p.bias if real else p.folded
         acc = acc + (bias if p.slope is None else bias + p.slope * level).to(dtype)
-        if self.moved is not None and node is self._first:
+        if self.moved is not None and moves:
             still = round_through(steady(self.moved, p.weight, node)).to(dtype)
             phases = still.shape[1]
             acc = acc + still.repeat(1, acc.shape[1] // phases, acc.shape[2] // phases, 1)

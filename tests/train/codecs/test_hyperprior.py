@@ -1,5 +1,6 @@
 """Ballé 2019's codec: trains, freezes, encodes and decodes through the machinery of the first."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -8,11 +9,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from intact import decode, encode  # noqa: E402
+from intact.bottleneck.floats import FloatNetwork  # noqa: E402
 from intact.bottleneck.hyperprior import Hyperprior  # noqa: E402
 from intact.codec.model import Model  # noqa: E402
 from intact.codec.networks import Networks  # noqa: E402
 from intact.codec.pixels import to_network  # noqa: E402
 from intact.freeze.floats import to_layers  # noqa: E402
+from intact.freeze.hyperprior import freeze  # noqa: E402
 from intact.freeze.run import freeze_run  # noqa: E402
 from intact.freeze.tables import gaussian_pmf  # noqa: E402
 from intact.inexact.networks import FloatNetworks  # noqa: E402
@@ -116,6 +119,93 @@ def test_networks_of_a_model_are_those_that_were_trained(settings, tmp_path):
         assert (theta != wanted).mean() < (0.02 if codec.config.profile == "float" else 1e-9)
 
 
+@pytest.fixture(params=FORMS)
+def off_integers(request):
+    """A codec whose densities have their modes anywhere, and whose biases do something."""
+    torch.set_num_threads(1)
+    own = configuration.load(None, [*SIZES, *FORMS[request.param]]).own
+    net, generator = HyperpriorNet(own, 3), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for bias in net.prior.biases:
+            bias += 0.7 * torch.randn(len(bias), 1, 1, generator=generator)
+        for name, parameter in net.named_parameters():
+            if name.endswith("bias"):
+                parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+    assert net.prior.offsets().abs().max() > 0.25
+    return net
+
+
+def test_a_reader_is_trained_as_it_is_frozen_at_edges_too(off_integers):
+    """Of any sides: h_s where there is a hyperprior, else the synthesis."""
+    net, hyper = off_integers, off_integers.config.hyperprior
+    model = Model.from_bytes(freeze(copy.deepcopy(net), "x", []).to_bytes())
+    networks = (Networks if model.is_exact else FloatNetworks)(model, 1 << 16, "reference", 1)
+    _, latent, reader = CODED[hyper]
+    network, offsets = net.networks[reader], net.center()
+    dtype = np.int8 if hyper else np.int16
+    sent = np.random.default_rng(0).integers(-20, 21, (5, 7, len(offsets))).astype(dtype)
+    (found,) = networks.run(reader, {latent: sent}, 0).values()
+    read = {latent: torch.from_numpy(sent.astype(np.float32))[None] + offsets}
+    (unit,) = net.network(reader).graph.outputs.values()
+
+    def trained():
+        real = {"real": True} if isinstance(network, IntegerNetwork) else {}
+        with torch.no_grad():
+            (out,) = network(read, torch.zeros(1), **real).values()
+        return torch.round(out[0] / unit).clamp(*((0, 255) if hyper else (-128, 127))).numpy()
+
+    assert len(np.unique(found)) > 20 or net.config.profile != "exact"
+    if isinstance(network, IntegerNetwork):
+        np.testing.assert_array_equal(found, trained())
+        network.moved = None  # o around the picture, as it is not frozen
+        assert not np.array_equal(found, trained())
+    else:
+        assert (found != trained()).mean() < 0.02
+
+
+def test_a_copy_of_a_codec_is_as_independent_as_one_that_was_built(off_integers):
+    """`moved` is no weight: it follows from the density, anew in each pass."""
+    crops = torch.from_numpy(np.stack([picture(64, 128)]))
+    level = torch.zeros(1)
+
+    def loss(net):
+        with torch.no_grad():
+            return net(crops, level, None, hard=True)
+
+    one = loss(off_integers)
+    names = set(off_integers.state_dict())
+    copied = copy.deepcopy(off_integers)
+    with torch.no_grad():
+        for parameter in copied.prior.parameters():
+            parameter.zero_()
+    other = loss(copied)
+    assert not torch.equal(one.bpp, other.bpp)
+    assert torch.equal(loss(off_integers).pixels, one.pixels)
+    copied.load_state_dict(off_integers.state_dict())
+    again = loss(copied)
+    assert torch.equal(again.bpp, one.bpp)
+    assert torch.equal(again.pixels, one.pixels)
+    assert set(off_integers.state_dict()) == names
+
+
+def test_a_model_whose_latents_were_whole_is_a_start(off_integers, monkeypatch):
+    """Models frozen before decision 0030 have step 1; frozen again, they have 64."""
+    if not off_integers.config.hyperprior or off_integers.config.profile == "exact":
+        pytest.skip("it has step 1")
+    with monkeypatch.context() as patch:
+        patch.setattr("intact.freeze.hyperprior.FINE", 1)
+        old = freeze(copy.deepcopy(off_integers), "old", [])
+    assert list(old.bottleneck_of(Hyperprior).levels.steps) == [1]
+    net = thaw_codec(Model.from_bytes(old.to_bytes()), off_integers.own)
+    new = freeze(net, "new", [])
+    levels = new.bottleneck_of(Hyperprior).levels
+    assert (list(levels.steps), list(levels.offsets)) == ([64], [32])
+    runs = [FloatNetworks(model, 1 << 16, "reference", 1) for model in (old, new)]
+    pixels = to_network(picture(64, 128), 16)
+    coarse, fine = (run.run("analysis", {"pixels": pixels}, 0)["y"] for run in runs)
+    assert np.abs(fine / 64 - coarse).max() <= 0.51
+
+
 def test_tables_are_all_values_of_the_density(small_run, tmp_path):
     """Eq. 14 at the scales of Eq. 15: nothing is counted."""
     common = [s for s in small_run(64, "optimizer.steps=1") if "transform" not in s]
@@ -184,6 +274,19 @@ def test_a_frozen_model_is_a_start(settings, tmp_path):
 def test_a_model_of_several_rates_is_no_start(tmp_path):
     with pytest.raises(ValueError, match="has not one rate of step 1 or 64: no start"):
         thaw_codec(tiny_hyperprior("float"), HyperpriorConfig())
+
+
+def test_a_model_whose_analysis_has_another_unit_is_no_start():
+    sizes = HyperpriorTransform(profile="prior", filters=8, latents=8)
+    model = freeze(HyperpriorNet(HyperpriorConfig(transform=sizes)), "x", [])
+    bottleneck = model.bottleneck_of(Hyperprior)
+    *layers, last = bottleneck.networks["analysis"].layers
+    assert float(last.arrays["factor"][0]) == 64
+    last = dataclasses.replace(last, arrays={"factor": np.array([64.25], np.float32)})
+    networks = {**bottleneck.networks, "analysis": FloatNetwork((*layers, last))}
+    other = dataclasses.replace(bottleneck, networks=networks)
+    with pytest.raises(ValueError, match="has not one rate of step 1 or 64: no start"):
+        thaw_codec(dataclasses.replace(model, bottleneck=other), HyperpriorConfig())
 
 
 def test_no_sum_of_the_papers_widths_can_overflow():

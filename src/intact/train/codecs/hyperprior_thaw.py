@@ -171,10 +171,10 @@ def _fill_float(network: Network, layers: FloatNetwork) -> None:
             network.get(node.target, name).copy_(value)
 
 
-def _fine(analysis: FloatNetwork | None) -> int:
+def _fine(analysis: FloatNetwork | None) -> float:
     """Integers of y in a symbol: what a float analysis with no density of its own ends with."""
     last = None if analysis is None else analysis.layers[-1]
-    return round(float(last.arrays["factor"][0])) if last is not None and last.op == "scale" else 1
+    return float(last.arrays["factor"][0]) if last is not None and last.op == "scale" else 1.0
 
 
 def _offsets(network: FloatNetwork, channels: int) -> Tensor:
