@@ -64,7 +64,9 @@ def test_training_resumes_across_a_change_of_bases(settings, tmp_path):
 
 def test_a_run_keeps_its_optimizer(settings):
     run(settings, until=1)
-    with pytest.raises(ValueError, match=r"optimizer\.method was 'soap' in this run; use --init"):
+    with pytest.raises(
+        ValueError, match=r"optimizer\.method was 'soap' in this run, not 'adam'; use"
+    ):
         run([*settings, "optimizer.method=adam"], resume=True)
 
 

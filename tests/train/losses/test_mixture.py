@@ -48,7 +48,7 @@ def test_a_mixture_is_the_sum_of_its_parts():
         (["loss.mse=-0.5"], r"loss.mse = -0.5, must be >= 0"),
         (["loss.mse=nan"], r"loss.mse = nan, must be >= 0"),
         (["loss.mse=inf"], r"loss.mse = inf, must be >= 0"),
-        (["loss.mse=0"], r"all weights of loss are 0: mse, ms_ssim, ssimulacra2, masked"),
+        (["loss.mse=0"], r"all weights of loss are 0, one must be > 0: mse, ms_ssim, ssimul"),
         (["loss.ms_ssim=1", "data.crop=128"], r"data.crop = 128 is too small for loss.ms_.* 192"),
         (["loss.ssimulacra2=1", "data.crop=64"], r"data.crop = 64 is too small for loss.ssi.* 128"),
         (["loss.mse='much'"], r"loss.mse: 'much' should be a number"),
