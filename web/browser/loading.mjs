@@ -12,6 +12,7 @@ for await (const line of createInterface(server.stdout)) {
   [address] = line.match(/http:\/\/\S+/) ?? [];
   if (address) break;
 }
+if (!address) process.exit(1); // intact view has said why
 const browser = await launch();
 try {
   const rows = [];
