@@ -17,19 +17,16 @@ from pathlib import Path
 
 import numpy as np
 from arms import FLOAT, INTEGER, STEPS
-from paper_b import RESULTS, RUNS, kodak, model_of, pixels_of, write_rows
+from paper_b import RESULTS, RUNS, kodak, latents_of, model_of, pixels_of, write_rows
 
 from intact.bits.fast import Decoder, encode
-from intact.bottleneck.grid import Layout
 from intact.bottleneck.hyperprior import Hyperprior
 from intact.codec.model import Model
-from intact.codec.pixels import to_network
 from intact.errors import CorruptDataError
 from intact.inexact import every_symbol
 from intact.inexact.every_symbol import Scales
 from intact.inexact.networks import FloatNetworks
 
-TILE_LOG2 = 6
 LIBRARIES = ("numpy", "torch", *(["onnx"] if find_spec("onnxruntime") else []))
 
 
@@ -89,12 +86,7 @@ def compare(folder: Path, weight: str, every: int) -> list[dict[str, object]]:
         failures = {(a, b): 0 for a in LIBRARIES for b in LIBRARIES}
         pictures = kodak(every)
         for path in pictures.values():
-            pixels = to_network(pixels_of(path), 16)
-            y = runs["torch"].run("analysis", {"pixels": pixels}, 0)["y"]
-            layout = Layout((y.shape[0], y.shape[1]), TILE_LOG2)
-            plan = model.bottleneck.plan(runs["torch"], y, 0, layout)
-            z, y = plan.z, plan.symbols
-            assert z is not None
+            z, y = latents_of(model, runs["torch"], pixels_of(path))
             for a in LIBRARIES:
                 data = message(model, runs[a], z, y, how)
                 for b in LIBRARIES:

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from intact import files
+from intact.bottleneck.grid import Layout
 from intact.codec.model import Model
+from intact.codec.networks import Networks
+from intact.codec.pixels import to_network
 from intact.images import read_image
 
 HERE = Path(__file__).resolve().parent
@@ -20,6 +23,7 @@ RUNS = Path(os.environ.get("BALLE_RUNS", HERE / "runs"))
 RESULTS = Path(os.environ.get("BALLE_RESULTS", HERE / "results"))
 """Tables and pictures; committed."""
 SHARED = HERE.parents[2] / "shared"
+TILE_LOG2 = 6
 KODAK = SHARED / "data" / "kodak"
 
 
@@ -31,6 +35,17 @@ def kodak(every: int = 1) -> dict[str, Path]:
 def pixels_of(path: Path) -> np.ndarray:
     """uint8 [h, w, 3]."""
     return np.ascontiguousarray(read_image(path.read_bytes()).color)
+
+
+def latents_of(
+    model: Model, networks: Networks, pixels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hyper-latents int8 [h / 4, w / 4, N] and symbols int32 [h, w, M], as an encoder has them."""
+    y = networks.run("analysis", {"pixels": to_network(pixels, 16)}, 0)["y"]
+    layout = Layout((y.shape[0], y.shape[1]), TILE_LOG2)
+    plan = model.bottleneck.plan(networks, y, 0, layout)
+    assert plan.z is not None
+    return plan.z, plan.symbols
 
 
 def model_of(path: Path) -> Model:

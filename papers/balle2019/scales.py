@@ -16,15 +16,12 @@ import math
 import numpy as np
 import torch
 from arms import FLOAT, MAIN, STEPS
-from paper_b import RESULTS, RUNS, kodak, model_of, pixels_of, write_rows
+from paper_b import RESULTS, RUNS, kodak, latents_of, model_of, pixels_of, write_rows
 
-from intact.bottleneck.grid import Layout
-from intact.codec.pixels import to_network
 from intact.inexact.every_symbol import Scales
 from intact.inexact.networks import FloatNetworks
 from intact.train.entropy import gaussian_bits
 
-TILE_LOG2 = 6
 COUNTS = (8, 16, 32, 64)
 SCALES = Scales()
 
@@ -58,12 +55,10 @@ def main() -> None:
     slope = math.log(SCALES.high / SCALES.low) / (SCALES.count - 1)
     symbols, sigmas = [], []
     for path in kodak(args.every).values():
-        y = networks.run("analysis", {"pixels": to_network(pixels_of(path), 16)}, 0)["y"]
-        plan = model.bottleneck.plan(networks, y, 0, Layout((y.shape[0], y.shape[1]), TILE_LOG2))
-        assert plan.z is not None
-        theta = networks.real("hyper_synthesis", {"z": plan.z})[: y.shape[0], : y.shape[1]]
+        z, y = latents_of(model, networks, pixels_of(path))
+        theta = networks.real("hyper_synthesis", {"z": z})[: y.shape[0], : y.shape[1]]
         sigmas.append(SCALES.low * np.exp(slope * np.clip(theta, 0, SCALES.count - 1)).ravel())
-        symbols.append(plan.symbols.ravel().astype(np.float32))
+        symbols.append(y.ravel().astype(np.float32))
     y, sigma = np.concatenate(symbols), np.concatenate(sigmas)
     whole = bits(y, sigma)
     rows = [

@@ -188,10 +188,9 @@ def test_a_copy_of_a_codec_is_as_independent_as_one_that_was_built(off_integers)
     assert set(off_integers.state_dict()) == names
 
 
+@pytest.mark.parametrize("off_integers", ["prior", "float"], indirect=True)
 def test_a_model_whose_latents_were_whole_is_a_start(off_integers, monkeypatch):
     """Models frozen before decision 0030 have step 1; frozen again, they have 64."""
-    if not off_integers.config.hyperprior or off_integers.config.profile == "exact":
-        pytest.skip("it has step 1")
     with monkeypatch.context() as patch:
         patch.setattr("intact.freeze.hyperprior.FINE", 1)
         old = freeze(copy.deepcopy(off_integers), "old", [])
