@@ -121,6 +121,12 @@ def test_steps_of_streams_that_no_integers_could_divide_by_are_refused(settings_
         configuration.load(None, [*settings_2, f"transform.stream_steps={steps}"])
 
 
+@pytest.mark.parametrize("bits", [7, 13])
+def test_bits_of_pixel_networks_that_no_sums_have_room_for_are_refused(settings_2, bits):
+    with pytest.raises(ArgumentError, match=rf"transform.pixel_bits = {bits}, must be in 8..12"):
+        configuration.load(None, [*settings_2, f"transform.pixel_bits={bits}"])
+
+
 @pytest.mark.parametrize("steps", [1, 255])
 def test_the_least_and_most_steps_of_streams_become_integers(settings_2, steps):
     net = trainer([*settings_2, f"transform.stream_steps={steps}", "optimizer.integer=true"])
@@ -128,27 +134,31 @@ def test_the_least_and_most_steps_of_streams_become_integers(settings_2, steps):
 
 
 def test_float_weights_go_on_with_the_steps_of_streams_of_the_new_run(settings_2, tmp_path):
-    first = trainer([*settings_2, "transform.stream_steps=63"]).task.codec
+    first = trainer([*settings_2, "transform.stream_steps=63", "transform.pixel_bits=8"]).task.codec
     weights_file.write(tmp_path / "w.safetensors", first)
     other = [s.replace("/run", "/other") for s in settings_2]
     for init in ("run", "w.safetensors"):
         net = trainer(other, init=tmp_path / init).task.codec
         assert net.own.transform.stream_steps == 31
         assert net.network("synthesis").graph.lift == net.network("analysis").graph.lift == 31
+        assert net.own.transform.pixel_bits == 12
+        assert net.network("analysis").graph.ranges["last"] == (-2048, 2047)
 
 
-def test_integers_of_a_run_from_before_the_setting_keep_the_steps_of_their_streams(
+def test_integers_of_a_run_from_before_the_settings_keep_their_streams_and_bits(
     settings_2, tmp_path
 ):
     old = [*settings_2, "optimizer.integer=true"]  # which do not say it
-    first = trainer([*old, "transform.stream_steps=63"]).task.codec
+    first = trainer([*old, "transform.stream_steps=63", "transform.pixel_bits=8"]).task.codec
     tensors, state = checkpoint.read(tmp_path / "run")
     del state["config"]["transform"]["stream_steps"]
+    del state["config"]["transform"]["pixel_bits"]
     checkpoint.write(tmp_path / "run", tensors, state)
     other = [s.replace("/run", "/other") for s in old]
     for again in (trainer(old, resume=True), trainer(other, init=tmp_path / "run")):
         assert again.task.codec.own.transform == first.own.transform
         assert again.task.codec.network("synthesis").graph.lift == 63
+        assert again.task.codec.network("analysis").graph.ranges["last"] == (-128, 127)
 
 
 def test_a_run_without_a_kind_is_of_the_first(settings, tmp_path):

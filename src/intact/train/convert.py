@@ -20,13 +20,16 @@ from intact.errors import ArgumentError
 from intact.train.codecs.codec import Codec
 from intact.train.data import ImageFolder
 from intact.train.fixed_unit import FixedUnit, odd_floor
-from intact.train.graph import INT8, Abs, Add, Conv, Gdn, Requantize, Scale, Shuffle
+from intact.train.graph import UINT8, Abs, Add, Conv, Gdn, Graph, Requantize, Scale, Shuffle
 from intact.train.integer import MAX_DIVISOR, IntegerNetwork
 from intact.train.network import Network, Observer
 from intact.train.rounding import Moments, round_together
 
 QUANTILE = 0.9999
 """8-bit ranges cover this share of the observed values; the rest saturates."""
+HEADROOM = 4.0
+"""Of values of more than 8 bits: their ranges reach so much further than what was observed. That
+takes two of their bits, which are not missed, and cuts off nothing of other kinds of pictures."""
 MAX_SAMPLES = 1 << 16
 LEAST_UNIT = 1e-6
 """Of a channel that was silent where ranges were observed."""
@@ -55,8 +58,14 @@ class Ranges:
         self.largest[name] = high if seen is None else torch.maximum(seen, high)
 
 
+def _reach(graph: Graph, value: str, ranges: Ranges) -> Tensor:
+    """[c], float64: what the largest integer of a value should stand for in real numbers."""
+    largest = ranges.largest[value].double()
+    return largest * HEADROOM if graph.largest(value) > UINT8[1] else largest
+
+
 def observer(ranges: Ranges) -> Observer:
-    """Reports a float network's 8-bit values and the inputs of its convolutions to ``ranges``."""
+    """Reports a float network's values of few bits and what its convolutions read to ``ranges``."""
 
     def observe(node: Conv, x: Tensor, out: Tensor) -> None:
         # Requantized values are seen here, as inputs; ReLU and linear ones as outputs.
@@ -70,7 +79,7 @@ def observer(ranges: Ranges) -> Observer:
 
 
 def convert(network: Network, ranges: Ranges) -> IntegerNetwork:
-    """The integer network that computes what a float network does, as nearly as 8 bits allow.
+    """The integer network that computes what a float network does, as nearly as its bits allow.
 
     Args:
         network: trained; its values observed on images (`observe`).
@@ -78,7 +87,8 @@ def convert(network: Network, ranges: Ranges) -> IntegerNetwork:
     """
     graph = network.graph
     for value in network.narrowed:
-        ranges.largest[value] = network.get(value, "unit") * graph.ranges[value][1]
+        given = network.get(value, "unit") * graph.ranges[value][1]
+        ranges.largest[value] = given / (HEADROOM if graph.largest(value) > UINT8[1] else 1)
     integer = IntegerNetwork(graph, FixedUnit())
     units: dict[str, Tensor] = {
         i.target: torch.full((i.channels,), i.unit, dtype=torch.float64) for i in graph.inputs
@@ -118,7 +128,8 @@ def _convert_requantize(
     gain = network.get(node.target, "gain").double()
     divisor = integer.get(node.target, "divisor")
     if node.unit is None:
-        wanted = ranges.largest[node.target].double() / gain / source / INT8[1]
+        reach = _reach(network.graph, node.target, ranges)
+        wanted = reach / gain / source / network.graph.ranges[node.target][1]
         divisor.copy_(odd_floor(wanted + 1.999).clamp(max=MAX_DIVISOR))
     else:
         divisor.copy_(odd_floor(torch.round(node.unit / source)))
@@ -139,9 +150,12 @@ def _convert_conv(
     if given is not None:
         out = torch.full((node.c_out,), given, dtype=torch.float64)
     else:
-        out = ranges.largest[node.target].double() / network.graph.ranges[node.target][1]
+        reach = _reach(network.graph, node.target, ranges)
+        out = reach / network.graph.ranges[node.target][1]
         # A channel that hardly ever speaks must not ask for weights beyond their bits.
-        least = mapped.abs().reshape(node.c_out, -1).amax(1) / 2 ** (fixed.bits - 1)
+        least = mapped.abs().reshape(node.c_out, -1).amax(1) / fixed.largest_weight(
+            network.graph, node
+        )
         out = torch.maximum(out, least).clamp(min=1e-12)
     mapped = mapped / out[:, None, None, None]
     bias = network.get(node.target, "bias").double() / out
@@ -150,7 +164,7 @@ def _convert_conv(
         unit = source.repeat_interleave(node.kernel**2)
         divisor = fixed.divisors(integer, node, mapped)
         wanted = (mapped * divisor[:, None, None, None]).flatten(1)
-        limit = wanted.abs().amax(1).ceil().clamp(min=fixed.largest_weight(node))
+        limit = wanted.abs().amax(1).ceil().clamp(min=fixed.largest_weight(network.graph, node))
         covariance = moments.covariance / torch.outer(unit, unit)
         rounded = round_together(wanted, covariance, limit)
         # Rounding must not move the mean of the outputs.
@@ -183,7 +197,7 @@ def observe(net: Codec, batches: list[tuple[Tensor, Tensor]]) -> dict[str, Range
 
 
 def narrow(net: Codec, batches: list[tuple[Tensor, Tensor]]) -> None:
-    """Let a float codec round and cut off its 8-bit values as its integer networks will.
+    """Let a float codec round and cut off its values of few bits as its integer networks will.
 
     Trained so, it learns to live with it: what is beyond the ranges of photographs (text) finds
     other ways. Its conversion keeps these ranges.
@@ -194,9 +208,10 @@ def narrow(net: Codec, batches: list[tuple[Tensor, Tensor]]) -> None:
     """
     for name, ranges in observe(net, batches).items():
         network = net.network(name)
+        graph = network.graph
         units = {
-            value: ranges.largest[value].float() / network.graph.ranges[value][1]
-            for value in network.eight_bits
+            value: (_reach(graph, value, ranges) / graph.ranges[value][1]).float()
+            for value in network.few_bits
         }
         network.narrow({value: unit.clamp(min=LEAST_UNIT) for value, unit in units.items()})
 
@@ -206,7 +221,7 @@ def narrow_blank(net: Codec) -> None:
     for name in net.networks:
         network = net.network(name)
         channels = network.graph.channels
-        network.narrow({value: torch.ones(channels[value]) for value in network.eight_bits})
+        network.narrow({value: torch.ones(channels[value]) for value in network.few_bits})
 
 
 def widen(net: Codec) -> None:

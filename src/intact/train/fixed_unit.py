@@ -20,13 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from intact.train.gradients import round_through
-from intact.train.graph import UINT8, Conv
+from intact.train.graph import UINT8, Conv, Graph
 from intact.train.integer import LEVEL_SCALE, MAX_DIVISOR, IntegerNetwork, Parameters
 
 WEIGHT_BITS = 7
-FINE_BITS = 10
-"""Of the weights of fine layers. With 16-bit inputs they cost nothing, since such a layer runs in
-16-bit products or in float64 anyway; docs/decisions/0007 has what they win."""
+FINE_BITS, WIDE_BITS = 10, 12
+"""Of the weights of fine layers that read bytes, and of those that read more. With inputs of more
+than 8 bits they cost nothing, since such a layer runs in 16-bit products or in float64 anyway;
+docs/decisions/0007 and 0031 have what they win."""
 FLOAT32_ROOM, INT32_ROOM = 0.9 * 2**24, 0.9 * 2**31
 """What the products of a filter may add up to: with inputs of 8 bits so that float32 is exact, with
 inputs of 16 so that int32 is. A tenth is left for the bias."""
@@ -72,13 +73,14 @@ class FixedUnit:
             divisor,
         )
 
-    def largest_weight(self, node: Conv) -> int:
+    def largest_weight(self, graph: Graph, node: Conv) -> int:
         """What a convolution's weights may reach: 64 by rule 2, more in fine layers."""
-        return 2 ** ((FINE_BITS if node.fine else self.bits) - 1)
+        fine = WIDE_BITS if graph.largest(node.source) > UINT8[1] else FINE_BITS
+        return 2 ** ((fine if node.fine else self.bits) - 1)
 
     def divisors(self, network: IntegerNetwork, node: Conv, weight: Tensor) -> Tensor:
         """[o]: the largest odd c for which filters [o, i, k, k] fit their bits and accumulators."""
-        high = self.largest_weight(node)  # -high..high: the symmetric form of Eq. 9
+        high = self.largest_weight(network.graph, node)  # -high..high: the symmetric form of Eq. 9
         flat = weight.flatten(1).abs()
         largest = flat.amax(1).clamp(min=high / MAX_DIVISOR)
         reach = network.graph.largest(node.source)

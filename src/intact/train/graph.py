@@ -267,20 +267,26 @@ class Graph:
         *,
         fine: bool = False,
         width: int = 1,
+        bits: int = 8,
     ) -> str:
         """Append one residual block: a spatial branch, then a channel-mixing branch.
 
         ``x += 1x1(depthwise 3x3(QReLU(1x1(x))));  x += 1x1(QReLU(1x1 to 2C (x)))``. With ``fine``
         the two layers that write into the stream are; ``width`` times C is the spatial branch's.
+        ``bits`` are those of the values in between; with more than 8 all its layers run in 16-bit
+        products, and are fine.
         """
-        c = self.channels[stream]
-        a = self.requantize(stream, f"{name}.a")
-        b = self.conv(a, f"{name}.b", width * c, "relu")
-        d = self.conv(b, f"{name}.d", width * c, "linear", kernel=3, depthwise=True)
+        c, wide = self.channels[stream], bits > BITS["linear"]
+        fine = fine or wide
+        a = self.requantize(stream, f"{name}.a", bits=bits)
+        b = self.conv(a, f"{name}.b", width * c, "relu", fine=wide, bits=bits)
+        d = self.conv(
+            b, f"{name}.d", width * c, "linear", kernel=3, depthwise=True, fine=wide, bits=bits
+        )
         e = self.conv(d, f"{name}.e", c, "stream", fine=fine)
         x = self.add(stream, e, f"{name}.x")
-        a = self.requantize(x, f"{name}.f")
-        b = self.conv(a, f"{name}.g", 2 * c, "relu")
+        a = self.requantize(x, f"{name}.f", bits=bits)
+        b = self.conv(a, f"{name}.g", 2 * c, "relu", fine=wide, bits=bits)
         e = self.conv(b, f"{name}.h", c, "stream", fine=fine)
         return self.add(x, e, target or f"{name}.y")
 

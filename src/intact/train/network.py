@@ -82,8 +82,8 @@ class Network(nn.Module):
 
     Attributes:
         compute_dtype: of the branches.
-        narrowed: names of 8-bit values that are rounded to multiples of their ``unit`` [c] and cut
-            off at the ends of their range, as the integer network does it.
+        narrowed: names of values of few bits that are rounded to multiples of their ``unit`` [c]
+            and cut off at the ends of their range, as the integer network does it.
 
     Raises:
         ArgumentError: a value has more channels than a frozen program may have. Said before the
@@ -197,7 +197,7 @@ class Network(nn.Module):
         return {name: values[name].float() for name in self.graph.outputs}
 
     def narrow(self, units: Mapping[str, Tensor]) -> None:
-        """Round and cut off 8-bit values in units [c] by name; none any more where it is empty."""
+        """Round and cut off values in units [c] by name; none any more where it is empty."""
         for name in self.narrowed:
             delattr(self, self.key(name, "unit"))
         self.narrowed = set(units)
@@ -205,8 +205,11 @@ class Network(nn.Module):
             self.register_buffer(self.key(name, "unit"), unit)
 
     @property
-    def eight_bits(self) -> list[str]:
-        """Names of the values whose unit in the integer network is free: `narrow` takes them."""
+    def few_bits(self) -> list[str]:
+        """Names of the values whose unit in the integer network is free: `narrow` takes them.
+
+        They have 8 bits, or as many as the graph says.
+        """
         return [
             node.target
             for node in self.graph.nodes

@@ -14,6 +14,7 @@ from intact.codec.pixels import to_network
 from intact.codec.store import load_model, model_path
 from intact.errors import ArgumentError
 from intact.freeze.channelwise import freeze, make_levels
+from intact.intnet import ops, program as ir
 from intact.train.balance import balance
 from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
@@ -27,8 +28,9 @@ from intact.train.codecs.channelwise_start import (
 from intact.train.codecs.channelwise_thaw import config_of
 from intact.train.codecs.checkerboard import CodecNet
 from intact.train.codecs.rates import RateConfig
-from intact.train.codecs.transforms import PIXEL_UNIT
+from intact.train.codecs.transforms import LATENT_UNIT, PIXEL_UNIT
 from intact.train.convert import convert_codec, narrow, widen
+from intact.train.integer import IntegerNetwork
 from intact.train.noise import Noise
 from tiny_hyperprior import tiny_hyperprior
 
@@ -57,8 +59,9 @@ def old_codec() -> CodecNet:
     return net
 
 
-def channelwise() -> ChannelwiseNet:
-    return from_checkerboard(old_codec(), SIZES, RATES, [pictures()])
+def channelwise(**sizes: int) -> ChannelwiseNet:
+    config = dataclasses.replace(SIZES, **sizes)
+    return from_checkerboard(old_codec(), config, RATES, [pictures()])
 
 
 @pytest.mark.parametrize("more", [{}, {"blocks_renderer": 1}, {"blocks_synthesis": 2}])
@@ -242,7 +245,7 @@ def test_a_thawed_model_is_read_anew_for_other_rates():
 
 def test_a_narrowed_codec_is_nearly_its_integers_and_keeps_its_ranges():
     """What it sees while it is trained is what the integers will do, black and white text too."""
-    net, t = channelwise(), torch.tensor([-1.0, 0.5])
+    net, t = channelwise(pixel_bits=8), torch.tensor([-1.0, 0.5])
     stripes = torch.zeros(2, 64, 64, 3, dtype=torch.uint8)
     stripes[:, :, ::3] = 255
     batches = [(pictures(8), torch.linspace(-1, 1, 8))]
@@ -267,12 +270,73 @@ def test_a_narrowed_codec_is_nearly_its_integers_and_keeps_its_ranges():
     assert not [k for k in net.state_dict() if k.endswith("__unit")]
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_the_bits_of_pixel_networks_are_those_of_their_programs(bits):
+    """Trained, frozen and thawed; what training computes is what the program does."""
+    net = channelwise(pixel_bits=bits)
+    integer = convert_codec(net, [(pictures(8), torch.linspace(-1, 1, 8))])
+    model = freeze(integer, "small", [])
+    assert config_of(model) == net.config
+    random = np.random.default_rng(2)
+    for name, side in (("analysis", 48), ("synthesis", 3)):
+        program = model.programs[name]
+        inner = [
+            op for op in program.ops if isinstance(op, ir.Conv | ir.Requantize)
+            and op.target.split(".")[-1] in "abdfg" and op.target != "patches"
+        ]  # fmt: skip
+        assert {op.high - op.low for op in inner} == {2**bits - 1}
+        inputs = {
+            v.name: random.integers(
+                max(v.low, -999), min(v.high, 999) + 1, (side, side, v.channels)
+            )
+            for v in program.inputs
+        }
+        wanted = ops.run(program, {k: v.astype(np.int16) for k, v in inputs.items()}, 64)
+        with torch.no_grad():
+            network = integer.networks[name]
+            assert isinstance(network, IntegerNetwork)
+            got = network.run(
+                {k: torch.from_numpy(v)[None].float() for k, v in inputs.items()},
+                torch.tensor([64.0]),
+            )
+        for key, value in wanted.items():
+            assert np.array_equal(got[key][0].numpy(), value)
+
+
+def drawn_by(net: ChannelwiseNet, y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """Pixels as the synthesis of a codec draws them, whole numbers from -128 to 127."""
+    pixels = net.networks["synthesis"]({"y": y}, t)["pixels"] / PIXEL_UNIT
+    return pixels.round().clamp(-128, 127)
+
+
+def test_integers_of_12_bits_lose_a_fraction_of_what_8_bits_lose():
+    """Pictures of other kinds than ranges were observed on among them."""
+    t, batches = torch.tensor([-1.0, 0.5]), [(pictures(8), torch.linspace(-1, 1, 8))]
+    stripes = torch.zeros(2, 64, 64, 3, dtype=torch.uint8)
+    stripes[:, :, ::3] = 255
+    lost = {}
+    for bits in (8, 12):
+        net = channelwise(pixel_bits=bits)
+        with torch.no_grad():
+            for parameter in net.network("synthesis").parameters():
+                drawn = torch.Generator().manual_seed(parameter.numel())
+                parameter += 0.02 * torch.randn(parameter.shape, generator=drawn)
+            integer = convert_codec(net, batches)
+            for name, image in (("seen", pictures()), ("stripes", stripes)):
+                y = (net._analyzed(image, t, None) / LATENT_UNIT).round() * LATENT_UNIT
+                a, b = (drawn_by(codec, y, t) for codec in (net, integer))
+                lost[name, bits] = float((a - b).square().mean())
+    for name in ("seen", "stripes"):
+        assert lost[name, 12] < 0.2 * lost[name, 8]
+
+
 def test_a_new_model_has_room_for_text_in_its_streams():
     """photo-2 cut them off at 520 gray levels: text lost 0.8 dB by that alone."""
     graph = channelwise().network("synthesis").graph
     assert 2**15 * graph.units["stream"] / PIXEL_UNIT > 1000
     thawed = config_of(load_model(model_path("photo-2")))
     assert thawed.stream_steps == 63
+    assert thawed.pixel_bits == 8
 
 
 def test_models_of_other_kinds_are_no_start():

@@ -21,7 +21,11 @@ from intact.bottleneck.grid import Window
 from intact.bottleneck.order import pass_a_mask
 from intact.errors import ArgumentError
 from intact.train.codecs.channelwise_colors import correct_first, correct_second
-from intact.train.codecs.channelwise_graphs import ChannelwiseConfig, build_graphs
+from intact.train.codecs.channelwise_graphs import (
+    MAX_PIXEL_BITS,
+    ChannelwiseConfig,
+    build_graphs,
+)
 from intact.train.codecs.codec import (
     Codec,
     Coded,
@@ -253,3 +257,7 @@ def check(own: ChannelwiseSections) -> None:
     steps, most = sizes.stream_steps, 255  # with more the picture itself would not fit int16
     if not 1 <= steps <= most or steps % 2 == 0:
         raise ArgumentError(f"transform.stream_steps = {steps}, must be odd, in 1..{most}")
+    if not 8 <= sizes.pixel_bits <= MAX_PIXEL_BITS:
+        raise ArgumentError(
+            f"transform.pixel_bits = {sizes.pixel_bits}, must be in 8..{MAX_PIXEL_BITS}"
+        )

@@ -196,7 +196,8 @@ def thaw_codec(model: Model, own: ChannelwiseSections) -> Codec:
     """
     if isinstance(model.bottleneck, Channelwise):
         net = channelwise_thaw.thaw(model, own.rate.rd_weight)
-        sizes = dataclasses.replace(net.config, stream_steps=own.transform.stream_steps)
+        loose = {name: getattr(own.transform, name) for name in LOOSE}
+        sizes = dataclasses.replace(net.config, **loose)
         adopt(net, dataclasses.replace(own, transform=sizes), 0)
         return net
     if not isinstance(model.bottleneck, Checkerboard):
@@ -215,8 +216,7 @@ def adopt(net: Codec, own: ChannelwiseSections, seed: int) -> None:
 
     Args:
         net: the codec, which is changed.
-        own: the settings, of its sizes but for the steps of the streams, which float networks do
-            not know.
+        own: the settings, of its sizes but for those that float networks do not know (`LOOSE`).
         seed: of nothing here.
     """
     del seed

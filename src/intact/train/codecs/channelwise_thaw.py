@@ -37,6 +37,7 @@ def config_of(model: Model) -> ChannelwiseConfig:
         blocks_context=num_blocks(model, "prior_b"),
         predicted=model.bottleneck_of(Channelwise).predicted,
         stream_steps=_stream_steps(model),
+        pixel_bits=_pixel_bits(model),
     )
 
 
@@ -44,6 +45,13 @@ def _stream_steps(model: Model) -> int:
     """By what the synthesis divides its stream in the end."""
     last = [op for op in model.programs["synthesis"].ops if isinstance(op, ir.Requantize)][-1]
     return int(last.divisor[0])
+
+
+def _pixel_bits(model: Model) -> int:
+    """Of what the last layer of the analysis reads."""
+    ops = model.programs["analysis"].ops
+    (last,) = (op for op in ops if isinstance(op, ir.Requantize) and op.target == "last")
+    return last.high.bit_length() + 1
 
 
 def _octaves(steps: np.ndarray) -> Tensor:

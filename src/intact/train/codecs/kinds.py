@@ -51,7 +51,7 @@ CHANNELWISE = Kind(
     grow=channelwise_start.grow_codec,
     grows_from=(CHECKERBOARD.name,),
     loose=channelwise_graphs.LOOSE,
-    before={"stream_steps": transforms.PIXEL_FACTOR},
+    before={"stream_steps": transforms.PIXEL_FACTOR, "pixel_bits": 8},
     adopt=channelwise_start.adopt,
 )
 HYPERPRIOR = Kind(

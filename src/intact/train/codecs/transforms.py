@@ -96,13 +96,16 @@ STREAM_CHANNELS = 192
 """8 x 8 x 3: the stream *is* the scaled pixels, so it has as many channels as an 8x8 patch."""
 
 
-def analysis(config: TransformConfig, *, edge: bool = False, steps: int = PIXEL_FACTOR) -> Graph:
+def analysis(
+    config: TransformConfig, *, edge: bool = False, steps: int = PIXEL_FACTOR, bits: int = 8
+) -> Graph:
     """Pixels to latents: unshuffle(8), a residual 1x1, blocks, 3x3 stride 2.
 
     Args:
         config: sizes.
         edge: see `Graph`.
         steps: of the stream per gray level, odd.
+        bits: of the values between the layers.
     """
     g = Graph("analysis", pixel_units(steps), edge=edge)
     p = g.input("pixels", 3, -128, 127, PIXEL_UNIT)
@@ -110,15 +113,20 @@ def analysis(config: TransformConfig, *, edge: bool = False, steps: int = PIXEL_
     s = g.scale(u, "s0")
     s = g.add(s, g.conv(u, "ends", STREAM_CHANNELS, "stream", fine=True), "s1")
     for i in range(config.blocks_analysis):
-        s = g.block(s, f"b{i}")
-    a = g.requantize(s, "last")
+        s = g.block(s, f"b{i}", bits=bits)
+    a = g.requantize(s, "last", bits=bits)
     y = g.conv(a, "y", config.latents, "latent", kernel=3, stride=2, fine=True)
     g.output(y, LATENT_UNIT)
     return g
 
 
 def synthesis(
-    config: TransformConfig, *, edge: bool = False, renderer: int = 0, steps: int = PIXEL_FACTOR
+    config: TransformConfig,
+    *,
+    edge: bool = False,
+    renderer: int = 0,
+    steps: int = PIXEL_FACTOR,
+    bits: int = 8,
 ) -> Graph:
     """Latents to pixels: the mirror of `analysis`, then blocks of a renderer at 1/4 resolution.
 
@@ -127,19 +135,20 @@ def synthesis(
         edge: see `Graph`.
         renderer: how many blocks.
         steps: see `analysis`.
+        bits: likewise.
     """
     g = Graph("synthesis", pixel_units(steps), edge=edge)
     y = g.input("y", config.latents, -32768, 32767, LATENT_UNIT)
     s = g.shuffle(g.conv(y, "first", 4 * STREAM_CHANNELS, "stream", fine=True), "s0", 2)
     for i in range(config.blocks_synthesis):
-        s = g.block(s, f"b{i}", fine=i >= config.blocks_synthesis - FINE_BLOCKS)
+        s = g.block(s, f"b{i}", fine=i >= config.blocks_synthesis - FINE_BLOCKS, bits=bits)
     # The stream itself, not 8 bits of it: what is lost here is seen.
     s = g.add(s, g.conv(s, "ends", STREAM_CHANNELS, "stream", fine=True), "s1")
     side = 8
     if renderer:
         s, side = g.shuffle(s, "quarter", 2), 4
     for i in range(renderer):
-        s = g.block(s, f"r{i}", fine=True, width=2)
+        s = g.block(s, f"r{i}", fine=True, width=2, bits=bits)
     g.output(g.shuffle(g.requantize(s, "patches", PIXEL_UNIT), "pixels", side), PIXEL_UNIT)
     return g
 
