@@ -53,6 +53,7 @@ class DataConfig:
         on_device: keep the pixels in the device's memory and cut crops there.
         flat_weight: of crops without any contrast in the loss. They cost so few bits that otherwise
             nothing would be done about them.
+        smooth_weight: likewise of crops that change slowly everywhere, as gradients do.
         memory_gb: for the pixels of the images; of larger collections only parts are read.
     """
 
@@ -65,6 +66,7 @@ class DataConfig:
     synthetic_folder: str = ""
     on_device: bool = False
     flat_weight: float = 20.0
+    smooth_weight: float = 1.0
     memory_gb: float = MEMORY_GB
 
 
@@ -166,7 +168,7 @@ POSITIVE = (
     "output.checkpoint_every", "output.log_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "data.flat_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "loss.masked",
+    "data.flat_weight", "data.smooth_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "loss.masked",
     "optimizer.warmup", "optimizer.seconds", "optimizer.seed",
 )  # fmt: skip
 SHARES = ("data.flat", "data.synthetic", "optimizer.decay_from", "optimizer.average")

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from intact.errors import ArgumentError  # noqa: E402
 from intact.train import config as configuration, start  # noqa: E402
-from intact.train.codecs.task import ImageTask  # noqa: E402
+from intact.train.codecs.task import ImageTask, are_flat, are_smooth  # noqa: E402
 from intact.train.data import ImageFolder  # noqa: E402
 from intact.train.noise import Noise  # noqa: E402
 from intact.train.task import Share  # noqa: E402
@@ -143,3 +143,16 @@ def test_a_run_goes_on_with_the_parts_that_it_trained(small_run):
         start.trainer_for(
             configuration.load(None, [*settings, then]), torch.device("cpu"), resume=True
         )
+
+
+def test_gradients_are_smooth_and_photographs_are_not():
+    """What weighs more in the loss is what changes slowly everywhere, flat or not."""
+    y, x = np.mgrid[0:64, 0:64]
+    gradient = np.rint(20 + 1.7 * x + 0.9 * y)
+    edge = np.where(x < 30, gradient, gradient + 9)
+    noise = gradient + np.random.default_rng(0).normal(0, 1.5, x.shape)
+    pictures = [np.full_like(gradient, 77), gradient, edge, edge.T, noise]
+    image = torch.from_numpy(np.stack(pictures).clip(0, 255).astype(np.uint8))
+    image = image[..., None].expand(-1, -1, -1, 3)
+    assert are_smooth(image).tolist() == [True, True, False, False, False]
+    assert are_flat(image).tolist() == [True, False, False, False, False]

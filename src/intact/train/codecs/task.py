@@ -19,6 +19,8 @@ from intact.train.task import Share, Task
 
 LAST_STEP = 2**31 - 1000
 """What is drawn for this step and those before it is no training's."""
+SMOOTH = 2
+"""Gray levels: see `are_smooth`."""
 
 
 class ImageTask(Task):
@@ -108,8 +110,8 @@ class ImageTask(Task):
         noise = Noise(seed, step, indexes, device)
         t = noise.uniform() * 2 - 1
         result = (self.codec if self._drawn else self.codec.rate)(image, t, noise)
-        flat = image.flatten(1, 2).amax(1).eq(image.flatten(1, 2).amin(1)).all(1)
-        weight = torch.where(flat, data.flat_weight, 1.0)
+        weight = torch.where(are_smooth(image), data.smooth_weight, 1.0)
+        weight = torch.where(are_flat(image), data.flat_weight, weight)
         distance = torch.zeros_like(t)
         if self._drawn:
             distance = distortion(
@@ -123,6 +125,24 @@ class ImageTask(Task):
             "distortion": distance.detach().mean(),
             **self.codec.watched(),
         }
+
+
+def are_flat(image: Tensor) -> Tensor:
+    """Bool [b]: which of uint8 pictures [b, h, w, 3] are of one color."""
+    pixels = image.flatten(1, 2)
+    return pixels.amax(1).eq(pixels.amin(1)).all(1)
+
+
+def are_smooth(image: Tensor) -> Tensor:
+    """Bool [b]: which of uint8 pictures [b, h, w, 3] change slowly everywhere.
+
+    No second difference is larger than what rounding makes of a straight line, or twice that: a
+    gradient in 8 bits has some of 1, noise and edges have others.
+    """
+    x = image.int()
+    return torch.stack([
+        x.diff(n=2, dim=dim).abs().flatten(1).amax(1) <= SMOOTH for dim in (1, 2)
+    ]).all(0)  # fmt: skip
 
 
 def parts_of(codec: Codec) -> dict[str, list[nn.Parameter]]:
