@@ -6,8 +6,9 @@ Float weights are converted as freezing does it, all networks or one at a time, 
 same pictures: photographs of ``held_out.txt`` and synthetic pictures of kinds that no training
 sees. A loss is what the bits and the squared error grow by, at the level's exchange rate, in
 percent of the bits. Bits are the ideal ones of the trained densities: where a loss comes from is
-found in seconds so, and what a model is worth is for files to say (`rd_models.py --twin`). Seams are second differences of gradients across multiples of 8 pixels over those elsewhere, in the
-float network's own pictures, too.
+found in seconds so, and what a model is worth is for files to say (`rd_models.py --twin`). Seams
+are second differences of gradients across multiples of 8 pixels over those elsewhere, in the float
+networks' own pictures, too.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def converted(
     for name in names:
         network = copy.deepcopy(net.network(name))
         network.graph = graphs[name]
-        result.networks[name] = convert(network, copy.deepcopy(seen[name]))
+        result.networks[name] = convert(network, seen[name])
     return result
 
 

@@ -9,7 +9,8 @@
    (irreversible, one color transform, rates as in `rd_baselines`).
 3. Quality 100: PSNR of each Kodak image.
 4. With ``--twin`` (float weights or a run): integers against their float twin on Kodak, mean of the
-   BD-rates of single images, and the difference at quality 100; then on text, screens and line art
+   BD-rates of single images by PSNR and, if its package is there, by SSIMULACRA2, and the
+   difference at quality 100; then on text, screens and line art
    (synthetic pictures of kinds that no training sees; docs/decisions/0028).
 
 Sizes are those of whole files, pixels those whose checksum the file carries. ``--every`` takes
@@ -37,6 +38,7 @@ from intact.codec.model import Model
 from intact.codec.runtime import Runtime
 from intact.container.image_file import ImageFile, ImageHeader, Mode, pack_image
 from intact.evaluate.codec import Codec
+from intact.evaluate.ssimulacra2 import Ssimulacra2, why_missing
 from intact.measure import bd_rate, psnr
 
 ANCHOR = "tfc-bpg444"
@@ -82,27 +84,36 @@ def bpg() -> list[tuple[float, float]]:
 
 
 class Table:
-    """Points that were measured: rows for the CSV, curves by picture and codec."""
+    """Points that were measured: rows for the CSV, curves by picture and codec.
 
-    def __init__(self) -> None:
+    Args:
+        scored: (set, image) of those whose SSIMULACRA2 is wanted.
+    """
+
+    def __init__(self, scored: set[tuple[str, str]]) -> None:
         self.rows: list[Row] = []
+        self.scored = scored
 
     def add(self, place: tuple[str, str, str], setting: object, size: int, pixels: np.ndarray,
             original: np.ndarray) -> None:  # fmt: skip
         """A file of a codec; ``place`` is its set, image and codec."""
         group, image, name = place
         area = original.shape[0] * original.shape[1]
+        scored = (group, image) in self.scored
         self.rows.append({
             "set": group, "image": image, "codec": name, "setting": setting, "bytes": size,
             "bpp": 8 * size / area, "psnr": psnr(original, pixels),
+            "ssimulacra2": Ssimulacra2(original)(pixels) if scored else "",
         })  # fmt: skip
 
-    def curves(self, group: str, name: str) -> dict[str, list[tuple[float, float]]]:
-        """(bpp, PSNR) by image, in order of the settings."""
+    def curves(
+        self, group: str, name: str, metric: str = "psnr"
+    ) -> dict[str, list[tuple[float, float]]]:
+        """(bpp, metric) by image, in order of the settings."""
         found = defaultdict(list)
         for row in self.rows:
             if (row["set"], row["codec"]) == (group, name):
-                found[row["image"]].append((row["bpp"], row["psnr"]))
+                found[row["image"]].append((row["bpp"], row[metric]))
         return found
 
 
@@ -180,7 +191,16 @@ def main() -> None:
     args = parser.parse_args()
     model, _ = find_model(args.model)
     print(f"model {model.name} {model.id.hex()}; {machine()}")
-    table = Table()
+    twins: dict[str, dict[str, np.ndarray]] = {}
+    if args.twin and "kodak" in args.sets:
+        few = list(pictures("kodak", args.every).items())[:: args.twin_every]
+        twins["kodak"] = dict(few)
+    if args.twin:
+        twins["text"] = text()
+    missing = why_missing()
+    if missing and twins:
+        print(f"without SSIMULACRA2: {missing}", file=sys.stderr)
+    table = Table({(k, i) for k, images in twins.items() for i in images if not missing})
     output = args.output or RESULTS / f"rd_models_{model.name}.csv"
     both: dict[str, float] = {}
     for name in args.sets:
@@ -196,15 +216,12 @@ def main() -> None:
         write(output, table.rows)  # what is done is kept
     if both:
         say("all of them against JPEG 2000", both)
-    if args.twin:
-        if "kodak" in args.sets:
-            few = dict(list(pictures("kodak", args.every).items())[:: args.twin_every])
-            measure_twin(table, "kodak", few, model, args.twin)
-            say_twin(table, "kodak")
-        measure_model(table, "text", text(), model)
-        measure_twin(table, "text", text(), model, args.twin)
+    for group, images in twins.items():
+        if group not in args.sets:
+            measure_model(table, group, images, model)
+        measure_twin(table, group, images, model, args.twin)
         write(output, table.rows)
-        say_twin(table, "text")
+        say_twin(table, group)
 
 
 def say_kodak(table: Table) -> None:
@@ -222,9 +239,11 @@ def say_kodak(table: Table) -> None:
 
 def say_twin(table: Table, group: str) -> None:
     """The integers against their float twin."""
+    for metric in ("ssimulacra2", "psnr") if table.scored else ("psnr",):
+        twins, ours = (table.curves(group, name, metric) for name in (TWIN, OURS))
+        rates = {image: bd_rate(*rising(twins[image]), *rising(ours[image])) for image in twins}
+        say(f"{group}: integers against their float twin, {metric}", rates)
     twins, ours = table.curves(group, TWIN), table.curves(group, OURS)
-    rates = {image: bd_rate(*rising(twins[image]), *rising(ours[image])) for image in twins}
-    say(f"{group}: integers against their float twin", rates)
     lost = [twins[image][-1][1] - ours[image][-1][1] for image in twins]
     print(f"{group}: at quality 100 the twin has {np.mean(lost):+.2f} dB, at most {max(lost):+.2f}")
 
