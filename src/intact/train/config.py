@@ -85,6 +85,8 @@ class OptimizerConfig:
         average: decay of the running average of the weights, which is what gets frozen.
         precision: of the branches: "auto" measures float32 against bfloat16 for a second when a
             run begins; --resume keeps what was found, unless it is told another.
+        fine_streams: the streams that branches are added to stay in float32, which is slower: in
+            bfloat16 they are off by up to half a gray level, which hides the errors of plain areas.
         integer: train with the integer forward pass (Ballé 2019 §3); otherwise the float twin.
         seed: of weights, crops and noise.
         refresh: steps between two updates of SOAP's bases; on a GPU these cost as much as 50 steps.
@@ -109,6 +111,7 @@ class OptimizerConfig:
     clip_norm: float = 1.0
     average: float = 0.999
     precision: str = "auto"
+    fine_streams: bool = False
     integer: bool = False
     seed: int = 0
     refresh: int = 20
@@ -168,7 +171,8 @@ POSITIVE = (
     "output.checkpoint_every", "output.log_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "data.flat_weight", "data.smooth_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2", "loss.masked",
+    "data.flat_weight", "data.smooth_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2",
+    "loss.masked",
     "optimizer.warmup", "optimizer.seconds", "optimizer.seed",
 )  # fmt: skip
 SHARES = ("data.flat", "data.synthetic", "optimizer.decay_from", "optimizer.average")

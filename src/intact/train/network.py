@@ -2,7 +2,8 @@
 
 Tensors are [b, h, w, c]: a 1x1 convolution is then `F.linear`, 1.5 times faster than `conv2d` here.
 All of it may run in bfloat16 where that is faster: half a gray level is all that the residual
-stream loses of a pixel, and a sixth of a step's time was spent on its conversions.
+stream loses of a pixel, and a sixth of a step's time was spent on its conversions. Where half a
+level counts (plain areas, the finest levels), the streams stay in float32: `fine_streams`.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class Network(nn.Module):
         generator: for the initial weights.
 
     Attributes:
-        compute_dtype: of the branches.
+        compute_dtype: of the branches, and of the streams that they are added to.
+        fine_streams: streams, and the layers that read or begin one, are of float32 all the same.
         narrowed: names of values of few bits that are rounded to multiples of their ``unit`` [c]
             and cut off at the ends of their range, as the integer network does it.
 
@@ -100,8 +102,10 @@ class Network(nn.Module):
                 )
         self.graph = graph
         self.compute_dtype = torch.float32
+        self.fine_streams = False
         self.narrowed: set[str] = set()
         self._ones: dict[str, tuple[tuple[int, int], bool]] = {}
+        self._branches = frozenset(self.few_bits)
         for node in graph.nodes:
             match node:
                 case Conv():
@@ -165,7 +169,8 @@ class Network(nn.Module):
         Returns:
             The outputs, float32.
         """
-        values = {name: x.to(self.compute_dtype) for name, x in inputs.items()}
+        stream_dtype = torch.float32 if self.fine_streams else self.compute_dtype
+        values = {name: x.to(stream_dtype) for name, x in inputs.items()}
         level = level[:, None, None, None]
         for node in self.graph.nodes:
             match node:
@@ -233,7 +238,8 @@ class Network(nn.Module):
 
     def _conv(self, node: Conv, x: Tensor, level: Tensor) -> Tensor:
         weight, bias, slope = (self.get(node.target, k) for k in ("weight", "bias", "slope"))
-        dtype = self.compute_dtype
+        branch = node.source in self._branches
+        dtype = torch.float32 if self.fine_streams and not branch else self.compute_dtype
         out = convolve(x.to(dtype), weight.to(dtype), node)
         offset = bias + slope * level
         match node.activation:

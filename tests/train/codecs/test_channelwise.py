@@ -31,6 +31,7 @@ from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.transforms import LATENT_UNIT, PIXEL_UNIT
 from intact.train.convert import convert_codec, narrow, widen
 from intact.train.integer import IntegerNetwork
+from intact.train.network import Network
 from intact.train.noise import Noise
 from tiny_hyperprior import tiny_hyperprior
 
@@ -353,3 +354,25 @@ def test_latents_of_any_size_are_coded_and_rounding_can_be_another():
         assert coded.pixels.shape == (1, 16 * shape[0], 16 * shape[1], 3)
         zeros = net.code(y, t, rounding=torch.zeros_like)
         assert zeros.bits_y.sum() < coded.bits_y.sum()
+
+
+def test_streams_in_float32_keep_what_bfloat16_takes_from_plain_areas():
+    """Half a gray level: with it no training can see what plain areas are off by."""
+    net, t = channelwise(), torch.tensor([-1.0])
+    image = torch.full((1, 64, 64, 3), 250, dtype=torch.uint8)
+    image[:, :, :, 1] = 201
+
+    def off(fine: bool) -> float:
+        for network in net.networks.values():
+            assert isinstance(network, Network)
+            network.fine_streams = fine
+        net.set_compute_dtype(torch.bfloat16)
+        y = torch.zeros(1, 4, 4, 16)
+        y[..., :3] = net._analyzed(image, t, None)[..., :3]
+        drawn = net.networks["synthesis"]({"y": y}, t)["pixels"]
+        net.set_compute_dtype(torch.float32)
+        exact = net.networks["synthesis"]({"y": y}, t)["pixels"]
+        return float((drawn - exact).detach().abs().max() / PIXEL_UNIT)
+
+    assert off(fine=False) > 0.3
+    assert off(fine=True) < 0.05

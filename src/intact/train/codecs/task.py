@@ -14,6 +14,7 @@ from intact.train.config import Config
 from intact.train.crops import OnDevice, Place
 from intact.train.data import ImageFolder
 from intact.train.losses import distortion
+from intact.train.network import Network
 from intact.train.noise import Noise
 from intact.train.task import Share, Task
 
@@ -36,6 +37,9 @@ class ImageTask(Task):
         super().__init__()
         self.config, self.codec, self.data = config, codec, data
         codec.rounded = config.optimizer.rounded
+        for network in codec.networks.values():
+            if isinstance(network, Network):
+                network.fine_streams = config.optimizer.fine_streams
         if wanted := config.optimizer.networks:
             choose(codec, wanted)
         if codec.rounded and not codec.CAN_ROUND:
