@@ -389,7 +389,7 @@ def test_freeze_leaves_float_weights_beside_the_model(intact, tmp_path, monkeypa
     sizes = TransformConfig(latents=16, hyper_latents=4, features=8)
     net = CodecNet(sizes, RateConfig())
     monkeypatch.setattr(run, "freeze_run", lambda folder, name, **_: tiny_model(name=name))
-    monkeypatch.setattr(start, "float_codec", lambda folder: net)
+    monkeypatch.setattr(start, "float_codec", lambda folder, settings: net)
     arguments = ("freeze", tmp_path, "-o", tmp_path / "bird.intactm", "--weights")
     assert intact(*arguments, tmp_path / "bird.safetensors").code == 0
     assert weights_file.read(tmp_path / "bird.safetensors").own.transform == sizes

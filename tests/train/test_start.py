@@ -11,7 +11,9 @@ torch = pytest.importorskip("torch")
 from safetensors import safe_open  # noqa: E402
 
 from intact.errors import ArgumentError  # noqa: E402
+from intact.freeze.run import freeze_run  # noqa: E402
 from intact.train import checkpoint, config as configuration, start, weights_file  # noqa: E402
+from intact.train.codecs.channelwise_thaw import config_of  # noqa: E402
 from intact.train.codecs.checkerboard import CodecNet  # noqa: E402
 
 
@@ -181,3 +183,29 @@ def test_float_weights_from_before_there_were_kinds_are_read():
     codec = weights_file.read(path)
     assert isinstance(codec, CodecNet)
     assert codec.config.latents == 320
+
+
+def test_a_trained_run_is_frozen_with_other_integers(settings_2, tmp_path):
+    """What shapes no float weight is for freezing to say; nothing else is."""
+    trainer([*settings_2, "transform.pixel_bits=8"])
+    run = tmp_path / "run"
+    model = freeze_run(run, "m", images=1, settings=["transform.pixel_bits=11"])
+    assert config_of(model).pixel_bits == 11
+    assert config_of(freeze_run(run, "m", images=1)).pixel_bits == 8
+    for setting, said in {
+        "transform.latents=8": "only these can be another: transform.stream_steps, "
+        "transform.pixel_bits",
+        "transform.pixel_bits=13": "must be in 8..12",
+        "pixel_bits": "write section.key=value",
+    }.items():
+        with pytest.raises(ArgumentError, match=re.escape(said)):
+            freeze_run(run, "m", images=1, settings=[setting])
+
+
+def test_integers_that_were_trained_stay_what_they_are(settings_2, settings, tmp_path):
+    trainer([*settings_2, "optimizer.integer=true"])
+    with pytest.raises(ArgumentError, match="the run trained integers"):
+        freeze_run(tmp_path / "run", "m", images=1, settings=["transform.pixel_bits=8"])
+    trainer(settings)
+    with pytest.raises(ArgumentError, match=r"'image codec 1' .* nothing can be another"):
+        freeze_run(tmp_path / "run", "m", images=1, settings=["transform.pixel_bits=8"])

@@ -29,6 +29,10 @@ def freeze(
     dead_zone: Annotated[
         float | None, Option(minimum=0.0, maximum=0.5, help="Rounding offset, share of the step.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        Option("--set", metavar="SECTION.KEY=VALUE", help="Change what no weight has; repeatable."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     force: Force = False,
@@ -52,7 +56,7 @@ def freeze(
     if weights is not None:
         if Path(weights).suffix != weights_file.SUFFIX:
             raise UsageError(f"{weights}: the name of float weights ends in {weights_file.SUFFIX}")
-        net = start.float_codec(Path(run))
+        net = start.float_codec(Path(run), settings or ())
         if net.is_integer:
             raise UsageError(f"{run} trained integers: there are no float weights to write")
 
@@ -62,6 +66,7 @@ def freeze(
             Path(run),
             name or Path(output).stem,
             images=images,
+            settings=settings or (),
             progress=bar.advance,
             note=bar.note,
             **extra,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 from intact.codec.model import Model
 from intact.freeze.kinds import KINDS
-from intact.train import checkpoint
 from intact.train.config import Config
 from intact.train.convert import convert_codec
-from intact.train.start import codec_of, config_of, image_folder, observed
+from intact.train.start import codec_of, config_of, image_folder, observed, read_run
 
 
 def _parts(config: Config) -> str:
@@ -23,12 +22,13 @@ def _parts(config: Config) -> str:
     return f" of {parts}" * bool(parts) + how
 
 
-def freeze_run(
+def freeze_run(  # noqa: PLR0913 - freezing has these many choices
     folder: Path,
     name: str,
     *,
     images: int = 96,
     dead_zone: float | None = None,
+    settings: Iterable[str] = (),
     progress: Callable[[], None] | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Model:
@@ -39,15 +39,16 @@ def freeze_run(
         name: of the model.
         images: how many training images are coded to count symbols for the tables.
         dead_zone: the encoder's rounding offset as a share of the step; the kind's own when None.
+        settings: in the place of the run's, see `intact.train.changes.set_loose`.
         progress: called after each image.
         note: called with what is being done, for people.
 
     Raises:
         ModelError: a bound cannot be proven.
         FileNotFoundError: no checkpoint.
-        ValueError: the run's images are gone.
+        ValueError: the run's images are gone, or a setting is not legal.
     """
-    tensors, state = checkpoint.read(folder)
+    tensors, state = read_run(folder, settings)
     net, config = codec_of(tensors, state), config_of(state)
     data = image_folder(config, lambda done, all: note(f"reading images, {done} of {all}"))
     converted = net.converts

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from intact.errors import ArgumentError
 from intact.train.codecs.kind import Kind
 from intact.train.codecs.kinds import KINDS
-from intact.train.config import Config
+from intact.train.config import Config, from_dict, to_dict
+from intact.train.settings import parsed
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,32 @@ def refuse(before: Config, config: Config, *, parent: bool) -> Any:
                 f"optimizer.{key} was {was!r} in this run, not {now!r}; use --init instead"
             )
     return sizes
+
+
+def set_loose(config: Config, settings: Iterable[str]) -> Config:
+    """A run's configuration with other settings of those that shape no float weights.
+
+    Args:
+        config: of a checkpoint.
+        settings: ``section.key=value`` each.
+
+    Raises:
+        ArgumentError: another setting, or a value that is not legal.
+    """
+    kind, tree = config.kind, to_dict(config)
+    legal = [f"{kind.sizes}.{key}" for key in kind.loose]
+    for setting in settings:
+        section, key, value = parsed(setting)
+        if f"{section}.{key}" not in legal:
+            can = f"can be another: {', '.join(legal)}" if legal else "can be another"
+            raise ArgumentError(
+                f"--set {setting}: of a run of {kind.name!r} that is trained, "
+                f"{'only these' if legal else 'nothing'} {can}"
+            )
+        if config.optimizer.integer:
+            raise ArgumentError(f"--set {setting}: the run trained integers, which have it already")
+        tree[section][key] = value
+    return from_dict(tree)
 
 
 def say(before: dict[str, Any], now: dict[str, Any]) -> None:

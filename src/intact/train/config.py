@@ -21,6 +21,7 @@ from intact.train.codecs import kinds
 from intact.train.codecs.kind import Kind
 from intact.train.data import MEMORY_GB
 from intact.train.losses import LossConfig
+from intact.train.settings import coerce, parsed
 
 
 @dataclass(frozen=True)
@@ -172,32 +173,12 @@ POSITIVE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "data.flat_weight", "data.smooth_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2",
-    "loss.masked",
-    "optimizer.warmup", "optimizer.seconds", "optimizer.seed",
+    "loss.masked", "optimizer.warmup", "optimizer.seconds", "optimizer.seed",
 )  # fmt: skip
 SHARES = ("data.flat", "data.synthetic", "optimizer.decay_from", "optimizer.average")
 """Settings from 0 to 1."""
 PRECISIONS = ("auto", "float32", "bfloat16")
 METHODS = ("soap", "adam")
-
-WORDS = {
-    bool: "true or false", int: "an integer", float: "a number", str: "a string",
-    tuple: 'a list of strings, such as ["a", "b"]',
-}  # fmt: skip
-
-
-def _coerce(value: Any, like: Any, place: str) -> Any:
-    if isinstance(like, bool) or isinstance(value, bool):
-        if isinstance(value, bool) and isinstance(like, bool):
-            return value
-    elif isinstance(like, float) and isinstance(value, int | float):
-        return float(value)
-    elif isinstance(like, tuple):
-        if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
-            return tuple(value)
-    elif type(value) is type(like):
-        return value
-    raise ArgumentError(f"{place}: {value!r} should be {WORDS[type(like)]}")
 
 
 def to_dict(config: Config) -> dict[str, Any]:
@@ -238,7 +219,7 @@ def _section(name: str, default: Any, values: Any) -> Any:
     for key in values:
         if key not in legal:
             raise ArgumentError(f"unknown key {name}.{key}; legal: {', '.join(legal)}")
-    changed = {k: _coerce(v, legal[k], f"{name}.{k}") for k, v in values.items()}
+    changed = {k: coerce(v, legal[k], f"{name}.{k}") for k, v in values.items()}
     return dataclasses.replace(default, **changed)
 
 
@@ -284,15 +265,7 @@ def load(path: Path | None, settings: list[str] | None = None) -> Config:
         tree: dict[str, Any] = tomllib.loads(path.read_text("utf-8")) if path else {}
     except ValueError as error:  # UnicodeDecodeError and TOMLDecodeError are of this kind
         raise ArgumentError(f"{path} is no TOML: {error}") from error
-    for setting in settings or []:
-        key, equals, text = setting.partition("=")
-        section, dot, name = key.strip().partition(".")
-        if not equals or not dot:
-            raise ArgumentError(f"--set {setting!r}: write section.key=value")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text.strip()
+    for section, name, value in map(parsed, settings or []):
         values = tree.setdefault(section, {})
         if not isinstance(values, dict):
             raise ArgumentError(f"{section} = {values!r}, must be a section")

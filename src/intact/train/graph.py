@@ -179,15 +179,9 @@ class Graph:
     edge: bool = False
 
     def input(
-        self,
-        target: str,
-        channels: int,
-        low: int,
-        high: int,
-        unit: float,
-        *,
+        self, target: str, channels: int, low: int, high: int, unit: float, *,
         typical: float | None = None,
-    ) -> str:
+    ) -> str:  # fmt: skip
         """Declare an input."""
         size = high / 2 if typical is None else typical
         self.inputs.append(Input(target, channels, low, high, unit, size))
@@ -273,8 +267,7 @@ class Graph:
 
         ``x += 1x1(depthwise 3x3(QReLU(1x1(x))));  x += 1x1(QReLU(1x1 to 2C (x)))``. With ``fine``
         the two layers that write into the stream are; ``width`` times C is the spatial branch's.
-        ``bits`` are those of the values in between; with more than 8 all its layers run in 16-bit
-        products, and are fine.
+        ``bits`` are of the values in between; with more than 8 all its layers are fine.
         """
         c, wide = self.channels[stream], bits > BITS["linear"]
         fine = fine or wide

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +100,29 @@ def _empty(config: Config) -> Codec:
     return net
 
 
-def float_codec(source: Path) -> Codec:
+def read_run(
+    folder: Path, settings: Iterable[str] = ()
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The checkpoint of a run, as `intact.train.checkpoint.read` gives it.
+
+    Args:
+        folder: of the run.
+        settings: in the place of its own, see `intact.train.changes.set_loose`.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        CorruptDataError: it is damaged.
+        ArgumentError: a setting is not legal.
+    """
+    tensors, state = checkpoint.read(folder)
+    state["config"] = to_dict(changes.set_loose(config_of(state), settings))
+    return tensors, state
+
+
+def float_codec(source: Path, settings: Iterable[str] = ()) -> Codec:
     """The codec as it was before freezing: of a run's folder, averaged, or of float weights.
 
-    A run that trained integers has those.
+    A run that trained integers has those. ``settings`` are a run's, see `read_run`.
 
     Raises:
         FileNotFoundError: there is no checkpoint, or no such file.
@@ -111,7 +130,7 @@ def float_codec(source: Path) -> Codec:
     """
     if source.suffix == weights_file.SUFFIX and not source.is_dir():
         return weights_file.read(source)
-    return codec_of(*checkpoint.read(source))
+    return codec_of(*read_run(source, settings))
 
 
 def growth_crops(data: ImageFolder, config: Config, batches: int = 40) -> Iterator[Tensor]:
