@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from intact.codec.store import load_model, model_path
 from intact.errors import ArgumentError
 from intact.freeze.channelwise import freeze, make_levels
 from intact.intnet import ops, program as ir
+from intact.train import config as configuration
 from intact.train.balance import balance
 from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
@@ -354,6 +356,13 @@ def test_a_new_model_has_room_for_text_in_its_streams():
     thawed = config_of(load_model(model_path("photo-2")))
     assert thawed.stream_steps == 63
     assert thawed.pixel_bits == 8
+
+
+@pytest.mark.parametrize("name", ["photo-2", "photo-3"])
+def test_recipes_of_shipped_models_say_their_sizes(name):
+    """All of them: defaults of new runs have changed since."""
+    recipe = configuration.load(Path(__file__).parents[3] / "docs" / f"{name}.toml")
+    assert recipe.own.transform == config_of(load_model(model_path(name)))
 
 
 def test_models_of_other_kinds_are_no_start():
