@@ -189,8 +189,7 @@ class Graph:
         typical: float | None = None,
     ) -> str:
         """Declare an input."""
-        size = high / 2 if typical is None else typical
-        self.inputs.append(Input(target, channels, low, high, unit, size))
+        self.inputs.append(Input(target, channels, low, high, unit, typical or high / 2))
         self.channels[target], self.ranges[target] = channels, (low, high)
         return target
 
@@ -273,20 +272,17 @@ class Graph:
 
         ``x += 1x1(depthwise 3x3(QReLU(1x1(x))));  x += 1x1(QReLU(1x1 to 2C (x)))``. With ``fine``
         the two layers that write into the stream are; ``width`` times C is the spatial branch's.
-        ``bits`` are those of the values in between; with more than 8 all its layers run in 16-bit
-        products, and are fine.
+        ``bits`` are those of the values in between; with more than 8 all its layers are fine.
         """
         c, wide = self.channels[stream], bits > BITS["linear"]
-        fine = fine or wide
+        fine, inner = fine or wide, {"fine": wide, "bits": bits}
         a = self.requantize(stream, f"{name}.a", bits=bits)
-        b = self.conv(a, f"{name}.b", width * c, "relu", fine=wide, bits=bits)
-        d = self.conv(
-            b, f"{name}.d", width * c, "linear", kernel=3, depthwise=True, fine=wide, bits=bits
-        )
+        b = self.conv(a, f"{name}.b", width * c, "relu", **inner)
+        d = self.conv(b, f"{name}.d", width * c, "linear", kernel=3, depthwise=True, **inner)
         e = self.conv(d, f"{name}.e", c, "stream", fine=fine)
         x = self.add(stream, e, f"{name}.x")
         a = self.requantize(x, f"{name}.f", bits=bits)
-        b = self.conv(a, f"{name}.g", 2 * c, "relu", fine=wide, bits=bits)
+        b = self.conv(a, f"{name}.g", 2 * c, "relu", **inner)
         e = self.conv(b, f"{name}.h", c, "stream", fine=fine)
         return self.add(x, e, target or f"{name}.y")
 
@@ -297,8 +293,7 @@ class Graph:
 
     def largest(self, value: str) -> int:
         """The largest magnitude of a value."""
-        low, high = self.ranges[value]
-        return max(-low, high)
+        return max(map(abs, self.ranges[value]))
 
     def output(self, name: str, unit: float) -> None:
         """Name an output and its unit."""
