@@ -16,6 +16,7 @@ from intact.codec.runtime import Runtime
 from intact.codec.target import Target, search
 from intact.container.image_file import unpack_image
 from intact.errors import UnsupportedError
+from tiny_channelwise import tiny_channelwise_model
 from tiny_hyperprior import tiny_hyperprior
 from tiny_model import picture, tiny_model
 
@@ -159,7 +160,7 @@ def test_a_target_that_only_refining_reaches_is_reached(models):
 
 
 def test_models_whose_latents_cannot_be_refined_are_refused_before_work_is_done():
-    for model in (tiny_model(), tiny_hyperprior()):
+    for model in (tiny_model(), tiny_channelwise_model(), tiny_hyperprior()):
         with pytest.raises(UnsupportedError, match="encode without an effort"):
             Encoder(picture(32, 32), model, runtime=Runtime("numpy", 1, None, True), effort=2)
 

@@ -46,6 +46,20 @@ def test_sizes_that_do_not_count_are_said_at_the_start_and_when_it_goes_on(
         assert again.task.codec.own == started.task.codec.own
 
 
+def test_a_resumed_run_says_which_bits_and_steps_it_keeps(settings, caplog):
+    """They shape no float weights, so that the run could take others, but it does not."""
+    settings = [*settings, 'codec.kind="image codec 2"']
+    trainer(settings)
+    asked = ["transform.pixel_bits=10", "transform.stream_steps=63"]
+    again = trainer([*settings, *asked], resume=True).task.codec.own.transform
+    assert (again.pixel_bits, again.stream_steps) == (12, 31)
+    for words in ("stream_steps is 31, not 63", "pixel_bits is 12, not 10", "--init takes another"):
+        assert words in caplog.text
+    caplog.clear()
+    trainer(settings, resume=True)
+    assert "keeps" not in caplog.text
+
+
 def test_a_resumed_run_of_other_sizes_is_refused_by_name(settings):
     trainer(settings)
     with pytest.raises(ArgumentError) as refused:

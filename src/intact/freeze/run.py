@@ -18,7 +18,10 @@ def _parts(config: Config) -> str:
     """What of the codec was trained, and of which rate, where it was not all of the usual one."""
     parts = ", ".join(config.optimizer.networks)
     optimizer = config.optimizer
-    how = " for rounded latents" * optimizer.rounded + " with 8-bit values" * optimizer.narrow
+    how = (
+        " for rounded latents" * optimizer.rounded
+        + " with values as integers have them" * optimizer.narrow
+    )
     return f" of {parts}" * bool(parts) + how
 
 

@@ -14,7 +14,7 @@ from intact.train.graph import Add, Conv, Graph
 from intact.train.network import Network
 
 FREE = frozenset({"relu", "linear"})
-"""Activations of 8-bit layers: a factor on their outputs passes through, and the next layer's
+"""Activations of layers of few bits: a factor on their outputs passes through, and the next layer's
 filters can undo it."""
 
 

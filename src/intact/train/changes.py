@@ -53,6 +53,18 @@ def say_unused(sizes: Any, wanted: Any, kind: Kind) -> None:
         )
 
 
+def _say_kept(sizes: Any, wanted: Any, kind: Kind) -> None:
+    """Log what was asked for of settings that shape no float weights, where the run has others."""
+    default = getattr(kind.config(), kind.sizes)
+    kept = [
+        f"{kind.sizes}.{key} is {is_}, not {asked}"
+        for key, is_, asked in _differing(sizes, wanted)
+        if key in kind.loose and asked != getattr(default, key)
+    ]
+    if kept:
+        log.warning("a run keeps what it began with: %s; --init takes another", ", ".join(kept))
+
+
 def with_loose(sizes: Any, of: Any, kind: Kind) -> Any:
     """Sizes with those settings of others that shape no float weights."""
     return dataclasses.replace(sizes, **{key: getattr(of, key) for key in kind.loose})
@@ -77,6 +89,7 @@ def refuse(before: Config, config: Config, *, parent: bool) -> Any:
         )
     # The run's own sizes count: with --init they came from the model, not from the file.
     sizes, wanted = getattr(before.own, kind.sizes), getattr(config.own, kind.sizes)
+    _say_kept(sizes, wanted, kind)
     wanted = with_loose(wanted, sizes, kind)  # not asked for: runs from before them say none
     if parent:
         say_unused(sizes, wanted, kind)

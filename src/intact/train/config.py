@@ -99,8 +99,8 @@ class OptimizerConfig:
             answered with those there are. Empty: all.
         rounded: the rate is that of latents as they are rounded, not of latents with noise. Image
             codecs 1 and 2 have it.
-        narrow: values that will have 8 bits are rounded and cut off while the float twin is
-            trained, at the ranges that they have where the run starts. For the last leg.
+        narrow: values of few bits (8, or transform.pixel_bits) are rounded and cut off while the
+            float twin is trained, at their ranges where the run starts. For the last leg.
     """
 
     method: str = "soap"
@@ -245,8 +245,9 @@ def _check(config: Config) -> None:
     for key, words in (("precision", PRECISIONS), ("method", METHODS)):
         if (word := getattr(config.optimizer, key)) not in words:
             raise ArgumentError(f"optimizer.{key} = {word!r}; legal: {', '.join(words)}")
-    if config.optimizer.narrow and config.optimizer.integer:
-        raise ArgumentError("optimizer.narrow is of float training, optimizer.integer of integers")
+    for key in ("narrow", "fine_streams") if config.optimizer.integer else ():
+        if getattr(config.optimizer, key):
+            raise ArgumentError(f"optimizer.{key} is of float training, optimizer.integer is not")
     kind.check(config.own)
 
 

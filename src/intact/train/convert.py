@@ -1,9 +1,9 @@
 """The warm start float -> integer: choose a unit for every value, rewrite every filter.
 
 A value's *unit* is the real number that one integer step stands for, per channel. Streams, latents
-and indexes have given units; 8-bit values get the one that fits their observed range; filters then
-map integers to integers, and are rounded together (`intact.train.rounding`). Nothing is trained
-here.
+and indexes have given units; values of few bits get the one that fits their observed range; filters
+then map integers to integers, and are rounded together (`intact.train.rounding`). Nothing is
+trained here.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from intact.train.network import Network, Observer
 from intact.train.rounding import Moments, round_together
 
 QUANTILE = 0.9999
-"""8-bit ranges cover this share of the observed values; the rest saturates."""
+"""Ranges of 8 bits cover this share of the observed values; the rest saturates."""
 HEADROOM = 4.0
-"""Of values of more than 8 bits: their ranges reach so much further than what was observed. That
-takes two of their bits, which are not missed, and cuts off nothing of other kinds of pictures."""
+"""Of values of 10 bits and more: their ranges reach so much further than what was observed. That
+takes two of their bits, which are not missed, and cuts off nothing of other kinds of pictures. With
+9 bits it is half as much: what was observed keeps 8."""
 MAX_SAMPLES = 1 << 16
 LEAST_UNIT = 1e-6
 """Of a channel that was silent where ranges were observed."""
@@ -60,8 +61,13 @@ class Ranges:
 
 def _reach(graph: Graph, value: str, ranges: Ranges) -> Tensor:
     """[c], float64: what the largest integer of a value should stand for in real numbers."""
-    largest = ranges.largest[value].double()
-    return largest * HEADROOM if graph.largest(value) > UINT8[1] else largest
+    return ranges.largest[value].double() * _headroom(graph, value)
+
+
+def _headroom(graph: Graph, value: str) -> float:
+    """By how much the range of a value of few bits is wider than what was observed."""
+    low, high = graph.ranges[value]
+    return min(HEADROOM, (high - low + 1) / (UINT8[1] + 1))
 
 
 def observer(ranges: Ranges) -> Observer:
@@ -88,7 +94,7 @@ def convert(network: Network, ranges: Ranges) -> IntegerNetwork:
     graph = network.graph
     for value in network.narrowed:
         given = network.get(value, "unit") * graph.ranges[value][1]
-        ranges.largest[value] = given / (HEADROOM if graph.largest(value) > UINT8[1] else 1)
+        ranges.largest[value] = given / _headroom(graph, value)
     integer = IntegerNetwork(graph, FixedUnit())
     units: dict[str, Tensor] = {
         i.target: torch.full((i.channels,), i.unit, dtype=torch.float64) for i in graph.inputs

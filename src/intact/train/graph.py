@@ -183,8 +183,7 @@ class Graph:
         typical: float | None = None,
     ) -> str:  # fmt: skip
         """Declare an input."""
-        size = high / 2 if typical is None else typical
-        self.inputs.append(Input(target, channels, low, high, unit, size))
+        self.inputs.append(Input(target, channels, low, high, unit, typical or high / 2))
         self.channels[target], self.ranges[target] = channels, (low, high)
         return target
 
@@ -270,16 +269,14 @@ class Graph:
         ``bits`` are of the values in between; with more than 8 all its layers are fine.
         """
         c, wide = self.channels[stream], bits > BITS["linear"]
-        fine = fine or wide
+        fine, inner = fine or wide, {"fine": wide, "bits": bits}
         a = self.requantize(stream, f"{name}.a", bits=bits)
-        b = self.conv(a, f"{name}.b", width * c, "relu", fine=wide, bits=bits)
-        d = self.conv(
-            b, f"{name}.d", width * c, "linear", kernel=3, depthwise=True, fine=wide, bits=bits
-        )
+        b = self.conv(a, f"{name}.b", width * c, "relu", **inner)
+        d = self.conv(b, f"{name}.d", width * c, "linear", kernel=3, depthwise=True, **inner)
         e = self.conv(d, f"{name}.e", c, "stream", fine=fine)
         x = self.add(stream, e, f"{name}.x")
         a = self.requantize(x, f"{name}.f", bits=bits)
-        b = self.conv(a, f"{name}.g", 2 * c, "relu", fine=wide, bits=bits)
+        b = self.conv(a, f"{name}.g", 2 * c, "relu", **inner)
         e = self.conv(b, f"{name}.h", c, "stream", fine=fine)
         return self.add(x, e, target or f"{name}.y")
 
@@ -290,8 +287,7 @@ class Graph:
 
     def largest(self, value: str) -> int:
         """The largest magnitude of a value."""
-        low, high = self.ranges[value]
-        return max(-low, high)
+        return max(map(abs, self.ranges[value]))
 
     def output(self, name: str, unit: float) -> None:
         """Name an output and its unit."""

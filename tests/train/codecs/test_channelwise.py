@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from intact.codec.store import load_model, model_path
 from intact.errors import ArgumentError
 from intact.freeze.channelwise import freeze, make_levels
 from intact.intnet import ops, program as ir
+from intact.train import config as configuration
 from intact.train.balance import balance
 from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
@@ -244,6 +246,21 @@ def test_a_thawed_model_is_read_anew_for_other_rates():
     torch.testing.assert_close(steps.mean(1), torch.tensor([0.2, 6.0]), rtol=0.05, atol=0.0)
 
 
+@pytest.mark.parametrize("bits", [9, 12])
+def test_a_narrowed_codec_of_more_bits_keeps_its_ranges(bits):
+    """Room beyond what was observed is given once, not again by the conversion."""
+    net = channelwise(pixel_bits=bits)
+    narrow(net, [(pictures(8), torch.linspace(-1, 1, 8))])
+    integer = convert_codec(net, [(pictures(2), torch.tensor([-1.0, 0.5]))])
+    for name in ("analysis", "synthesis"):
+        graph = net.network(name).graph
+        for node in ("b0.a", "b0.f"):
+            found = integer.network(name).get(node, "divisor") * graph.units["stream"]
+            wanted = net.network(name).get(node, "unit")
+            assert bool((found >= wanted * (1 - 1e-6)).all())
+            assert bool((found <= wanted + 2 * graph.units["stream"]).all())
+
+
 def test_a_narrowed_codec_is_nearly_its_integers_and_keeps_its_ranges():
     """What it sees while it is trained is what the integers will do, black and white text too."""
     net, t = channelwise(pixel_bits=8), torch.tensor([-1.0, 0.5])
@@ -316,7 +333,7 @@ def test_integers_of_12_bits_lose_a_fraction_of_what_8_bits_lose():
     stripes = torch.zeros(2, 64, 64, 3, dtype=torch.uint8)
     stripes[:, :, ::3] = 255
     lost = {}
-    for bits in (8, 12):
+    for bits in (8, 9, 12):
         net = channelwise(pixel_bits=bits)
         with torch.no_grad():
             for parameter in net.network("synthesis").parameters():
@@ -329,6 +346,7 @@ def test_integers_of_12_bits_lose_a_fraction_of_what_8_bits_lose():
                 lost[name, bits] = float((a - b).square().mean())
     for name in ("seen", "stripes"):
         assert lost[name, 12] < 0.2 * lost[name, 8]
+        assert lost[name, 9] < lost[name, 8]  # what room takes leaves what was observed 8 bits
 
 
 def test_a_new_model_has_room_for_text_in_its_streams():
@@ -338,6 +356,13 @@ def test_a_new_model_has_room_for_text_in_its_streams():
     thawed = config_of(load_model(model_path("photo-2")))
     assert thawed.stream_steps == 63
     assert thawed.pixel_bits == 8
+
+
+@pytest.mark.parametrize("name", ["photo-2", "photo-3"])
+def test_recipes_of_shipped_models_say_their_sizes(name):
+    """All of them: defaults of new runs have changed since."""
+    recipe = configuration.load(Path(__file__).parents[3] / "docs" / f"{name}.toml")
+    assert recipe.own.transform == config_of(load_model(model_path(name)))
 
 
 def test_models_of_other_kinds_are_no_start():

@@ -1,5 +1,7 @@
 """A step is a function of its number: who computes which part of it changes nothing."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,58 @@ def test_a_run_goes_on_with_the_parts_that_it_trained(small_run):
         start.trainer_for(
             configuration.load(None, [*settings, then]), torch.device("cpu"), resume=True
         )
+
+
+@pytest.mark.parametrize("kind", ["image codec 1", "image codec 2"])
+def test_a_run_of_fine_streams_has_them_in_all_networks_and_when_it_goes_on(small_run, kind):
+    settings = small_run(64, f'codec.kind="{kind}"', "optimizer.fine_streams=true")
+    config = configuration.load(None, settings)
+    for resume in (False, True):
+        codec = start.trainer_for(config, torch.device("cpu"), resume=resume).task.codec
+        assert all(codec.network(name).fine_streams for name in codec.networks)
+
+
+def test_integers_have_no_fine_streams(small_run):
+    settings, fine = small_run(64, "optimizer.integer=true"), "optimizer.fine_streams=true"
+    with pytest.raises(ArgumentError, match=r"optimizer.fine_streams is of float training"):
+        configuration.load(None, [*settings, fine])
+    run = start.trainer_for(configuration.load(None, settings), torch.device("cpu"))
+    other = [s.replace("/run", "/other") for s in settings]
+    config = configuration.load(None, [*other, "optimizer.integer=false", fine])
+    with pytest.raises(ArgumentError, match=r"optimizer.fine_streams: all networks .* integer"):
+        start.trainer_for(config, torch.device("cpu"), init=Path(run.output.folder))
+    assert not (Path(run.output.folder).parent / "other").exists()
+
+
+OWN_SIZES = {
+    "hyperprior": ["transform.filters=8", "transform.latents=8"],
+    "vector": ["transform.filters=8", "transform.channels=3", "transform.blocks=1"],
+}
+
+
+@pytest.mark.parametrize("kind", ["image codec 1", "image codec 2", "hyperprior", "vector"])
+def test_crops_weigh_in_the_loss_by_what_they_are(small_run, kind, monkeypatch):
+    """A flat one, a gradient and noise: each its own weight, of every kind of codec."""
+    settings = small_run(
+        64, f'codec.kind="{kind}"', "data.batch=3", "data.flat_weight=7", "data.smooth_weight=3"
+    )
+    if own := OWN_SIZES.get(kind):
+        settings = [s for s in settings if not s.startswith("transform")] + own
+    config = configuration.load(None, settings)
+    image = torch.full((3, 64, 64, 3), 77, dtype=torch.uint8)
+    image[1] = torch.arange(64, dtype=torch.uint8)[:, None]
+    image[2] = torch.randint(0, 256, (64, 64, 3), generator=torch.Generator().manual_seed(5))
+    codec = config.kind.build(config.own, 0)
+    task = ImageTask(config, codec, start.image_folder(config))
+    monkeypatch.setattr(task, "_cut", lambda *_: image)
+    given = []
+    monkeypatch.setattr(codec, "loss", lambda *args: given.append(args) or args[2].sum())
+    task(0, Share())
+    monkeypatch.undo()
+    result, t, distance, weight = given[0]
+    assert weight.tolist() == [7, 3, 1]
+    weighed, plain = (codec.loss(result, t, distance, w).detach() for w in (weight, None))
+    assert float(weighed) > float(plain)
 
 
 def test_gradients_are_smooth_and_photographs_are_not():

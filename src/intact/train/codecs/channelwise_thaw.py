@@ -12,6 +12,7 @@ from torch import Tensor
 
 from intact.bottleneck.channelwise import Channelwise
 from intact.codec.model import Model
+from intact.errors import ArgumentError
 from intact.intnet import program as ir
 from intact.train.codecs.channelwise import ChannelwiseNet
 from intact.train.codecs.channelwise_graphs import ChannelwiseConfig
@@ -25,7 +26,8 @@ def config_of(model: Model) -> ChannelwiseConfig:
     """The sizes of a frozen model's networks.
 
     Raises:
-        ValueError: the model is of another kind.
+        ValueError: the model is of another kind, or its networks are not those of
+            `intact.train.codecs.transforms`.
     """
     return ChannelwiseConfig(
         blocks_analysis=num_blocks(model, "analysis"),
@@ -43,15 +45,24 @@ def config_of(model: Model) -> ChannelwiseConfig:
 
 def _stream_steps(model: Model) -> int:
     """By what the synthesis divides its stream in the end."""
-    last = [op for op in model.programs["synthesis"].ops if isinstance(op, ir.Requantize)][-1]
-    return int(last.divisor[0])
+    return int(_requantize(model, "synthesis", "patches").divisor[0])
 
 
 def _pixel_bits(model: Model) -> int:
     """Of what the last layer of the analysis reads."""
-    ops = model.programs["analysis"].ops
-    (last,) = (op for op in ops if isinstance(op, ir.Requantize) and op.target == "last")
-    return last.high.bit_length() + 1
+    return _requantize(model, "analysis", "last").high.bit_length() + 1
+
+
+def _requantize(model: Model, name: str, target: str) -> ir.Requantize:
+    """A requantization that a program of ours has.
+
+    Raises:
+        ArgumentError: it has none.
+    """
+    for op in model.programs[name].ops:
+        if isinstance(op, ir.Requantize) and op.target == target:
+            return op
+    raise ArgumentError(f"program {name}: not one of this package's transforms")
 
 
 def _octaves(steps: np.ndarray) -> Tensor:

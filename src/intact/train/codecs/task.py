@@ -37,9 +37,16 @@ class ImageTask(Task):
         super().__init__()
         self.config, self.codec, self.data = config, codec, data
         codec.rounded = config.optimizer.rounded
+        fine, floats = config.optimizer.fine_streams, 0
         for network in codec.networks.values():
             if isinstance(network, Network):
-                network.fine_streams = config.optimizer.fine_streams
+                network.fine_streams = fine
+                floats += 1
+        if fine and not floats:
+            raise ArgumentError(
+                f"optimizer.fine_streams: all networks of this {codec.KIND!r} are integer ones, "
+                "which are exact anyway"
+            )
         if wanted := config.optimizer.networks:
             choose(codec, wanted)
         if codec.rounded and not codec.CAN_ROUND:

@@ -28,8 +28,9 @@ from intact.train.integer import LEVEL_SCALE
 from intact.train.network import Network
 
 ROW_NORM = {"relu": math.sqrt(2), "linear": 1.0}
-"""Norm of the filters of 8-bit layers. Their unit is free, since the next filter undoes it; but an
-optimizer moves all weights by the same amount, so they must be as large as training starts with."""
+"""Norm of the filters of layers of few bits. Their unit is free, since the next filter undoes it;
+but an optimizer moves all weights by the same amount, so they must be as large as training starts
+with."""
 FIT_STEPS = 400
 
 
@@ -103,7 +104,7 @@ def fill(network: Network, program: ir.Program) -> None:
 
 
 def _units_of(node: Conv, graph: Graph, weight: Tensor) -> Tensor:
-    """[o]: the real value of one step of a convolution's output, given for all but 8-bit layers.
+    """[o]: the real value of one step of a convolution's output, given for all but few-bit layers.
 
     Args:
         node: the convolution.
