@@ -57,6 +57,14 @@ SHIPPED = {  # ids, and the files of a cut of demo/original.png at the ends and 
             63: "27d4d7066e2a21df73b2c60335fffd836a31069bba845e0ded5acb5c730ecb78",
         },
     ),
+    "photo-4": (
+        "c40d7552b14b67ce8fc75ff89f1ca16c",
+        {
+            0: "1e359394467be07088f1741cbf540cf9441ff1dba8f19dd0c5c44c05b606b480",
+            31: "2d903f666a3dd4f816aedfbf73a32991240d693b7e64dc70913d1ae46b26b595",
+            63: "54421ef97e5593b9886dbd51e6b8e8d7fcd111f37feca34a6d86d6b5817c8b9f",
+        },
+    ),
 }
 
 

@@ -117,6 +117,9 @@ CASES = {
     "second_rgba": Case("photo-2", (37, 41, 4), 31, "model photo-2, alpha"),
     "third_low": Case("photo-3", (40, 56, 3), 0, "model photo-3, lowest level"),
     "third_high": Case("photo-3", (40, 56, 3), 63, "model photo-3, highest level"),
+    "fourth_low": Case("photo-4", (40, 56, 3), 0, "model photo-4, lowest level"),
+    "fourth_high": Case("photo-4", (40, 56, 3), 63, "model photo-4, highest level"),
+    "fourth_rgba": Case("photo-4", (37, 41, 4), 31, "model photo-4, alpha"),
 }  # fmt: skip
 OLD = {
     "image/coarsest": (TINY, "lowest level"),

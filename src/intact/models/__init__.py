@@ -25,6 +25,11 @@ HISTORIES: Final[dict[str, str]] = {
         "photo-2's 47,743 steps, then 1,429 of 8 crops in two legs, 22 minutes on one CPU core, "
         "the same pictures; for eyes, with room for text; docs/models/photo-3.md"
     ),
+    "c40d7552b14b67ce8fc75ff89f1ca16c": (  # photo-4
+        "photo-3's 49,172 steps, then 5,000 of 8 crops, 95 minutes on one CPU core, the same "
+        "pictures and more synthetic ones; for eyes, up to nearly lossless, integers of 12 "
+        "bits; docs/models/photo-4.md"
+    ),
 }
 """By id, how a shipped model came to be. What it says itself (``info``) is its last leg alone; it
 is part of the id, and stays."""
@@ -60,6 +65,14 @@ RESULTS: Final[dict[str, dict[str, str]]] = {
         "prior_a": "b1256f50284ae593f09f1f8b551a419fe1f75612277219c1359d72e9852808e8",
         "prior_b": "0bbfe0b9b9eb34e793aa32c77112e2652c5c0ba349ca2524c06611c89ca7feef",
         "synthesis": "5cd27980372dae194087bbe0c6f0633f6d468d5b16310aa6f3b37eba612a1117",
+    },
+    "c40d7552b14b67ce8fc75ff89f1ca16c": {  # photo-4
+        "analysis": "bbf09ae51bd4758b5e4de02eb8fa3a25d757f4429837be99da8a3c918f130764",
+        "hyper_analysis": "f25bc9e966a9191c42247519845a45d897f0deb8a5e010830f73eaf9a26a1d4a",
+        "hyper_synthesis": "5913028ac321f2f6fb36ca53eccacd4351b46fafb8dde077dd97fafd077f8579",
+        "prior_a": "8ca05ecce4a753182b23cee1d09b3858de788dc2a8f5f4d6bd8c7bbecec37666",
+        "prior_b": "120b45485cb9097d45cbca3627f894c936b13f4ef559eb0e54410c65e4090925",
+        "synthesis": "b9fad62dbc0c612de973f1302183e502249bb70d422d7c8c3221a746f73f235a",
     },
 }
 """By id and role `intact.codec.store.results_of`: what the reference computes of a shipped model,
