@@ -1,13 +1,23 @@
 // Every golden file of vectors/, by the definitions in TypeScript and by the kernels in WebAssembly.
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import {
-  Banks, Bank, Native, NativeRunner, PlainMessage, Decoder, IntactError, fault, openMessage, peekModelId, plainRunner,
-  probeInput, probeProgram, readProgram,
+  Banks, Bank, embeddedWeight, Native, NativeRunner, PlainMessage, Decoder, IntactError, fault, openMessage, peekModelId, plainRunner,
+  probeInput, probeProgram, readModel, readProgram,
 } from "../dist/parts.js";
 import { IMAGES, INVALID, json, MODULE, names, read, sha256, treeOf, TYPES, WAYS } from "./vectors.mjs";
 
 test("the kernels prove right", () => assert.equal(fault(MODULE), null));
+
+const SHIPPED = new URL("../../src/intact/models/", import.meta.url);
+for (const name of readdirSync(SHIPPED).filter((name) => name.endsWith(".intactm"))) {
+  test(`a pixel of ${name} counts as one, in a file that carries it, too`, () => {
+    const model = readModel(readFileSync(new URL(name, SHIPPED)), plainRunner);
+    const programs = model.roles.map(({ name, inputs }) => [name, model.programs.get(name), inputs[0].px]);
+    assert.equal(embeddedWeight(programs, model.latents), 1);
+  });
+}
 
 for (const [way, make] of Object.entries(WAYS)) {
   const decoder = make();

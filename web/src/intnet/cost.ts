@@ -81,7 +81,7 @@ export function embeddedWeight(programs: [string, Program, number][], latents: n
   const perPixel = latents / 256;
   const time = decoding.reduce((sum, cost) => sum + cost.picoseconds / cost.area, perPixel * 250_000);
   const memory = Math.max(...decoding.map((cost) => cost.bytes / cost.area)) + perPixel * 36;
-  return Math.max(1, time / 1_400_000, memory / 128);
+  return Math.max(1, time / 2_000_000, memory / 128);
 }
 
 /** Refuse models that take too much; `px` says how many pixels a side of a program's input position has. */
