@@ -93,17 +93,21 @@ class Table:
     def __init__(self, scored: set[tuple[str, str]]) -> None:
         self.rows: list[Row] = []
         self.scored = scored
+        self._judges: dict[tuple[str, str], Ssimulacra2] = {}
 
     def add(self, place: tuple[str, str, str], setting: object, size: int, pixels: np.ndarray,
             original: np.ndarray) -> None:  # fmt: skip
         """A file of a codec; ``place`` is its set, image and codec."""
         group, image, name = place
         area = original.shape[0] * original.shape[1]
-        scored = (group, image) in self.scored
+        key = group, image
+        if key in self.scored and key not in self._judges:
+            self._judges[key] = Ssimulacra2(original)  # half of the work, for all its files
+        judge = self._judges.get(key)
         self.rows.append({
             "set": group, "image": image, "codec": name, "setting": setting, "bytes": size,
             "bpp": 8 * size / area, "psnr": psnr(original, pixels),
-            "ssimulacra2": Ssimulacra2(original)(pixels) if scored else "",
+            "ssimulacra2": judge(pixels) if judge else "",
         })  # fmt: skip
 
     def curves(

@@ -183,7 +183,8 @@ class Graph:
         typical: float | None = None,
     ) -> str:  # fmt: skip
         """Declare an input."""
-        self.inputs.append(Input(target, channels, low, high, unit, typical or high / 2))
+        size = high / 2 if typical is None else typical
+        self.inputs.append(Input(target, channels, low, high, unit, size))
         self.channels[target], self.ranges[target] = channels, (low, high)
         return target
 
