@@ -196,7 +196,7 @@ class Channelwise:
         n = self.levels.hyper_steps.shape[1]
         z = tiles.hyper(outer, self.tables_z, self._first(level), n)
         f = self._features(networks, z, level, outer)[windows.fed.within(outer)]
-        source = Read(tiles, self.tables_y, self.skip)
+        source = Read(tiles, self.tables_y, self.skip, self.predicted)
         latents = self._passes(networks, level).walk(f, windows, source)
         tiles.finish(windows.inner)
         return np.ascontiguousarray(latents), windows.inner

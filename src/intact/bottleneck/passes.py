@@ -23,7 +23,7 @@ from intact.bottleneck.grid import Shape, Window
 from intact.bottleneck.kind import Networks
 from intact.bottleneck.order import pass_a_mask
 from intact.bottleneck.scalar import dequantize, quantize, table_indexes
-from intact.bottleneck.tiles import Tiles
+from intact.bottleneck.tiles import Tiles, sent_places
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Source(Protocol):
         """
         ...
 
-    def symbols(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """int32 [r, c, k]: those of the leading k channels at some positions of the window begun.
+    def colors(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """int32 [r, c, k]: those of the colors at some positions of the window begun.
 
         Args:
             means: int16 [r, c, k], at these positions.
@@ -81,52 +81,84 @@ class Source(Protocol):
         """
         ...
 
+    def symbols(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Places [n] in the flattened window begun, and the symbols int32 [n] there.
+
+        Those of the pass that are sent: at most qualities few are, and the other latents are their
+        means.
+
+        Args:
+            means: int16 [h, w, M], final.
+        """
+        ...
+
 
 class Chosen:
     """An encoder's source: symbols are quantized latents.
 
+    Args:
+        y: int16 [h, w, M], of the whole image.
+        steps: int32 [M], of quantization.
+        skip: tables below it are not sent.
+
     Attributes:
-        found: int32 [h, w, m], the symbols so far.
-        index: uint8 [h, w, m], their tables.
+        found: int32 [h, w, M], the symbols so far.
+        index: uint8 [h, w, M], their tables.
     """
 
     def __init__(self, y: np.ndarray, steps: np.ndarray, skip: int) -> None:
-        self.y, self.steps, self.skip = y, steps, skip
+        self.y, self.steps, self.skip = np.ascontiguousarray(y), steps, skip
         self.found, self.index = np.zeros(y.shape, np.int32), np.zeros(y.shape, np.uint8)
-        self.wanted = np.zeros(y.shape, bool)
+        self._sent = np.zeros(0, np.intp)
 
     def begin(self, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
         """Keep the tables for the plan."""
-        self.wanted = wanted
-        np.copyto(self.index, index, where=wanted)
+        self.index += index * wanted  # no pass has what another has
+        self._sent = sent_places(index, wanted, self.skip)
 
-    def symbols(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """What is nearest, and 0 where nothing is sent."""
+    def colors(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """What is nearest: colors are always sent."""
         k = means.shape[2]
-        y, index = self.y[rows, columns, :k], self.index[rows, columns, :k]
-        steps = self.steps[:k]
-        symbols = quantize(y.astype(np.int32) - means, steps, steps // 2)
-        symbols *= index >= self.skip
-        # Later stages overwrite what was chosen by means that were not theirs.
-        wanted = self.wanted[rows, columns, :k]
-        np.copyto(self.found[rows, columns, :k], symbols, where=wanted)
-        return symbols
+        return self._nearest(self.y[rows, columns, :k], means, self.steps[:k])
+
+    def symbols(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What is nearest, where something is sent."""
+        sent = self._sent
+        symbols = self._nearest(
+            self.y.take(sent), means.take(sent), self.steps.take(sent % len(self.steps))
+        )
+        self.found.reshape(-1)[sent] = symbols
+        return sent, symbols
+
+    @staticmethod
+    def _nearest(y: np.ndarray, means: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        return quantize(y.astype(np.int32) - means, steps, steps // 2)
 
 
 class Read:
     """A decoder's source: symbols stand in payloads."""
 
-    def __init__(self, tiles: Tiles, bank: TableBank, skip: int) -> None:
-        self.tiles, self.bank, self.skip = tiles, bank, skip
-        self.found = np.zeros((0, 0, 0), np.int32)
+    def __init__(self, tiles: Tiles, bank: TableBank, skip: int, predicted: int) -> None:
+        self.tiles, self.bank, self.skip, self.predicted = tiles, bank, skip, predicted
+        self._sent = np.zeros(0, np.intp), np.zeros(0, np.int32)
+        self._colors = np.zeros((0, 0, predicted), np.int32)
 
     def begin(self, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
         """Read the pass: its tables are all known."""
-        self.found = self.tiles.symbols(window, index, wanted, self.bank, self.skip)
+        places, symbols = self.tiles.sent(window, index, wanted, self.bank, self.skip)
+        self._sent = places, symbols
+        position, channel = np.divmod(places, index.shape[2])
+        color, k = channel < self.predicted, self.predicted
+        self._colors = np.zeros((*index.shape[:2], k), np.int32)
+        self._colors.reshape(-1)[position[color] * k + channel[color]] = symbols[color]
 
-    def symbols(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+    def colors(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
         """As they were read."""
-        return self.found[rows, columns, : means.shape[2]]
+        return self._colors[rows, columns]
+
+    def symbols(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As they were read."""
+        return self._sent
 
 
 @dataclass(frozen=True)
@@ -172,7 +204,7 @@ class Passes:
         source.begin(begun, self._index(scale), mask)
 
         def colors(means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-            return dequantize(means, source.symbols(means, rows, columns), self.steps[:k])
+            return dequantize(means, source.colors(means, rows, columns), self.steps[:k])
 
         if k:
             mean[..., :k] = correct_first(mean[..., :k], start, colors)
@@ -197,7 +229,10 @@ class Passes:
         np.maximum(index[..., :k], self.skip, out=index[..., :k])
         return index
 
-    def _latents(self, mean: np.ndarray, source: Source) -> np.ndarray:
+    def _latents(self, means: np.ndarray, source: Source) -> np.ndarray:
         """int16 [h, w, M]: the latents of a pass that has begun; beside it they mean nothing."""
-        everywhere = slice(0, mean.shape[0]), slice(0, mean.shape[1])
-        return dequantize(mean, source.symbols(mean, *everywhere), self.steps)
+        latents = np.ascontiguousarray(means)
+        places, symbols = source.symbols(latents)
+        flat, steps = latents.reshape(-1), self.steps.take(places % len(self.steps))
+        flat[places] = dequantize(flat.take(places), symbols, steps)
+        return latents

@@ -75,6 +75,38 @@ class Tiles:
             symbols[place] = decoded.reshape(tables.shape)
         return symbols
 
+    def sent(
+        self,
+        window: Window,
+        index: np.ndarray,
+        wanted: np.ndarray,
+        bank: TableBank,
+        skip: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Decode one pass of a window of latents that whole tiles fill.
+
+        Args:
+            window: where.
+            index: uint8 [h, w, m], the table of each symbol.
+            wanted: bool [h, w, m], which symbols are of this pass.
+            bank: the tables.
+            skip: tables below it are not sent.
+
+        Returns:
+            Places [n] in the flattened window, and the symbols int32 [n] there.
+        """
+        places, symbols = [np.zeros(0, np.intp)], [np.zeros(0, np.int32)]
+        for number in self.layout.tiles(window):
+            place = self.layout.tile(number).within(window)
+            tables = index[place]
+            sent = sent_places(tables, wanted[place], skip)
+            symbols.append(self._decoders[number].decode(tables.take(sent), bank))
+            if tables.shape[1] != index.shape[1]:  # narrower than the window
+                row, column = np.divmod(sent, tables[0].size)
+                sent = row * index[0].size + column + place[1].start * index.shape[2]
+            places.append(sent + place[0].start * index[0].size)
+        return np.concatenate(places), np.concatenate(symbols)
+
     def symbols(
         self,
         window: Window,
@@ -83,23 +115,10 @@ class Tiles:
         bank: TableBank,
         skip: int,
     ) -> np.ndarray:
-        """int32 [h, w, m]: decode one pass of a window of latents that whole tiles fill.
-
-        Args:
-            window: where.
-            index: uint8 [h, w, m], the table of each symbol.
-            wanted: bool [h, w, m], which symbols are of this pass; the others are 0.
-            bank: the tables.
-            skip: tables below it are not sent; their symbols are 0.
-        """
+        """int32 [h, w, m]: the same, with 0 wherever nothing is sent."""
         symbols = np.zeros(index.shape, np.int32)
-        for number in self.layout.tiles(window):
-            place = self.layout.tile(number).within(window)
-            tables = index[place]
-            sent = sent_places(tables, wanted[place], skip)
-            within = np.zeros(tables.shape, np.int32)
-            within.reshape(-1)[sent] = self._decoders[number].decode(tables.take(sent), bank)
-            symbols[place] = within
+        places, found = self.sent(window, index, wanted, bank, skip)
+        symbols.reshape(-1)[places] = found
         return symbols
 
     def finish(self, window: Window) -> None:
