@@ -11,9 +11,9 @@ from intact.train.synthetic.canvas import Canvas, Generator, Style, random_color
 def _plain_color(rng: Generator) -> tuple[int, int, int]:
     """White and black often, then saturated colors (hardest for a codec), grays, anything."""
     form = rng.random()
-    if form < 0.2:
-        return (255, 255, 255) if form < 0.12 else (0, 0, 0)
-    if form < 0.6:  # on an edge of the color cube
+    if form < 0.35:
+        return (255, 255, 255) if form < 0.25 else (0, 0, 0)
+    if form < 0.65:  # on an edge of the color cube
         r, g, b = rng.permutation([*(255 * rng.integers(2, size=2)), rng.integers(256)])
         return int(r), int(g), int(b)
     return random_color(rng)
