@@ -55,6 +55,8 @@ class DataConfig:
         flat_weight: of crops without any contrast in the loss. They cost so few bits that otherwise
             nothing would be done about them.
         smooth_weight: likewise of crops that change slowly everywhere, as gradients do.
+        smooth_edges: in those crops, weight of the mean squared second difference of the error,
+            added to the distortion: edges of blocks, which are seen there first.
         memory_gb: for the pixels of the images; of larger collections only parts are read.
     """
 
@@ -68,6 +70,7 @@ class DataConfig:
     on_device: bool = False
     flat_weight: float = 20.0
     smooth_weight: float = 1.0
+    smooth_edges: float = 0.0
     memory_gb: float = MEMORY_GB
 
 
@@ -172,8 +175,8 @@ POSITIVE = (
     "output.checkpoint_every", "output.log_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "data.flat_weight", "data.smooth_weight", "loss.mse", "loss.ms_ssim", "loss.ssimulacra2",
-    "loss.masked", "optimizer.warmup", "optimizer.seconds", "optimizer.seed",
+    "data.flat_weight", "data.smooth_weight", "data.smooth_edges", "loss.mse", "loss.ms_ssim",
+    "loss.ssimulacra2", "loss.masked", "optimizer.warmup", "optimizer.seconds", "optimizer.seed",
 )  # fmt: skip
 SHARES = ("data.flat", "data.synthetic", "optimizer.decay_from", "optimizer.average")
 """Settings from 0 to 1."""

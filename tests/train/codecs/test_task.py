@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from intact.errors import ArgumentError  # noqa: E402
 from intact.train import config as configuration, start  # noqa: E402
-from intact.train.codecs.task import ImageTask, are_flat, are_smooth  # noqa: E402
+from intact.train.codecs.task import ImageTask, are_flat, are_smooth, bends  # noqa: E402
 from intact.train.data import ImageFolder  # noqa: E402
 from intact.train.noise import Noise  # noqa: E402
 from intact.train.task import Share  # noqa: E402
@@ -197,6 +197,35 @@ def test_crops_weigh_in_the_loss_by_what_they_are(small_run, kind, monkeypatch):
     assert weight.tolist() == [7, 3, 1]
     weighed, plain = (codec.loss(result, t, distance, w).detach() for w in (weight, None))
     assert float(weighed) > float(plain)
+
+
+def test_edges_of_blocks_in_gradients_are_distortion(small_run, monkeypatch):
+    """`data.smooth_edges` adds the error's bends to the distortion of smooth crops, alone."""
+    image = torch.full((3, 64, 64, 3), 77, dtype=torch.uint8)
+    image[1] = torch.arange(64, dtype=torch.uint8)[:, None]
+    image[2] = torch.randint(0, 256, (64, 64, 3), generator=torch.Generator().manual_seed(5))
+    settings, found = small_run(64, "data.batch=3"), []
+    for weight in (0, 2):
+        config = configuration.load(None, [*settings, f"data.smooth_edges={weight}"])
+        codec = config.kind.build(config.own, 0)
+        task = ImageTask(config, codec, start.image_folder(config))
+        monkeypatch.setattr(task, "_cut", lambda *_: image)
+        given = []
+        monkeypatch.setattr(codec, "loss", lambda *args, g=given: g.append(args) or args[2].sum())
+        task(0, Share())
+        result, _, distance, _ = given[0]
+        found.append(distance.detach())
+    error = (result.pixels - image.float()).detach()
+    assert torch.allclose(found[1][:2], found[0][:2] + 2 * bends(error)[:2])
+    assert float((found[1] - found[0])[0]) > 0
+    assert torch.equal(found[1][2], found[0][2])
+
+
+def test_an_edge_bends_and_an_offset_does_not():
+    error = torch.zeros(2, 8, 8, 3)
+    error[0] += 5
+    error[1, :, 4:] = 2  # two second differences of 2 in each of 8 rows of 6
+    assert bends(error).tolist() == [0, pytest.approx(2 * 4 / 6)]
 
 
 def test_gradients_are_smooth_and_photographs_are_not():

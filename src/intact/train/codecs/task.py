@@ -121,13 +121,17 @@ class ImageTask(Task):
         noise = Noise(seed, step, indexes, device)
         t = noise.uniform() * 2 - 1
         result = (self.codec if self._drawn else self.codec.rate)(image, t, noise)
-        weight = torch.where(are_smooth(image), data.smooth_weight, 1.0)
+        smooth = are_smooth(image)
+        weight = torch.where(smooth, data.smooth_weight, 1.0)
         weight = torch.where(are_flat(image), data.flat_weight, weight)
         distance = torch.zeros_like(t)
         if self._drawn:
             distance = distortion(
                 self.config.loss, image.float(), result.pixels, self.codec.step(t), result.mse
             )
+            if data.smooth_edges:
+                bent = data.smooth_edges * bends(result.pixels - image.float())
+                distance = distance + torch.where(smooth, bent, 0.0)
         return {
             "loss": self.codec.loss(result, t, distance, weight),
             "bpp": result.bpp.detach().mean(),
@@ -154,6 +158,15 @@ def are_smooth(image: Tensor) -> Tensor:
     return torch.stack([
         x.diff(n=2, dim=dim).abs().flatten(1).amax(1) <= SMOOTH for dim in (1, 2)
     ]).all(0)  # fmt: skip
+
+
+def bends(error: Tensor) -> Tensor:
+    """Mean square [b] of the second differences of errors [b, h, w, 3], along rows and columns.
+
+    What is off by as much everywhere has none; what begins at the edge of a block has.
+    """
+    rows, columns = (error.diff(n=2, dim=dim).square().mean((1, 2, 3)) for dim in (1, 2))
+    return rows + columns
 
 
 def parts_of(codec: Codec) -> dict[str, list[nn.Parameter]]:
