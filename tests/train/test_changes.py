@@ -52,8 +52,8 @@ def test_a_resumed_run_says_which_bits_and_steps_it_keeps(settings, caplog):
     trainer(settings)
     asked = ["transform.pixel_bits=10", "transform.stream_steps=63"]
     again = trainer([*settings, *asked], resume=True).task.codec.own.transform
-    assert (again.pixel_bits, again.stream_steps) == (12, 31)
-    for words in ("stream_steps is 31, not 63", "pixel_bits is 12, not 10", "--init takes another"):
+    assert (again.pixel_bits, again.stream_steps) == (14, 31)
+    for words in ("stream_steps is 31, not 63", "pixel_bits is 14, not 10", "--init takes another"):
         assert words in caplog.text
     caplog.clear()
     trainer(settings, resume=True)

@@ -123,9 +123,9 @@ def test_steps_of_streams_that_no_integers_could_divide_by_are_refused(settings_
         configuration.load(None, [*settings_2, f"transform.stream_steps={steps}"])
 
 
-@pytest.mark.parametrize("bits", [7, 13])
+@pytest.mark.parametrize("bits", [7, 15])
 def test_bits_of_pixel_networks_that_no_sums_have_room_for_are_refused(settings_2, bits):
-    with pytest.raises(ArgumentError, match=rf"transform.pixel_bits = {bits}, must be in 8..12"):
+    with pytest.raises(ArgumentError, match=rf"transform.pixel_bits = {bits}, must be in 8..14"):
         configuration.load(None, [*settings_2, f"transform.pixel_bits={bits}"])
 
 
@@ -143,8 +143,8 @@ def test_float_weights_go_on_with_the_steps_of_streams_of_the_new_run(settings_2
         net = trainer(other, init=tmp_path / init).task.codec
         assert net.own.transform.stream_steps == 31
         assert net.network("synthesis").graph.lift == net.network("analysis").graph.lift == 31
-        assert net.own.transform.pixel_bits == 12
-        assert net.network("analysis").graph.ranges["last"] == (-2048, 2047)
+        assert net.own.transform.pixel_bits == 14
+        assert net.network("analysis").graph.ranges["last"] == (-8192, 8191)
 
 
 def test_integers_of_a_run_from_before_the_settings_keep_their_streams_and_bits(
@@ -195,7 +195,7 @@ def test_a_trained_run_is_frozen_with_other_integers(settings_2, tmp_path):
     for setting, said in {
         "transform.latents=8": "only these can be another: transform.stream_steps, "
         "transform.pixel_bits",
-        "transform.pixel_bits=13": "must be in 8..12",
+        "transform.pixel_bits=15": "must be in 8..14",
         "pixel_bits": "write section.key=value",
     }.items():
         with pytest.raises(ArgumentError, match=re.escape(said)):

@@ -246,7 +246,7 @@ def test_a_thawed_model_is_read_anew_for_other_rates():
     torch.testing.assert_close(steps.mean(1), torch.tensor([0.2, 6.0]), rtol=0.05, atol=0.0)
 
 
-@pytest.mark.parametrize("bits", [9, 12])
+@pytest.mark.parametrize("bits", [9, 12, 14])
 def test_a_narrowed_codec_of_more_bits_keeps_its_ranges(bits):
     """Room beyond what was observed is given once, not again by the conversion."""
     net = channelwise(pixel_bits=bits)
@@ -288,7 +288,7 @@ def test_a_narrowed_codec_is_nearly_its_integers_and_keeps_its_ranges():
     assert not [k for k in net.state_dict() if k.endswith("__unit")]
 
 
-@pytest.mark.parametrize("bits", [8, 10, 12])
+@pytest.mark.parametrize("bits", [8, 10, 14])
 def test_the_bits_of_pixel_networks_are_those_of_their_programs(bits):
     """Trained, frozen and thawed; what training computes is what the program does."""
     net = channelwise(pixel_bits=bits)

@@ -24,7 +24,7 @@ class ChannelwiseConfig(TransformConfig):
             divides by it. Streams have 16 bits: with 63 they reach to 520 gray levels, and where
             text is black on white they want 930. A float network does not know it: where a run
             starts from float weights or a frozen model, it is the run's. 1..255.
-        pixel_bits: of the values between the layers of analysis and synthesis, 8..12. With 8 their
+        pixel_bits: of the values between the layers of analysis and synthesis, 8..14. With 8 their
             products are of bytes, and twice as fast; with more they are of 16-bit words, and the
             weights finer, too: what integers lose against the float networks is then
             a fraction (docs/decisions/0031). Likewise the run's.
@@ -33,7 +33,7 @@ class ChannelwiseConfig(TransformConfig):
     latents: int = 448
     blocks_renderer: int = 0
     stream_steps: int = 31
-    pixel_bits: int = 12
+    pixel_bits: int = 14
 
 
 POSITIVE = transforms.POSITIVE
@@ -41,8 +41,9 @@ NOT_NEGATIVE = (*transforms.NOT_NEGATIVE, "transform.blocks_renderer")
 """Settings above 0, and settings from 0 on."""
 LOOSE = ("stream_steps", "pixel_bits")
 """Settings that shape no float weights; see `intact.train.codecs.kind.Kind`."""
-MAX_PIXEL_BITS = 12
-"""With 12 bits a filter's sum has room for weights of as many (`intact.train.fixed_unit`)."""
+MAX_PIXEL_BITS = 14
+"""With 14 bits a filter's sum has room for weights of about 11 (`intact.train.fixed_unit`); each
+further bit would be one of the weights' (docs/decisions/0033)."""
 
 
 def build_graphs(config: ChannelwiseConfig) -> dict[str, Graph]:
