@@ -14,8 +14,14 @@ pytest.importorskip("argcomplete")
     [
         ("intact en", {"encode"}),
         ("intact encode --target-", {"--target-bpp", "--target-size"}),
-        ("intact encode --model ph", {"photo", "photo-eyes", "photo-2", "photo-3", "photo-4"}),
-        ("intact models ph", {"photo", "photo-eyes", "photo-2", "photo-3", "photo-4"}),
+        (
+            "intact encode --model ph",
+            {"photo", "photo-eyes", "photo-2", "photo-3", "photo-4", "photo-5", "photo-psnr"},
+        ),
+        (
+            "intact models ph",
+            {"photo", "photo-eyes", "photo-2", "photo-3", "photo-4", "photo-5", "photo-psnr"},
+        ),
         ("intact encode --backend ", {"auto", "native", "numpy"}),
     ],
 )

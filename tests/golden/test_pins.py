@@ -65,6 +65,22 @@ SHIPPED = {  # ids, and the files of a cut of demo/original.png at the ends and 
             63: "54421ef97e5593b9886dbd51e6b8e8d7fcd111f37feca34a6d86d6b5817c8b9f",
         },
     ),
+    "photo-5": (
+        "4a2e8072ce7e57d1d9e70a327f751d8e",
+        {
+            0: "fead60bd2b353ad096d9edfd3c093e0d3e1d3b37a6bdebfbdf7c80d9be9f264d",
+            31: "58b8d54de8a3e02e7571e96411ae87a9b6d6be82ff4a0c19b1d7ea32186db4ac",
+            63: "ef61ac5bdeda38f90e2353361a98414219b0ef4b5bd0442fdd1cf6157f41d91c",
+        },
+    ),
+    "photo-psnr": (
+        "1a479a187abc34400c75295f73af6c58",
+        {
+            0: "8cce30066d4748aa661c73af8a6c2b18c28917eb7f364dfe7b6eaad998dd2bbc",
+            31: "da704ef55944a03c9cd593da4ff1110461f648e4a8c1ad18fb102cd4c95ce360",
+            63: "632060ae39bac812e4ff9f9bc7fb01d86842cfdf033da4d1e29ad9d0aa173ba9",
+        },
+    ),
 }
 
 

@@ -120,6 +120,12 @@ CASES = {
     "fourth_low": Case("photo-4", (40, 56, 3), 0, "model photo-4, lowest level"),
     "fourth_high": Case("photo-4", (40, 56, 3), 63, "model photo-4, highest level"),
     "fourth_rgba": Case("photo-4", (37, 41, 4), 31, "model photo-4, alpha"),
+    "psnr_low": Case("photo-psnr", (40, 56, 3), 0, "model photo-psnr, lowest level"),
+    "psnr_high": Case("photo-psnr", (40, 56, 3), 63, "model photo-psnr, highest level"),
+    "psnr_rgba": Case("photo-psnr", (37, 41, 4), 31, "model photo-psnr, alpha"),
+    "fifth_low": Case("photo-5", (40, 56, 3), 0, "model photo-5, lowest level"),
+    "fifth_high": Case("photo-5", (40, 56, 3), 63, "model photo-5, highest level"),
+    "fifth_rgba": Case("photo-5", (37, 41, 4), 31, "model photo-5, alpha"),
 }  # fmt: skip
 OLD = {
     "image/coarsest": (TINY, "lowest level"),
