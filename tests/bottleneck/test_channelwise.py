@@ -1,5 +1,6 @@
 """Image codec 2: what one side plans, the other decodes, whoever runs the networks."""
 
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 
@@ -8,8 +9,11 @@ import pytest
 
 import intact
 from intact import ModelError
-from intact.bottleneck.channelwise import Channelwise
+from intact.bottleneck import hyper, passes
+from intact.bottleneck.channelwise import Channelwise, Plan
 from intact.bottleneck.grid import Layout, Window
+from intact.bottleneck.passes import Windows
+from intact.bottleneck.tiles import Tiles
 from intact.codec.model import Model
 from intact.intnet import ops
 from intact.intnet.reach import reach
@@ -17,6 +21,7 @@ from tiny_channelwise import tiny_channelwise, tiny_channelwise_model, tiny_chan
 from tiny_model import M, N, picture
 
 SHAPES = [(1, 1), (3, 5), (16, 16), (17, 33)]
+BYTES_TO_PLAN, BYTES_TO_READ = 18, 24  # for each latent; 15 and 21 were measured
 
 
 class ByDefinition:
@@ -72,6 +77,101 @@ def test_a_window_is_the_same_cut_of_the_whole(coder, wanted):
     found, held = bottleneck.decode(networks, payloads, 6, layout, window, coder)
     assert np.array_equal(found, plan.latents[held.slices])
     assert np.array_equal(found[window.within(held)], plan.latents[window.slices])
+
+
+@pytest.mark.parametrize("predicted", [0, 3, M])
+@pytest.mark.parametrize(
+    ("wanted", "tile_log2"),
+    [((100, 100, 101, 101), 4), ((80, 0, 96, 70), 4), ((64, 130, 65, 199), 5)],
+)
+def test_a_window_in_the_middle_is_decoded_from_a_part(predicted, wanted, tile_log2):
+    """Where what is wanted, what is known of pass A and what is begun are four windows."""
+    bottleneck, layout, plan = planned((230, 210), 10, tile_log2, predicted)
+    payloads, window = list(bottleneck.encode(plan, layout)), Window(*wanted)
+    networks = ByDefinition(bottleneck)
+    around = Windows.around(window, networks, layout.shape, 1 << tile_log2, predicted)
+    assert around.inner != around.middle != around.begun != around.fed != layout.whole
+    far = set(layout.tiles(layout.whole)) - set(
+        layout.tiles(around.fed.grow(hyper.reach(networks), 1 << tile_log2, layout.shape))
+    )
+    assert far
+    for number in far:
+        payloads[number] = b"\xff"
+    found, held = bottleneck.decode(networks, payloads, 10, layout, window)
+    assert held == around.inner
+    assert np.array_equal(found, plan.latents[held.slices])
+
+
+@pytest.mark.parametrize("skip", [0, 20, 63])
+@pytest.mark.parametrize("predicted", [0, M])
+def test_the_ends_of_what_can_be_sent(skip, predicted):
+    """All, only some, next to nothing; colors none or all."""
+    bottleneck = replace(tiny_channelwise(predicted), skip=skip)
+    layout, networks = Layout((20, 35), 4), ByDefinition(bottleneck)
+    y = latents((20, 35))
+    plan = bottleneck.plan(networks, y, 15, layout)
+    sent = plan.index >= skip
+    if skip == 0 or predicted == M:
+        assert sent.all()
+    steps = np.broadcast_to(bottleneck.levels.steps[15], y.shape)
+    assert (np.abs(plan.latents.astype(int) - y) <= (steps + 1) // 2)[sent].all()
+    assert not plan.symbols[~sent].any()
+    payloads = bottleneck.encode(plan, layout)
+    found, _ = bottleneck.decode(networks, payloads, 15, layout, layout.whole)
+    assert np.array_equal(found, plan.latents)
+
+
+def test_a_plan_depends_on_no_piece_and_changes_no_latents(monkeypatch):
+    """However many latents are worked on at a time, and however they lie in memory."""
+    _, layout, whole = planned((37, 50))
+    bottleneck, y = tiny_channelwise(), latents((37, 50))
+    for piece in (1, 3 * 50 * M + 1):
+        monkeypatch.setattr(passes, "PIECE", piece)
+        for given in (y, np.asfortranarray(y), np.repeat(y, 2, axis=2)[:, :, ::2]):
+            before = given.copy()
+            plan = bottleneck.plan(ByDefinition(bottleneck), given, 6, layout)
+            for name in ("z", "symbols", "index", "latents"):
+                assert np.array_equal(getattr(plan, name), getattr(whole, name))
+            assert np.array_equal(given, before)
+
+
+class Given(ByDefinition):
+    """Priors that say the same everywhere, at the cost of nothing: all latents are sent."""
+
+    def run(self, role, inputs, level):
+        if not role.startswith("prior"):
+            return super().run(role, inputs, level)
+        shape = (*inputs["f"].shape[:2], M)
+        return {"mean": np.zeros(shape, np.int16), "theta": np.full(shape, 255, np.uint8)}
+
+
+def test_a_walk_takes_little_beside_what_it_makes(monkeypatch):
+    """24 megapixels have 42 million latents: each byte for each is 42 MB of the goal of 1.5 GB."""
+    monkeypatch.setattr(passes, "PIECE", 1 << 12)
+    bottleneck, layout = tiny_channelwise(1), Layout((192, 192), 4)
+    networks, y = Given(bottleneck), latents((192, 192))
+
+    def taken(act):
+        tracemalloc.start()
+        try:
+            return act(), tracemalloc.get_traced_memory()[1] / y.size
+        finally:
+            tracemalloc.stop()
+
+    f = np.zeros((192, 192, 8), np.int16)
+    walk = bottleneck._passes(networks, 15).walk
+    windows = passes.Windows.of_all(layout.whole)
+    source = passes.Chosen(y, bottleneck.levels.steps[15], bottleneck.skip)
+    chosen, most = taken(lambda: walk(f, windows, source))
+    assert most < BYTES_TO_PLAN
+    plan = Plan(np.zeros((48, 48, N), np.int8), source.found, source.index, chosen, 15)
+    payloads = bottleneck.encode(plan, layout)
+    tiles = Tiles(payloads, layout, None)
+    tiles.hyper(layout.whole, bottleneck.tables_z, bottleneck._first(15), N)
+    reading = passes.Read(tiles, bottleneck.tables_y, bottleneck.skip, bottleneck.predicted)
+    read, most = taken(lambda: walk(f, windows, reading))
+    assert np.array_equal(read, chosen)
+    assert most < BYTES_TO_READ
 
 
 def test_a_window_needs_no_tile_beyond_what_its_symbols_depend_on():

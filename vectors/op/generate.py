@@ -57,6 +57,7 @@ def conv(inputs: int, outputs: int, taps: int, weight: int, **form: Any) -> Conv
 def cases() -> dict[str, list[Case]]:
     """What each file holds."""
     table = mixed(-100, 100, (64,), 5)
+    most = mixed(8000, 16382, (36,), 7) | 1
     ends = np.array([2**31 - 1 - 127 * 255 - 127, -(2**31) + 1 + 127 * 255 + 127, 0, 1])
     return {
         "conv": [
@@ -85,6 +86,19 @@ def cases() -> dict[str, list[Case]]:
             ("words", conv(4, 4, 3, 900, groups=4, low=-32768, high=32767), ((4, WIDE),),
              (3, 3), 0),
             ("stride", conv(4, 4, 3, 127, groups=4, stride=2), ((4, SIGNED),), (5, 5), -1),
+        ],
+        # Values of 13 to 16 bits, sums up to nine tenths of 2^31, more channels than a block has.
+        "conv_wide": [
+            ("unsigned_14", conv(40, 36, 1, 5800, divisor=most[:36], low=-32768, high=32767),
+             ((40, (0, 16383)),), (3, 5), 127),
+            ("signed_14", conv(33, 18, 1, 2047, divisor=most[:18], low=-8192, high=8191),
+             ((33, (-8192, 8191)),), (4, 3), -127),
+            ("stride_13", conv(12, 20, 3, 6200, stride=2, edge=True, low=-32768, high=32767),
+             ((12, (-4096, 4095)),), (5, 4), 9),
+            ("depthwise_15", conv(36, 36, 3, 8191, groups=36, edge=True, divisor=most[:36],
+             low=-16384, high=16383), ((36, (-16384, 16383)),), (3, 4), -5),
+            ("words_16", conv(17, 17, 1, 4300, divisor=most[:17], low=-32768, high=32767),
+             ((17, WIDE),), (3, 4), 1),
         ],
         "conv_table": [
             ("table", conv(4, 5, 1, 60, table=table, table_low=-30, low=-100, high=100),
@@ -128,10 +142,27 @@ def program_of(case: Case) -> Program:
 def inputs_of(case: Case) -> dict[str, np.ndarray]:
     """What a case's program is run on."""
     size = case[3]
-    return {
+    inputs = {
         value.name: mixed(value.low, value.high, (*size, value.channels), number + len(case[0]))
         for number, value in enumerate(program_of(case).inputs)
     }
+    if case[0] in ENDS:
+        _plant(case, inputs["x"])
+    return inputs
+
+
+ENDS = ("unsigned_14", "signed_14", "words_16")
+"""1x1 layers whose sums go as far as they can."""
+
+
+def _plant(case: Case, x: np.ndarray) -> None:
+    """The largest sum and the least of a channel, in the first two positions of a row."""
+    op, (_, (low, high)) = case[1], case[2][0]
+    assert isinstance(op, Conv)
+    weight = op.weight[:, :, 0, 0].astype(np.int64)
+    channel = int(np.abs(weight).sum(axis=1).argmax())
+    x[0, 0] = np.where(weight[channel] > 0, high, low)
+    x[0, 1] = np.where(weight[channel] > 0, low, high)
 
 
 def plain(value: Any) -> Any:

@@ -40,7 +40,8 @@ class Networks(Protocol):
             level: index into the codec's levels.
 
         Returns:
-            The outputs by name, likewise. They are the caller's to change.
+            The outputs by name, in the types that hold the ranges of the role, whatever the
+            network's own are (`intact.bottleneck.roles.typed`). They are the caller's to change.
         """
         ...
 

@@ -12,6 +12,7 @@ docs/spec/image2.md, sections 2 to 5.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,7 +24,11 @@ from intact.bottleneck.grid import Shape, Window
 from intact.bottleneck.kind import Networks
 from intact.bottleneck.order import pass_a_mask
 from intact.bottleneck.scalar import dequantize, quantize, table_indexes
-from intact.bottleneck.tiles import Tiles, sent_places
+from intact.bottleneck.tiles import Piece, Tiles, sent_places
+
+PIECE = 1 << 19
+"""Latents that an encoder works on at a time, so that what it computes with stays small; a decoder
+works on a tile."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,13 @@ class Source(Protocol):
         """
         ...
 
-    def symbols(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places [n] in the flattened window begun, and the symbols int32 [n] there.
+    def symbols(self, means: np.ndarray) -> Iterator[Piece]:
+        """Those of the pass that are sent, in pieces, each of other places; once for each pass.
 
-        Those of the pass that are sent: at most qualities few are, and the other latents are their
-        means.
+        At most qualities few are, and the other latents are their means.
 
         Args:
-            means: int16 [h, w, M], final.
+            means: int16 [h, w, M], final. Those of a piece may be overwritten once it is there.
         """
         ...
 
@@ -109,26 +113,30 @@ class Chosen:
     def __init__(self, y: np.ndarray, steps: np.ndarray, skip: int) -> None:
         self.y, self.steps, self.skip = np.ascontiguousarray(y), steps, skip
         self.found, self.index = np.zeros(y.shape, np.int32), np.zeros(y.shape, np.uint8)
-        self._sent = np.zeros(0, np.intp)
+        self._wanted = np.zeros((0, 0, 0), bool)
 
     def begin(self, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
         """Keep the tables for the plan."""
         self.index += index * wanted  # no pass has what another has
-        self._sent = sent_places(index, wanted, self.skip)
+        self._wanted = wanted
 
     def colors(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
         """What is nearest: colors are always sent."""
         k = means.shape[2]
         return self._nearest(self.y[rows, columns, :k], means, self.steps[:k])
 
-    def symbols(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def symbols(self, means: np.ndarray) -> Iterator[Piece]:
         """What is nearest, where something is sent."""
-        sent = self._sent
-        symbols = self._nearest(
-            self.y.take(sent), means.take(sent), self.steps.take(sent % len(self.steps))
-        )
-        self.found.reshape(-1)[sent] = symbols
-        return sent, symbols
+        height, width, channels = self.y.shape
+        found, row = self.found.reshape(-1), width * channels
+        for top in range(0, height, max(PIECE // row, 1)):
+            rows = slice(top, top + max(PIECE // row, 1))
+            places = sent_places(self.index[rows], self._wanted[rows], self.skip)
+            places += top * row
+            steps = self.steps.take(places % channels)
+            symbols = self._nearest(self.y.take(places), means.take(places), steps)
+            found[places] = symbols
+            yield places, symbols
 
     @staticmethod
     def _nearest(y: np.ndarray, means: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -140,25 +148,43 @@ class Read:
 
     def __init__(self, tiles: Tiles, bank: TableBank, skip: int, predicted: int) -> None:
         self.tiles, self.bank, self.skip, self.predicted = tiles, bank, skip, predicted
-        self._sent = np.zeros(0, np.intp), np.zeros(0, np.int32)
-        self._colors = np.zeros((0, 0, predicted), np.int32)
+        self._pieces: Iterator[Piece] = iter(())
+        self._shape = (0, 0, 0)
+        self._colors: np.ndarray | None = None
 
     def begin(self, window: Window, index: np.ndarray, wanted: np.ndarray) -> None:
-        """Read the pass: its tables are all known."""
-        places, symbols = self.tiles.sent(window, index, wanted, self.bank, self.skip)
-        self._sent = places, symbols
-        position, channel = np.divmod(places, index.shape[2])
-        color, k = channel < self.predicted, self.predicted
-        self._colors = np.zeros((*index.shape[:2], k), np.int32)
-        self._colors.reshape(-1)[position[color] * k + channel[color]] = symbols[color]
+        """Tables are all known; what is read is read when it is asked for."""
+        self._pieces = self.tiles.sent(window, index, wanted, self.bank, self.skip)
+        self._shape, self._colors = index.shape, None
 
     def colors(self, means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        """As they were read."""
+        """As they stand there."""
+        if self._colors is None:
+            pieces = list(self._pieces)
+            self._colors = self._colors_of(pieces)
+            self._pieces = _taken(pieces)
         return self._colors[rows, columns]
 
-    def symbols(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As they were read."""
-        return self._sent
+    def symbols(self, means: np.ndarray) -> Iterator[Piece]:
+        """As they stand there."""
+        return self._pieces
+
+    def _colors_of(self, pieces: list[Piece]) -> np.ndarray:
+        """int32 [h, w, k]: those of the pass, and 0 elsewhere."""
+        (h, w, m), k = self._shape, self.predicted
+        colors = np.zeros((h, w, k), np.int32)
+        flat = colors.reshape(-1)
+        for places, symbols in pieces:
+            chosen = np.flatnonzero(places % m < k)
+            position, channel = np.divmod(places[chosen], m)
+            flat[position * k + channel] = symbols[chosen]
+        return colors
+
+
+def _taken(pieces: list[Piece]) -> Iterator[Piece]:
+    """Each of some pieces once; nobody keeps it afterwards."""
+    while pieces:
+        yield pieces.pop()
 
 
 @dataclass(frozen=True)
@@ -195,44 +221,64 @@ class Passes:
             source: of symbols.
         """
         k, begun = self.predicted, windows.begun
-        found = self.networks.run("prior_a", {"f": np.ascontiguousarray(f)}, self.level)
-        place = begun.within(windows.fed)
-        mean, scale = found["mean"][place], found["theta"][place].astype(np.int16)
+        place, start = begun.within(windows.fed), (begun.top, begun.left)
+        # Names go as soon as may be: at 24 megapixels each holds 42 or 84 MB.
+        mean, theta = self._run("prior_a", place, {"f": np.ascontiguousarray(f)})
         mask = pass_a_mask(begun, mean.shape[2], k)
-        start = (begun.top, begun.left)
-        scale[..., :k] += self.stages[stages(start, begun.shape)].astype(np.int16)
-        source.begin(begun, self._index(scale), mask)
+        raised = self.stages[stages(start, begun.shape)]
+        source.begin(begun, self._index(theta, raised), mask)
+        del theta
 
         def colors(means: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
             return dequantize(means, source.colors(means, rows, columns), self.steps[:k])
 
         if k:
             mean[..., :k] = correct_first(mean[..., :k], start, colors)
-        first = mask * self._latents(mean, source)
+        first = self._latents(mean, source)
+        del mean
+        first *= mask
 
         place = windows.middle.within(begun)
         first, mask = np.ascontiguousarray(first[place]), mask[place]
         f = np.ascontiguousarray(f[windows.middle.within(windows.fed)])
-        found = self.networks.run("prior_b", {"f": f, "y": first}, self.level)
-        mean, scale = found["mean"], found["theta"].astype(np.int16)
+        whole = slice(None), slice(None)
+        mean, theta = self._run("prior_b", whole, {"f": f, "y": first})
         if k:
             mean[..., :k] = correct_second(mean[..., :k], first[..., :k])
         place = windows.inner.within(windows.middle)
-        mean, scale, first, mask = (array[place] for array in (mean, scale, first, mask))
-        source.begin(windows.inner, self._index(scale), ~mask)
-        return np.where(mask, first, self._latents(mean, source))
+        mean, theta, first, mask = (array[place] for array in (mean, theta, first, mask))
+        source.begin(windows.inner, self._index(theta), ~mask)
+        del theta
+        latents = self._latents(mean, source)
+        np.copyto(latents, first, where=mask)
+        return latents
 
-    def _index(self, scale: np.ndarray) -> np.ndarray:
-        """Tables by theta; those of colors are always sent."""
+    def _run(
+        self, role: str, place: tuple[slice, slice], inputs: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What a prior says of a place in the window of its inputs: means and thetas."""
+        found = self.networks.run(role, inputs, self.level)
+        return found["mean"][place], found["theta"][place]
+
+    def _index(self, theta: np.ndarray, raised: np.ndarray | None = None) -> np.ndarray:
+        """Tables by theta, which is raised at the colors; those of colors are always sent."""
+        k, scale = self.predicted, theta.astype(np.int16)
+        if raised is not None:
+            scale[..., :k] += raised.astype(np.int16)
         index = table_indexes(scale, self.shifts)
-        k = self.predicted
         np.maximum(index[..., :k], self.skip, out=index[..., :k])
         return index
 
     def _latents(self, means: np.ndarray, source: Source) -> np.ndarray:
-        """int16 [h, w, M]: the latents of a pass that has begun; beside it they mean nothing."""
+        """int16 [h, w, M]: the latents of a pass that has begun; beside it they mean nothing.
+
+        Args:
+            means: int16 [h, w, M], which are overwritten where they lie in one piece.
+            source: of the symbols.
+        """
         latents = np.ascontiguousarray(means)
-        places, symbols = source.symbols(latents)
-        flat, steps = latents.reshape(-1), self.steps.take(places % len(self.steps))
-        flat[places] = dequantize(flat.take(places), symbols, steps)
+        flat = latents.reshape(-1)
+        for places, symbols in source.symbols(latents):
+            steps = self.steps.take(places % len(self.steps))
+            flat[places] = dequantize(flat.take(places), symbols, steps)
         return latents

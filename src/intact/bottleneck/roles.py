@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from intact.errors import ModelError
 from intact.intnet.infer import HALF, Info, Resize, infer
-from intact.intnet.program import Add, Program
+from intact.intnet.program import Add, Program, dtype_of
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,18 @@ class Role:
             return (Resize(factor),)
         assert factor.numerator == 1, f"{self.name}.{output.name} is no halving: {factor}"
         return (HALF,) * (factor.denominator.bit_length() - 1)
+
+
+def typed(role: Role, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A program's outputs in the types that hold the ranges of its role.
+
+    A program whose own range is narrower gives narrower types: means of 8 bits, to which nothing
+    could be added.
+    """
+    return {
+        signal.name: outputs[signal.name].astype(dtype_of(signal.low, signal.high), copy=False)
+        for signal in role.outputs
+    }
 
 
 def decoding(roles: Sequence[Role]) -> tuple[str, ...]:

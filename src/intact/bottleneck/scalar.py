@@ -95,8 +95,9 @@ class Levels(LevelRows):
 def table_indexes(theta: np.ndarray, shift: int | np.ndarray) -> np.ndarray:
     """uint8: the table of each symbol; Ballé 2019, Eq. 15, with the level's shift."""
     half = 1 << (THETA_SHIFT - 1)
-    index = (theta.astype(np.int16) + np.asarray(half - shift, np.int16)) >> THETA_SHIFT
-    return np.clip(index, 0, NUM_SCALES - 1).astype(np.uint8)
+    index = theta.astype(np.int16, copy=False) + np.asarray(half - shift, np.int16)
+    index >>= THETA_SHIFT
+    return index.clip(0, NUM_SCALES - 1, out=index).astype(np.uint8)
 
 
 def quantize(residual: np.ndarray, step: int | np.ndarray, offset: int | np.ndarray) -> np.ndarray:

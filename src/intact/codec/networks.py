@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 import numpy as np
 
+from intact.bottleneck.roles import typed
 from intact.codec.model import Model
 from intact.intnet.backends import choose
 from intact.intnet.reach import reach
@@ -38,6 +39,7 @@ class Networks:
         progress: Callable[[str], None] | None = None,
     ) -> None:
         self.model, self.threads, self._progress = model, threads, progress
+        self._roles = {role.name: role for role in model.roles}
         self.roles = tuple(model.programs) if roles is None else roles
         name = cast(choose.Name | Literal["auto"], backend)  # `choose` refuses anything else
         self.backend = choose.choose([model.programs[role] for role in self.roles], pixels, name)
@@ -53,7 +55,8 @@ class Networks:
         runner = self.backend(self.model.programs[role])
         self.enter(role.replace("_", " "))
         parameter = int(self.model.levels.parameters[level])
-        return runner(inputs, level=parameter, threads=self.threads)
+        found = runner(inputs, level=parameter, threads=self.threads)
+        return typed(self._roles[role], found)
 
     def reach(self, role: str) -> dict[str, int]:
         """How many positions of each input beyond a window a program's outputs depend on."""
