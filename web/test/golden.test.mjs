@@ -12,10 +12,12 @@ test("the kernels prove right", () => assert.equal(fault(MODULE), null));
 
 const SHIPPED = new URL("../../src/intact/models/", import.meta.url);
 for (const name of readdirSync(SHIPPED).filter((name) => name.endsWith(".intactm"))) {
-  test(`a pixel of ${name} counts as one, in a file that carries it, too`, () => {
+  // photo-psnr takes more, for its 768 latents: tests/codec/test_embedded.py has the same number.
+  const wanted = name === "photo-psnr.intactm" ? 1.2094 : 1;
+  test(`a pixel of ${name} counts as ${wanted}, in a file that carries it, too`, () => {
     const model = readModel(readFileSync(new URL(name, SHIPPED)), plainRunner);
     const programs = model.roles.map(({ name, inputs }) => [name, model.programs.get(name), inputs[0].px]);
-    assert.equal(embeddedWeight(programs, model.latents), 1);
+    assert.equal(Number(embeddedWeight(programs, model.latents).toFixed(4)), wanted);
   });
 }
 
