@@ -149,39 +149,55 @@ def _convert_conv(
     units: dict[str, Tensor],
     ranges: Ranges,
 ) -> Tensor:
-    given, fixed = network.graph.units.get(node.activation), FixedUnit()
+    graph, fixed = network.graph, FixedUnit()
+    given = graph.units.get(node.activation)
     source = units[node.source]
     per_input = source[:, None, None, None] if node.depthwise else source[None, :, None, None]
     mapped = network.get(node.target, "weight").double() * per_input
+    bias, slope = (network.get(node.target, k).double() for k in ("bias", "slope"))
     if given is not None:
         out = torch.full((node.c_out,), given, dtype=torch.float64)
     else:
-        reach = _reach(network.graph, node.target, ranges)
-        out = reach / network.graph.ranges[node.target][1]
-        # A channel that hardly ever speaks must not ask for weights beyond their bits.
-        least = mapped.abs().reshape(node.c_out, -1).amax(1) / fixed.largest_weight(
-            network.graph, node
-        )
+        out = _reach(graph, node.target, ranges) / graph.ranges[node.target][1]
+        # A channel that hardly ever speaks must not ask for weights beyond their bits, nor for sums
+        # beyond their room.
+        least = fixed.too_large(graph, node, mapped, bias.abs() + slope.abs())
         out = torch.maximum(out, least).clamp(min=1e-12)
     mapped = mapped / out[:, None, None, None]
-    bias = network.get(node.target, "bias").double() / out
+    bias, slope = bias / out, slope / out
     if node.target in ranges.moments:
         moments = ranges.moments[node.target]
         unit = source.repeat_interleave(node.kernel**2)
-        divisor = fixed.divisors(integer, node, mapped)
-        wanted = (mapped * divisor[:, None, None, None]).flatten(1)
-        limit = wanted.abs().amax(1).ceil().clamp(min=fixed.largest_weight(network.graph, node))
         covariance = moments.covariance / torch.outer(unit, unit)
-        rounded = round_together(wanted, covariance, limit)
+        wanted, added = mapped.flatten(1), bias.abs() + slope.abs()
+        rounded, divisor = _rounded(fixed, graph, node, wanted, added, covariance)
         # Rounding must not move the mean of the outputs.
-        bias = bias + (wanted - rounded) @ (moments.mean / unit) / divisor
-        mapped = (rounded / divisor[:, None]).reshape(mapped.shape)
+        bias = bias + (wanted - rounded) @ (moments.mean / unit)
+        mapped = rounded.reshape(mapped.shape)
         integer.get(node.target, "cap").copy_(divisor)
     integer.get(node.target, "weight").copy_(mapped)
     integer.get(node.target, "bias").copy_(bias)
-    slope = network.get(node.target, "slope").double() / out
     integer.get(node.target, "slope").copy_(slope)
     return out
+
+
+def _rounded(
+    fixed: FixedUnit, graph: Graph, node: Conv, wanted: Tensor, added: Tensor, covariance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Filters [o, i] near those wanted, and divisors [o] with which they are whole numbers.
+
+    Rounding may add to a filter's sum. Where that was all its room holds, the divisor that it was
+    rounded for is too large for what came out; such filters are rounded again for a lesser one.
+    """
+    divisor = fixed.divisors(graph, node, wanted, added)
+    rounded, todo = torch.zeros_like(wanted), torch.ones_like(divisor, dtype=torch.bool)
+    while todo.any():
+        steps = wanted[todo] * divisor[todo, None]
+        limit = steps.abs().amax(1).ceil().clamp(min=fixed.largest_weight(graph, node))
+        rounded[todo] = round_together(steps, covariance, limit) / divisor[todo, None]
+        todo = fixed.divisors(graph, node, rounded, added) < divisor
+        divisor = torch.where(todo, divisor - 2, divisor)
+    return rounded, divisor
 
 
 C = TypeVar("C", bound=Codec)

@@ -31,6 +31,8 @@ docs/decisions/0007 and 0031 have what they win."""
 FLOAT32_ROOM, INT32_ROOM = 0.9 * 2**24, 0.9 * 2**31
 """What the products of a filter may add up to: with inputs of 8 bits so that float32 is exact, with
 inputs of 16 so that int32 is. A tenth is left for the bias."""
+INT32_WHOLE = 0.99 * 2**31
+"""What they, the bias and the level's share may add up to; the rest is for their rounding."""
 
 
 def odd_floor(x: Tensor) -> Tensor:
@@ -62,14 +64,14 @@ class FixedUnit:
 
     def integers(self, network: IntegerNetwork, node: Conv) -> Parameters:
         """Derive the integers of a convolution, differentiably."""
-        weight = network.get(node.target, "weight")
+        weight, bias, slope = (network.get(node.target, k) for k in ("weight", "bias", "slope"))
         with torch.no_grad():
-            cap = network.get(node.target, "cap")
-            divisor = torch.minimum(self.divisors(network, node, weight), cap)
+            cap, added = network.get(node.target, "cap"), bias.abs() + slope.abs()
+            divisor = torch.minimum(self.divisors(network.graph, node, weight, added), cap)
         return Parameters(
             round_through(weight * divisor[:, None, None, None]),
-            round_through(network.get(node.target, "bias") * divisor),
-            round_through(network.get(node.target, "slope") * divisor / LEVEL_SCALE),
+            round_through(bias * divisor),
+            round_through(slope * divisor / LEVEL_SCALE),
             divisor,
         )
 
@@ -78,16 +80,37 @@ class FixedUnit:
         fine = WIDE_BITS if graph.largest(node.source) > UINT8[1] else FINE_BITS
         return 2 ** ((fine if node.fine else self.bits) - 1)
 
-    def divisors(self, network: IntegerNetwork, node: Conv, weight: Tensor) -> Tensor:
-        """[o]: the largest odd c for which filters [o, i, k, k] fit their bits and accumulators."""
-        high = self.largest_weight(network.graph, node)  # -high..high: the symmetric form of Eq. 9
+    def divisors(self, graph: Graph, node: Conv, weight: Tensor, added: Tensor) -> Tensor:
+        """[o]: the largest odd c for which filters fit their bits and accumulators.
+
+        Args:
+            graph: of the node.
+            node: a convolution.
+            weight: [o, ...], of its filters.
+            added: [o], the largest magnitude of what is added to their sums: bias and level.
+        """
+        high = self.largest_weight(graph, node)  # -high..high: the symmetric form of Eq. 9
         flat = weight.flatten(1).abs()
         largest = flat.amax(1).clamp(min=high / MAX_DIVISOR)
-        reach = network.graph.largest(node.source)
-        room = (INT32_ROOM if reach > UINT8[1] else FLOAT32_ROOM) / reach
-        c = torch.minimum(high / largest, room / flat.sum(1).clamp(min=1e-9))
+        total, reach = flat.sum(1).clamp(min=1e-9), graph.largest(node.source)
+        c = torch.minimum(high / largest, self._room(graph, node) / total)
+        c = torch.minimum(c, INT32_WHOLE / (total * reach + added))
         # A filter that was rounded for c must give c again: float32 makes of it a little less.
         return odd_floor(c * (1 + 1e-6)).clamp(max=MAX_DIVISOR)
+
+    def too_large(self, graph: Graph, node: Conv, weight: Tensor, added: Tensor) -> Tensor:
+        """[o]: by what to divide filters, and what is added, so that c = 1 fits; see `divisors`."""
+        flat, reach = weight.flatten(1).abs(), graph.largest(node.source)
+        total = flat.sum(1)
+        found = torch.maximum(
+            flat.amax(1) / self.largest_weight(graph, node), total / self._room(graph, node)
+        )
+        return torch.maximum(found, (total * reach + added) / INT32_WHOLE)
+
+    def _room(self, graph: Graph, node: Conv) -> float:
+        """What the magnitudes of a filter's integers may add up to."""
+        reach = graph.largest(node.source)
+        return (INT32_ROOM if reach > UINT8[1] else FLOAT32_ROOM) / reach
 
 
 def _zeros(size: int | tuple[int, ...]) -> nn.Parameter:

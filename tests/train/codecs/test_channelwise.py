@@ -15,7 +15,9 @@ from intact.codec.pixels import to_network
 from intact.codec.store import load_model, model_path
 from intact.errors import ArgumentError
 from intact.freeze.channelwise import freeze, make_levels
+from intact.freeze.program import to_program
 from intact.intnet import ops, program as ir
+from intact.intnet.bounds import program_bounds
 from intact.train import config as configuration
 from intact.train.balance import balance
 from intact.train.codecs.channelwise import ChannelwiseNet, ChannelwiseSections
@@ -32,6 +34,8 @@ from intact.train.codecs.checkerboard import CodecNet
 from intact.train.codecs.rates import RateConfig
 from intact.train.codecs.transforms import LATENT_UNIT, PIXEL_UNIT
 from intact.train.convert import convert_codec, narrow, widen
+from intact.train.fixed_unit import INT32_ROOM
+from intact.train.graph import Conv
 from intact.train.integer import IntegerNetwork
 from intact.train.network import Network
 from intact.train.noise import Noise
@@ -319,6 +323,43 @@ def test_the_bits_of_pixel_networks_are_those_of_their_programs(bits):
             )
         for key, value in wanted.items():
             assert np.array_equal(got[key][0].numpy(), value)
+
+
+def test_a_seldom_channel_of_equal_weights_fits_in_32_bits_with_its_bias():
+    """With values of 14 bits its products alone may fill nine tenths, and its bias the others."""
+    net, batches = channelwise(pixel_bits=14), [(pictures(8), torch.linspace(-1, 1, 8))]
+    first, synthesis = convert_codec(net, batches), net.network("synthesis")
+    with torch.no_grad():
+        steps = first.network("synthesis").get("b0.a", "divisor")
+        synthesis.get("b0.b", "weight")[:2] = 0.1 / steps[:, None, None]
+        synthesis.get("b0.b", "bias")[0] = -9.0
+        synthesis.get("b0.b", "bias")[1] = -1e6
+    network = convert_codec(net, batches).networks["synthesis"]
+    assert isinstance(network, IntegerNetwork)
+    bounds = program_bounds(to_program(network))
+    assert 0.98 * 2**31 < int(bounds["b0.b"].bound[0]) < 2**31
+    assert int(bounds["b0.b"].bound[1]) < 2**31
+
+
+def test_filters_stay_as_they_were_rounded_where_their_sums_fill_the_room():
+    """The divisor that a network derives is the one that a filter was rounded for, not a lesser."""
+    net = channelwise(pixel_bits=14)
+    with torch.no_grad():
+        for parameter in net.network("synthesis").parameters():
+            drawn = torch.Generator().manual_seed(parameter.numel())
+            parameter += 0.02 * torch.randn(parameter.shape, generator=drawn)
+    integer = convert_codec(net, [(pictures(8), torch.linspace(-1, 1, 8))])
+    network, full = integer.networks["synthesis"], 0
+    assert isinstance(network, IntegerNetwork)
+    for node in network.graph.nodes:
+        if isinstance(node, Conv) and not node.depthwise:
+            made = network.parameters_of(node)
+            assert torch.equal(made.divisor, network.get(node.target, "cap"))
+            wanted = network.get(node.target, "weight") * made.divisor[:, None, None, None]
+            torch.testing.assert_close(wanted, made.weight, rtol=0, atol=0.01)
+            sums = made.weight.flatten(1).abs().sum(1) * network.graph.largest(node.source)
+            full += int((sums > 0.99 * INT32_ROOM).sum())
+    assert full > 50
 
 
 def drawn_by(net: ChannelwiseNet, y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
