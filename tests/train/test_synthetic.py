@@ -5,7 +5,7 @@ import pytest
 
 from intact.errors import ArgumentError
 from intact.train import synthetic
-from intact.train.synthetic import canvas, fonts
+from intact.train.synthetic import canvas, fonts, plain
 
 KINDS = [*synthetic.TRAINING, *synthetic.HELD_OUT]
 
@@ -32,6 +32,16 @@ def test_a_crop_of_every_kind_has_the_side_asked_for(kind, side):
         assert crop.shape == (side, side, 3)
         assert crop.dtype == np.uint8
         assert crop.flags.c_contiguous or crop.base is not None
+
+
+def test_plain_colors_are_white_in_a_fourth_and_black_in_a_tenth():
+    """What is seen first where a codec is off, and the most pixels of text and screens."""
+    rng = np.random.default_rng(8)
+    colors = np.array([plain._plain_color(rng) for _ in range(4000)])
+    assert colors.min() >= 0
+    assert colors.max() <= 255
+    assert 0.23 < float((colors == 255).all(axis=1).mean()) < 0.30
+    assert 0.08 < float((colors == 0).all(axis=1).mean()) < 0.15
 
 
 @pytest.mark.parametrize("kind", KINDS)
