@@ -41,15 +41,15 @@ Measured = dict[str, list[tuple[float, float]]]
 """(bits per pixel, squared error) by set and level."""
 
 
-def photographs() -> Tensor:
-    """uint8 [COUNT, SIDE, SIDE, 3]: the middles of the first that are large enough."""
+def photographs(count: int = COUNT) -> Tensor:
+    """uint8 [count, SIDE, SIDE, 3]: the middles of the first that are large enough."""
     found: list[np.ndarray] = []
     for name in sorted(read_list(ROOT / "benchmarks" / "held_out.txt")):
         image = np.asarray(Image.open(DATA / "train" / name).convert("RGB"))
         if min(image.shape[:2]) >= SIDE:
             top, left = ((side - SIDE) // 2 for side in image.shape[:2])
             found.append(image[top : top + SIDE, left : left + SIDE])
-    return torch.from_numpy(np.stack(found[:COUNT]))
+    return torch.from_numpy(np.stack(found[:count]))
 
 
 def measure(net: ChannelwiseNet, sets: dict[str, Tensor]) -> Measured:

@@ -16,11 +16,11 @@ pytest.importorskip("argcomplete")
         ("intact encode --target-", {"--target-bpp", "--target-size"}),
         (
             "intact encode --model ph",
-            {"photo", "photo-eyes", "photo-2", "photo-3", "photo-4", "photo-5", "photo-psnr"},
+            {"photo", "photo-eyes", "photo-2", "photo-3", "photo-4", "photo-5", "photo-psnr", "photo-6"},
         ),
         (
             "intact models ph",
-            {"photo", "photo-eyes", "photo-2", "photo-3", "photo-4", "photo-5", "photo-psnr"},
+            {"photo", "photo-eyes", "photo-2", "photo-3", "photo-4", "photo-5", "photo-psnr", "photo-6"},
         ),
         ("intact encode --backend ", {"auto", "native", "numpy"}),
     ],

@@ -96,7 +96,7 @@ def carrying(model: intact.Model, side: int, data: bytes | None = None) -> bytes
 
 
 def test_the_shipped_models_count_as_one_pixel_for_a_pixel():
-    for name in ("photo", "photo-eyes", "photo-2", "photo-3", "photo-4", "photo-5"):
+    for name in ("photo", "photo-eyes", "photo-2", "photo-3", "photo-4", "photo-5", "photo-6"):
         assert pixel_weight(load_model(name)) == 1
         check_embedded(load_model(name), header(1000, 1000), LIMIT)
     # For its 768 latents; web/test/golden.test.mjs has the same number.

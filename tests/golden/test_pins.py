@@ -81,6 +81,14 @@ SHIPPED = {  # ids, and the files of a cut of demo/original.png at the ends and 
             63: "632060ae39bac812e4ff9f9bc7fb01d86842cfdf033da4d1e29ad9d0aa173ba9",
         },
     ),
+    "photo-6": (
+        "72b7d48619d753962fe24c3ec116b391",
+        {
+            0: "81232ceae711dbea59c99e8e9f46c79c6158d4c69addd00b0a9ac6c80a67740f",
+            31: "90c305fb6095f2ccb2cfbfab01d9f82abf26957e00d95b6ba312bdede59a091d",
+            63: "021823134e3797ecbda8cb80102af763fc01b52941b2afc0adc708d784505c61",
+        },
+    ),
 }
 
 

@@ -21,7 +21,7 @@ from intact.locks import Lock
 log = logging.getLogger(__name__)
 
 SUFFIX = ".intactm"
-DEFAULT = "photo-5"
+DEFAULT = "photo-6"
 MOST_KEPT = 8
 """Models in memory at a time."""
 
