@@ -53,10 +53,15 @@ def psnr(image: Tensor, drawn: Tensor) -> Tensor:
     return 10 * torch.log10(255**2 / error)
 
 
-class Finest:
-    """The finest level of a float codec."""
+class Level:
+    """A level of a float codec, the finest if not said.
+
+    Attributes:
+        at: the level, in [-1, 1].
+    """
 
     def __init__(self, net: ChannelwiseNet) -> None:
+        self.at = FINEST
         self.net, self.synthesis = net, net.network("synthesis")
         self.first = self.synthesis.get("first", "weight")[:, :, 0, 0].double()
         self.inverse = torch.linalg.pinv(self.first, rtol=1e-2).float()
@@ -65,8 +70,8 @@ class Finest:
         self.missing = basis[:, self.rank :].float()
 
     def level(self, image: Tensor) -> Tensor:
-        """[b]: the finest, for each picture."""
-        return torch.full((len(image),), FINEST)
+        """[b]: the level, for each picture."""
+        return torch.full((len(image),), self.at)
 
     def analyzed(self, image: Tensor) -> Tensor:
         """Latents [b, h/16, w/16, M] of uint8 [b, h, w, 3]."""
@@ -78,13 +83,17 @@ class Finest:
         if more is None:
             out = self.synthesis({"y": y}, self.level(y))["pixels"]
             return out / PIXEL_UNIT + 128
-        weight, kept = self.synthesis.get("first", "weight"), None
+        weight = self.synthesis.get("first", "weight")
+        kept = weight.data
         try:
-            kept = weight.data
             weight.data = torch.cat([kept, self.missing[:, :, None, None]], 1)
             return self.drawn(torch.cat([y, more], 3))
         finally:
             weight.data = kept
+
+    def corrected(self, image: Tensor, y: Tensor, back: Tensor) -> Tensor:
+        """Latents, and what the picture lacks when they are drawn, by way of ``back`` [768, M]."""
+        return y + patches(image - self.drawn(y)) @ back
 
     def coded(self, y: Tensor, rounding: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Bits per pixel [b], and pixels rounded to levels."""
@@ -93,30 +102,30 @@ class Finest:
         return result.bits_y.sum((1, 2, 3)) / area, result.pixels.round()
 
 
-def measure(finest: Finest, image: Tensor) -> list[Row]:
+def measure(level: Level, image: Tensor) -> list[Row]:
     """A row for each picture of uint8 [b, h, w, 3]."""
-    wanted, y = image.float(), finest.analyzed(image)
+    wanted, y = image.float(), level.analyzed(image)
     rows: list[Row] = [{} for _ in image]
 
     def note(name: str, values: Tensor) -> None:
         for row, value in zip(rows, values.tolist(), strict=True):
             row[name] = value
 
-    linear = y @ finest.first.float().T + finest.synthesis.get("first", "bias")
-    linear = linear - finest.synthesis.get("first", "slope")
-    out = finest.drawn(y)
+    linear = y @ level.first.float().T + level.synthesis.get("first", "bias")
+    linear = linear - level.synthesis.get("first", "slope")
+    out = level.drawn(y)
     change = (patches(out - 128) - linear) / PIXEL_UNIT
     note("blocks_change", change.square().mean((1, 2, 3)).sqrt())
     lost = patches(wanted - out)
-    exact = finest.drawn(y, lost @ finest.missing)
-    share = (lost @ finest.missing).square().sum((1, 2, 3)) / lost.square().sum((1, 2, 3))
+    exact = level.drawn(y, lost @ level.missing)
+    share = (lost @ level.missing).square().sum((1, 2, 3)) / lost.square().sum((1, 2, 3))
     note("share_not_spanned", share)
     note("psnr_all_added", psnr(wanted, exact.round()))
     for k in range(CORRECTIONS + 1):
         if k:
-            y = y + patches(wanted - finest.drawn(y)) @ finest.inverse.T
+            y = level.corrected(wanted, y, level.inverse.T)
         for name, rounding in (("rounded", torch.round), ("unrounded", lambda x: x)):
-            bpp, pixels = finest.coded(y, rounding)
+            bpp, pixels = level.coded(y, rounding)
             note(f"bpp_{name}_{k}", bpp)
             note(f"psnr_{name}_{k}", psnr(wanted, pixels))
     return rows
@@ -136,12 +145,10 @@ def main() -> None:
     if not isinstance(net, ChannelwiseNet):
         raise SystemExit(f"{source} is no {ChannelwiseNet.KIND!r}")
     widen(net)
-    finest, rows = Finest(net), list[Row]()
+    level, rows = Level(net), list[Row]()
     for part in photographs(options.count).split(AT_ONCE):
-        rows += [{"weights": source.stem, **row} for row in measure(finest, part)]
-    print(
-        f"{source.stem}: {net.config.latents} latents, the first layer spans {finest.rank} of 768"
-    )
+        rows += [{"weights": source.stem, **row} for row in measure(level, part)]
+    print(f"{source.stem}: {net.config.latents} latents, the first layer spans {level.rank} of 768")
     for name in rows[0]:
         if name != "weights":
             values = np.array([row[name] for row in rows])
