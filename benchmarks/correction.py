@@ -13,22 +13,15 @@ docs/decisions/0036 has the figures.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import torch
-from common import ROOT, Row, write
-from finest_level import Level, psnr
+from common import Row, write
+from finest_level import Level, asked, psnr
 from integer_loss import photographs
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
-from intact.codec.store import DEFAULT
-from intact.train.codecs.channelwise import ChannelwiseNet
-from intact.train.convert import widen
 from intact.train.losses.ssimulacra2 import score
-from intact.train.start import float_codec
 
 LEVELS = (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0)
 SHARES = (0.15, 0.3, 0.5)
@@ -60,18 +53,8 @@ def gains(plain: np.ndarray, other: np.ndarray, metric: int) -> np.ndarray:
 @torch.no_grad()
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, default=None, help="[those of the default model]")
-    parser.add_argument("--count", type=int, default=8)
-    parser.add_argument("-o", "--output", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    source = options.weights or ROOT / "src" / "intact" / "models" / f"{DEFAULT}.safetensors"
-    net = float_codec(source)
-    if not isinstance(net, ChannelwiseNet):
-        raise SystemExit(f"{source} is no {ChannelwiseNet.KIND!r}")
-    widen(net)
-    level, image, rows = Level(net), photographs(options.count), list[Row]()
+    level, options = asked(__doc__, 8)
+    source, image, rows = options.weights, photographs(options.count), list[Row]()
     plain = coded(level, image, 0, 0)
     print(f"{source.stem}, {len(image)} photographs; from the finest level to the coarsest")
     print("bits per pixel:", " ".join(f"{bpp:.2f}" for bpp in plain[:, 0]))

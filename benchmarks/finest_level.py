@@ -131,24 +131,38 @@ def measure(level: Level, image: Tensor) -> list[Row]:
     return rows
 
 
+def asked(description: str | None, count: int) -> tuple[Level, argparse.Namespace]:
+    """The codec that the command line names, and the rest of what it says.
+
+    Args:
+        description: of the program.
+        count: of photographs, where it says none.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--weights", type=Path, default=None, help="[those of the default model]")
+    parser.add_argument("--count", type=int, default=count)
+    parser.add_argument("-o", "--output", type=Path)
+    options = parser.parse_args()
+    options.weights = (
+        options.weights or ROOT / "src" / "intact" / "models" / f"{DEFAULT}.safetensors"
+    )
+    torch.set_num_threads(1)
+    net = float_codec(options.weights)
+    if not isinstance(net, ChannelwiseNet):
+        raise SystemExit(f"{options.weights} is no {ChannelwiseNet.KIND!r}")
+    widen(net)
+    return Level(net), options
+
+
 @torch.no_grad()
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, default=None, help="[those of the default model]")
-    parser.add_argument("--count", type=int, default=16)
-    parser.add_argument("-o", "--output", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    source = options.weights or ROOT / "src" / "intact" / "models" / f"{DEFAULT}.safetensors"
-    net = float_codec(source)
-    if not isinstance(net, ChannelwiseNet):
-        raise SystemExit(f"{source} is no {ChannelwiseNet.KIND!r}")
-    widen(net)
-    level, rows = Level(net), list[Row]()
+    level, options = asked(__doc__, 16)
+    name_of, rows = options.weights.stem, list[Row]()
     for part in photographs(options.count).split(AT_ONCE):
-        rows += [{"weights": source.stem, **row} for row in measure(level, part)]
-    print(f"{source.stem}: {net.config.latents} latents, the first layer spans {level.rank} of 768")
+        rows += [{"weights": name_of, **row} for row in measure(level, part)]
+    latents = level.net.config.latents
+    print(f"{name_of}: {latents} latents, the first layer spans {level.rank} of 768")
     for name in rows[0]:
         if name != "weights":
             values = np.array([row[name] for row in rows])
