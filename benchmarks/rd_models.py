@@ -1,7 +1,7 @@
 """What a model is worth in PSNR, in one call: the figures that issue 12 asks of a model for MSE.
 
     python benchmarks/rd_models.py --model NAME_OR_FILE [--twin WEIGHTS] [-o CSV] [--every N]
-        [--sets kodak cc0 b100]
+        [--sets kodak cc0 b100] [--effort N]
 
 1. 24 Kodak images: BD-rate against BPG 4:4:4 (``tfc-bpg444`` of
    ``../shared/anchors/rd/kodak_all.csv``), both curves being means over the images at a setting.
@@ -14,7 +14,8 @@
    (synthetic pictures of kinds that no training sees; docs/decisions/0028).
 
 Sizes are those of whole files, pixels those whose checksum the file carries. ``--every`` takes
-every Nth picture of each set. For final tables only: nothing is chosen on these pictures.
+every Nth picture of each set, ``--effort`` is of the model's files. For final tables only: nothing
+is chosen on these pictures.
 """
 
 from __future__ import annotations
@@ -136,11 +137,13 @@ def single_rates(table: Table, group: str, anchor: str) -> dict[str, float]:
     return {image: bd_rate(*rising(anchors[image]), *rising(tests[image])) for image in tests}
 
 
-def measure_model(table: Table, group: str, images: dict[str, np.ndarray], model: Model) -> None:
+def measure_model(
+    table: Table, group: str, images: dict[str, np.ndarray], model: Model, effort: int
+) -> None:
     """Files of the model."""
     levels = {quality: model.levels.of_quality(quality) for quality in QUALITIES}
     for name, image in images.items():
-        encoder = Encoder(image, model, runtime=Runtime())
+        encoder = Encoder(image, model, runtime=Runtime(), effort=effort)
         for quality, level in levels.items():
             encoded = encoder.encode(level)
             table.add((group, name, OURS), quality, len(encoded.data), encoded.pixels, image)
@@ -191,6 +194,7 @@ def main() -> None:
     parser.add_argument("--twin-every", type=int, default=3, help="every Nth image for the twin")
     parser.add_argument("--every", type=int, default=1, help="every Nth picture of each set")
     parser.add_argument("--sets", nargs="*", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--effort", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
     model, _ = find_model(args.model)
@@ -205,11 +209,12 @@ def main() -> None:
     if missing and twins:
         print(f"without SSIMULACRA2: {missing}", file=sys.stderr)
     table = Table({(k, i) for k, images in twins.items() for i in images if not missing})
-    output = args.output or RESULTS / f"rd_models_{model.name}.csv"
+    suffix = f"@{args.effort}" if args.effort else ""
+    output = args.output or RESULTS / f"rd_models_{model.name}{suffix}.csv"
     both: dict[str, float] = {}
     for name in args.sets:
         images = pictures(name, args.every)
-        measure_model(table, name, images, model)
+        measure_model(table, name, images, model, args.effort)
         if name == "kodak":
             say_kodak(table)
         else:
@@ -222,7 +227,7 @@ def main() -> None:
         say("all of them against JPEG 2000", both)
     for group, images in twins.items():
         if group not in args.sets:
-            measure_model(table, group, images, model)
+            measure_model(table, group, images, model, args.effort)
         measure_twin(table, group, images, model, args.twin)
         write(output, table.rows)
         say_twin(table, group)

@@ -12,7 +12,14 @@ from tiny_model import picture
 
 pytest.importorskip("torch")
 
+from intact.refine import refiner
 from small_models import small_model
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """Enough to see that it works."""
+    monkeypatch.setitem(refiner.EFFORTS, 2, refiner.Effort(20, 0.012))
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +40,12 @@ def folder(tmp_path):
 
 def test_a_folder_is_refined_and_comes_back(intact, folder, small_path, tmp_path):
     options = ("--model", small_path, "--json", "-o", tmp_path / "out")
-    done = intact("encode", folder, *options, "--effort", 1)
+    done = intact("encode", folder, *options, "--effort", 2)
     assert (done.code, done.json["summary"]["done"]) == (0, 3)
     for number in range(3):
         data = (tmp_path / "out" / f"{number}.intact").read_bytes()
         image = picture(30, 40, 3, number)
-        assert data == package.encode(image, model=small_path, effort=1)
+        assert data == package.encode(image, model=small_path, effort=2)
         assert package.decode(data, model=small_path).pixels.shape == image.shape
 
 
@@ -67,13 +74,13 @@ def test_an_archive_made_without_an_effort_is_gone_on_with(intact, folder, small
         os.utime(path, (1, 1))
         if hasattr(os, "removexattr") and "user.intact.origin" in os.listxattr(path):
             os.removexattr(path, "user.intact.origin")
-    assert intact("encode", folder, *options, "--effort", 1, "--skip-existing").code == 0
+    assert intact("encode", folder, *options, "--effort", 2, "--skip-existing").code == 0
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
 
 def test_a_target_with_an_effort_is_met(intact, photo, small_path, tmp_path):
     output = tmp_path / "a.intact"
-    options = ("--model", small_path, "--quiet", "-o", output, "--effort", 1)
+    options = ("--model", small_path, "--quiet", "-o", output, "--effort", 2)
     assert intact("encode", photo, *options, "--target-psnr", 28).code == 0
     pixels = package.decode(output, model=small_path).pixels
     with Image.open(photo) as image:

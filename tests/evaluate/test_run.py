@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import intact
 from intact.codec.store import DEFAULT
 from intact.errors import ArgumentError, ModelError, UnsupportedError
 from intact.evaluate import crops, curves, metrics, pictures, plot, run, table
@@ -110,6 +111,31 @@ def test_intact_is_the_default_model():
     codec = find_codec("intact")
     assert codec.name == "intact"
     assert codec.options("50") == f"quality=50 model={DEFAULT}"
+
+
+def test_a_model_is_measured_with_an_effort(tiny_path):
+    plain, codec = find_codec(str(tiny_path)), find_codec(f"{tiny_path}@1")
+    assert (codec.name, codec.options("70")) == ("tiny@1", "quality=70 model=tiny effort=1")
+    assert codec.source != plain.source  # rows of the other are not taken for its own
+    pixels = picture(70, 90)
+    assert codec.encode(pixels, "90") == intact.encode(
+        pixels, quality=90, model=tiny_path, effort=1, threads=1
+    )
+    assert find_codec("intact@1").name == "intact@1"
+    assert find_codec(f"other={tiny_path}@0,{tiny_path}@1").name == "other"
+    for wrong in ("4", "-1", "10", "", "high"):
+        with pytest.raises(ArgumentError, match=rf"the effort is '{wrong}', must be in 0\.\.3"):
+            find_codec(f"intact@{wrong}")
+    with pytest.raises(ArgumentError, match="no codec named 'nothing@1'"):
+        find_codec("nothing@1")
+    with pytest.raises(UnsupportedError):  # its latents cannot be refined, or PyTorch is missing
+        find_codec(f"{tiny_path}@2")
+
+
+def test_a_name_may_have_an_at(tiny_path, tmp_path):
+    path = tmp_path / "tiny@1.intactm"
+    path.write_bytes(tiny_path.read_bytes())
+    assert find_codec(str(path)).options("50").endswith("model=tiny")
 
 
 def test_several_models_are_one_codec(tiny_path, tmp_path):

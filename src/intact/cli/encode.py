@@ -39,8 +39,8 @@ BEGINS = {
     "prior b": 0.54, "entropy coding": 0.67, "synthesis": 0.69,
 }  # fmt: skip
 """Share of an encode that is done when a stage begins (6 megapixels, native)."""
-EFFORT_BEGINS = {"analysis": 0.0, "refining": 0.02}
-"""The same with an effort; "refining" counts its windows."""
+REFINED_BEGINS = {"analysis": 0.0, "refining": 0.02}
+"""The same with refined latents; "refining" counts its windows."""
 
 
 def encode(
@@ -93,7 +93,7 @@ def encode(
     from intact.codec.image import DEFAULT_QUALITY, Encoder, Runtime
     from intact.codec.pixels import stripped
     from intact.codec.store import load_model
-    from intact.codec.target import SEARCHES, search
+    from intact.codec.target import search
     from intact.container.image_file import peek
     from intact.images import num_pixels
 
@@ -122,8 +122,8 @@ def encode(
             return None
         task.check(num_pixels(content[0]))
         original = len(content[0])
-        runs = 1 if target is None else SEARCHES
-        stages = Stages(bar, source, EFFORT_BEGINS if effort else BEGINS, runs)
+        wanted = DEFAULT_QUALITY if quality is None else quality
+        stages = Stages(bar, source, *_course(effort, None if target else wanted))
         runtime = Runtime(backend.value, task.threads, stages, allow_inexact)
         # Nobody holds the file while it is coded.
         image = open_image(content.pop(), source, quiet=quiet)
@@ -137,7 +137,6 @@ def encode(
             if place.is_done_by_bytes(same):
                 return None
         if target is None:
-            wanted = DEFAULT_QUALITY if quality is None else quality
             encoded = encoder.encode(chosen.levels.of_quality(wanted))
         else:
             encoded = search(encoder, target, lambda tried: bar.note(_tried(tried, source)))
@@ -152,6 +151,18 @@ def encode(
         return result, line
 
     return each(pairs, one, label="encoding", as_json=as_json, quiet=quiet, threads=threads)
+
+
+def _course(effort: int, quality: float | None) -> tuple[dict[str, float], int]:
+    """When stages begin, and how often all of them come; None for a target."""
+    from intact.codec.encoder import REFINED
+    from intact.codec.target import NEAR, SEARCHES
+    from intact.codec.twicing import FROM_QUALITY
+
+    runs = SEARCHES if quality is None else 1
+    if effort == 1:  # the picture is analyzed twice; with a target, at the last levels
+        runs += 2 * NEAR if quality is None else quality >= FROM_QUALITY
+    return REFINED_BEGINS if effort >= REFINED else BEGINS, runs
 
 
 def aim(

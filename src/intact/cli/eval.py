@@ -32,8 +32,8 @@ def eval(
         list[str] | None,
         Option(
             metavar="CODEC",
-            help="intact, a model, NAME=MODEL,MODEL, or jpeg, jpeg2000, webp, avif, jxl, heic, "
-            "jpegxr, bpg; repeatable [intact, jpeg, jpeg2000, webp, avif].",
+            help="intact, a model, MODEL@EFFORT, NAME=MODEL,MODEL, or jpeg, jpeg2000, webp, avif, "
+            "jxl, heic, jpegxr, bpg; repeatable [intact, jpeg, jpeg2000, webp, avif].",
         ),
     ] = None,
     against: Annotated[

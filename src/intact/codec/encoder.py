@@ -16,6 +16,7 @@ from intact.codec import alpha, arguments, foreign, opinion, pixels as px
 from intact.codec.coding import Coded, encode_colors, encode_latents
 from intact.codec.model import Model
 from intact.codec.runtime import Runtime, num_cores
+from intact.codec.twicing import encode_twice
 from intact.container import chunks
 from intact.container.image_file import ImageFile, ImageHeader, Profile, check_pixels, pack_image
 from intact.container.limits import MAX_METADATA_BYTES, MAX_PIXELS, MAX_TILE_LOG2
@@ -28,7 +29,10 @@ CHUNKS = {
     "xmp": chunks.XMP,
 }
 """Chunks of metadata by the names that callers use."""
-MOST_EFFORT = 3
+MOST_EFFORT, REFINED = 3, 2
+"""Efforts, and the first one that refines latents."""
+APART = 3
+"""Levels to either side that say what an error costs."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,11 @@ class Encoder:
             drops.
         runtime: how to compute.
         embed_model: put the model into the file, which then needs nothing else to decode.
-        effort: 0..3, how long to look for better latents (`intact.refine`).
+        effort: 0..3, how long to look for better latents: from 1 on they are analyzed twice
+            (`intact.codec.twicing`), from 2 on refined (`intact.refine`).
 
     Raises:
-        UnsupportedError: an effort needs PyTorch, or a model of another kind.
+        UnsupportedError: an effort from 2 on needs PyTorch, or a model of another kind.
     """
 
     def __init__(
@@ -87,7 +92,7 @@ class Encoder:
         runtime = runtime or Runtime()
         self.networks = runtime.networks(model, self.height * self.width)
         self.threads = runtime.threads or num_cores()
-        self._refine = _refine_room(model) if self.effort else None
+        self._refine = check_effort(model, self.effort)
         self.gray = px.is_gray(self.source.color)
         found = dict(self.source.metadata)
         if "icc_profile" in given:  # whoever says what the colors mean says all of it
@@ -135,8 +140,11 @@ class Encoder:
             gray=self.gray,
             profile=Profile[bottleneck.profile.upper()],
         )
-        if self._refine is None or plain:
-            found = encode_colors(networks, bottleneck, source.color, header, networks.enter)
+        rest = networks, bottleneck, source.color, header, networks.enter
+        if plain or not self.effort:
+            found = encode_colors(*rest)
+        elif self._refine is None:
+            found = encode_twice(*rest)
         else:
             found = self._refined(header)
         payloads, decoded, latents = found
@@ -154,22 +162,32 @@ class Encoder:
         return Encoded(data, level, decoded, source.note)
 
     def _refined(self, header: ImageHeader) -> Coded:
-        """Coded twice, with latents as they are found and refined; the better of both."""
+        """The best of latents as they are found, once and twice, and refined.
+
+        By rate and distortion as the model was trained for, at the picture's own exchange rate.
+        """
         networks, bottleneck, colors = self.networks, self.model.bottleneck, self.source.color
-        pixels = px.to_network(colors, bottleneck.LATENT_PX)
-        y = networks.run("analysis", {"pixels": pixels}, header.level)["y"]
-        plain = encode_latents(networks, bottleneck, y, header, networks.enter)
         assert self._refine is not None
         refiner = self._refine.Refiner(
             self.model, header.level, self.effort, self.threads, networks.enter
         )
+        near = max(header.level - APART, 0), min(header.level + APART, len(self.model.levels) - 1)
+        if near[0] < near[1]:
+            headers = (replace(header, level=level) for level in near)
+            refiner.calibrate(
+                colors,
+                *(encode_colors(networks, bottleneck, colors, h, networks.enter) for h in headers),
+            )
+        passes: list[tuple[Coded, np.ndarray]] = []
+        encode_twice(
+            networks, bottleneck, colors, header, networks.enter,
+            lambda coded, y: passes.append((coded, y)),
+        )  # fmt: skip
+        unrefined, y = min(passes, key=lambda found: refiner.cost(colors, found[0]))
+        pixels = px.to_network(colors, bottleneck.LATENT_PX)
         y = refiner.refine(pixels, y, colors.shape[:2])
         refined = encode_latents(networks, bottleneck, y, header, networks.enter)
-
-        def cost(coded: Coded) -> float:
-            return refiner.cost(sum(map(len, coded[0])), colors, coded[1])
-
-        return min(plain, refined, key=cost)
+        return min(unrefined, refined, key=lambda coded: refiner.cost(colors, coded))
 
     def check(self, encoded: Encoded) -> str:
         """Decode a file with another backend than the one that made it, before anybody trusts it.
@@ -189,25 +207,29 @@ class Encoder:
 
     def psnr(self, encoded: Encoded) -> float:
         """PSNR in dB over the color channels."""
-        from intact.measure.psnr import psnr  # not needed to encode
+        from intact.measure.psnr import psnr  # not needed to encode once
 
         return psnr(self.source.color, encoded.pixels[:, :, : self.source.mode.color_channels])
 
 
-def _refine_room(model: Model) -> Any:
-    """`intact.refine`, by name and only now: it stands above the line, and needs PyTorch.
+def check_effort(model: Model, effort: int) -> Any:
+    """`intact.refine` where an effort needs it, else None.
+
+    By name and only now: it stands above the line, and needs PyTorch.
 
     Raises:
         UnsupportedError: PyTorch is not here, or latents of the model's kind cannot be refined.
     """
+    if effort < REFINED:
+        return None
     try:
         room = importlib.import_module("intact.refine")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "intact":
             raise
         raise UnsupportedError(
-            f"an effort needs {error.name}, which is not installed: pip install '.[train]' where "
-            "Intact's source is"
+            f"an effort above {REFINED - 1} needs {error.name}, which is not installed: "
+            "pip install '.[train]' where Intact's source is"
         ) from error
     room.check(model)
     return room

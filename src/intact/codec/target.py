@@ -132,12 +132,14 @@ def _refined(
     if not encoder.effort:
         return plain
     best, by_psnr = plain, target.psnr is not None
-    if plain is None:
-        levels = [len(encoder.model.levels) - 1 if by_psnr else 0]
-    elif by_psnr:  # each level below that still reaches it is a smaller file
-        levels = list(range(plain.level - 1, max(plain.level - 1 - NEAR, -1), -1))
+    top = len(encoder.model.levels) - 1
+    if by_psnr:  # as long as they reach it: the smaller the coarser, as a rule
+        start = top if plain is None else plain.level - 1
+        levels = range(start, -1, -1)
+    elif plain is None:
+        levels = range(1)
     else:
-        levels = list(range(plain.level, max(plain.level - NEAR, -1), -1))
+        levels = range(plain.level, max(plain.level - NEAR, -1), -1)
     for level in levels:
         encoded = encoder.encode(level)
         tell(encoded)
@@ -146,8 +148,15 @@ def _refined(
         )
         if by_psnr and not fits:
             break
-        if fits and (best is None or by_psnr or encoder.psnr(encoded) > encoder.psnr(best)):
+        if fits and (best is None or _is_better(encoder, encoded, best, by_psnr=by_psnr)):
             best = encoded
         if fits and not by_psnr:
             break
     return best
+
+
+def _is_better(encoder: Encoder, one: Encoded, other: Encoded, *, by_psnr: bool) -> bool:
+    """Which of two that meet a target: the smaller one, or the one with the higher PSNR."""
+    if by_psnr:
+        return len(one.data) < len(other.data)
+    return encoder.psnr(one) > encoder.psnr(other)

@@ -28,12 +28,14 @@ class Member:
         path: of the file.
         id: of the model, in hex.
         levels: how many rates it has.
+        effort: 0..3, see `intact.encode`.
     """
 
     name: str
     path: str
     id: str
     levels: int
+    effort: int = 0
 
     def load(self) -> Model:
         """The model; kept in memory by the store.
@@ -71,14 +73,18 @@ class IntactCodec(Codec):
         """The exact options of a setting, for people."""
         member, quality = self._at(setting)
         rate = "" if member.levels == 1 else f"quality={quality} "
-        return f"{rate}model={member.load().name}"
+        effort = f" effort={member.effort}" if member.effort else ""
+        return f"{rate}model={member.load().name}{effort}"
 
     def encode(self, pixels: np.ndarray, setting: str) -> bytes:
         """A file from uint8 [h, w, 3]."""
         member, text = self._at(setting)
         quality = 50.0 if member.levels == 1 else float(text)  # of one rate any is the same
         model, inexact = member.load(), not member.load().is_exact
-        return intact.encode(pixels, quality=quality, model=model, threads=1, allow_inexact=inexact)
+        return intact.encode(
+            pixels, quality=quality, model=model, threads=1, effort=member.effort,
+            allow_inexact=inexact,
+        )  # fmt: skip
 
     def decode(self, data: bytes) -> np.ndarray:
         """uint8 [h, w, 3] from a file."""
@@ -124,6 +130,6 @@ def make(name: str, members: Sequence[Member]) -> IntactCodec:
     settings += [f"{prefix[m.name]}{q}" for m in several for q in SETTINGS]
     grids: list[Grid] = [[m.name for m in single]] if single else []
     grids += [[f"{prefix[m.name]}{q}" for q in FINE] for m in several]
-    ids = " ".join(member.id for member in members)
+    ids = " ".join(f"{m.id}@{m.effort}" if m.effort else m.id for m in members)
     source = f"intact {intact.__version__} model {ids}"
     return IntactCodec(name, tuple(settings), tuple(grids), source, tuple(members))

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 PEAK = 255
+SLAB = 64
+"""Rows at a time: whole pictures of 32-bit integers would be most of an encoder's memory."""
 
 
 def checked_pair(reference: npt.ArrayLike, image: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -52,10 +54,14 @@ def mse(reference: npt.ArrayLike, image: npt.ArrayLike) -> float:
         9.0
     """
     a, b = checked_pair(reference, image)
-    difference = np.subtract(a, b, dtype=np.int16)
-    # Summed in integers: exact, so the figure does not depend on the order of summation.
-    squares = np.multiply(difference, difference, dtype=np.int32)
-    return int(squares.sum(dtype=np.int64)) / a.size
+    total = 0  # an integer: exact, so the figure does not depend on the order of summation
+    a, b = np.atleast_1d(a), np.atleast_1d(b)
+    for top in range(0, len(a), SLAB):
+        rows = slice(top, top + SLAB)
+        difference = np.subtract(a[rows], b[rows], dtype=np.int32)
+        difference *= difference
+        total += int(difference.sum(dtype=np.int64))
+    return total / a.size
 
 
 def psnr(reference: npt.ArrayLike, image: npt.ArrayLike) -> float:

@@ -91,7 +91,7 @@ def _thawed(model: Model) -> Codec:
     except ArgumentError as error:
         raise UnsupportedError(
             f"the latents of model {model.name!r} cannot be refined: {error}; encode without an "
-            "effort"
+            "effort, or with 1"
         ) from error
     for parameter in net.parameters():
         parameter.requires_grad = False

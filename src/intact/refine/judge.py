@@ -16,6 +16,9 @@ from intact.train.losses import LOSSES, LossConfig, distortion
 
 RD_WEIGHT = 0.02
 """Lambda at step 1 per squared gray level, as all models were trained (`RateConfig`)."""
+MOST, FEWEST = 64.0, 512
+"""A picture's own curve changes that by a factor of at most so much, and by none where levels
+differ by fewer bits: chance would decide."""
 
 
 def loss_of(model: Model) -> LossConfig:
@@ -43,10 +46,26 @@ class Judge:
     Args:
         loss: the mixture.
         step: of the level, which decides what an error is worth.
+
+    Attributes:
+        worth: a factor of that; see `calibrate`.
     """
 
     def __init__(self, loss: LossConfig, step: float) -> None:
-        self.loss, self.step = loss, step
+        self.loss, self.step, self.worth = loss, step, 1.0
+
+    def calibrate(self, bits: float, errors: float) -> None:
+        """Let errors be worth what they cost between two levels of the picture.
+
+        Steps that differ by channel do not say for which one a model was trained, and off the slope
+        of its own curve a picture is moved along the curve instead of away from it.
+
+        Args:
+            bits: what the finer level takes more.
+            errors: what the coarser one's are worth more, by `bits`, so far.
+        """
+        if bits >= FEWEST and errors > 0:
+            self.worth *= min(max(bits / errors, 1 / MOST), MOST)
 
     def bits(self, reference: Tensor, decoded: Tensor) -> Tensor:
         """What the errors of a picture are worth, summed over its pixels.
@@ -62,4 +81,4 @@ class Judge:
         loss = self.loss if fits else LossConfig()
         found = distortion(loss, reference, decoded, torch.tensor([self.step]), mse)
         area = reference.shape[1] * reference.shape[2]
-        return RD_WEIGHT / self.step**2 * area * found.sum()
+        return self.worth * RD_WEIGHT / self.step**2 * area * found.sum()

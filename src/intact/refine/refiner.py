@@ -18,6 +18,7 @@ import torch
 
 from intact.bottleneck.checkerboard import LATENT_PX  # of image codec 2, too
 from intact.bottleneck.grid import Window
+from intact.codec.coding import Coded
 from intact.codec.model import Model
 from intact.locks import Lock
 from intact.refine.frozen import AtLevel, codec_at, step_at
@@ -46,7 +47,7 @@ class Effort:
     rate: float
 
 
-EFFORTS = {1: Effort(20, 0.012), 2: Effort(50, 0.009), 3: Effort(120, 0.006)}
+EFFORTS = {2: Effort(50, 0.009), 3: Effort(120, 0.006)}
 _LOCK = Lock()
 
 
@@ -56,7 +57,7 @@ class Refiner:
     Args:
         model: of a kind that can be refined.
         level: index into its levels.
-        effort: 1..3.
+        effort: 2 or 3; below, nothing is refined.
         threads: of PyTorch.
         enter: called with what is being done, for people.
 
@@ -95,15 +96,29 @@ class Refiner:
                 found[inner.slices] = self._window(codec, pixels, found, inner, outer, shape)
         return found
 
-    def cost(self, size: int, colors: np.ndarray, decoded: np.ndarray) -> float:
+    def calibrate(self, colors: np.ndarray, coarser: Coded, finer: Coded) -> None:
+        """Let errors be worth what they cost between two levels about this one (`Judge.calibrate`).
+
+        Args:
+            colors: uint8 [h, w, c], what is to be coded.
+            coarser: coded at a level below, or at this one.
+            finer: coded at a level above, or at this one.
+        """
+        bits = 8 * (size_of(finer) - size_of(coarser))
+        self.judge.calibrate(bits, self._worth(colors, coarser) - self._worth(colors, finer))
+
+    def cost(self, colors: np.ndarray, coded: Coded) -> float:
         """Rate and distortion of a file, in bits per pixel.
 
         Args:
-            size: of the payloads in bytes.
             colors: uint8 [h, w, c], what was to be coded.
-            decoded: what comes of it.
+            coded: what became of it.
         """
-        area = colors.shape[0] * colors.shape[1]
+        total = 8 * size_of(coded) + self._worth(colors, coded)
+        return total / (colors.shape[0] * colors.shape[1])
+
+    def _worth(self, colors: np.ndarray, coded: Coded) -> float:
+        """Bits that the errors are worth."""
         cells = (-(-colors.shape[0] // LATENT_PX), -(-colors.shape[1] // LATENT_PX))
         total = 0.0
         with _LOCK, _torch_threads(self.threads), torch.no_grad():
@@ -111,11 +126,11 @@ class Refiner:
                 rows, columns = _pixels(inner)
                 a, b = (
                     torch.from_numpy(x[rows, columns].astype(np.float32))[None]
-                    for x in (colors, decoded)
+                    for x in (colors, coded[1])
                 )
                 a, b = (x.expand(-1, -1, -1, 3) for x in (a, b))
                 total += float(self.judge.bits(a, b))
-        return (8 * size + total) / area
+        return total
 
     def _window(
         self,
@@ -150,6 +165,11 @@ class Refiner:
             optimizer.step()
         found = (units.detach() * step / LATENT_UNIT).round().clamp(-32768, 32767)
         return found[0].numpy().astype(np.int16)
+
+
+def size_of(coded: Coded) -> int:
+    """Bytes of the payloads."""
+    return sum(map(len, coded[0]))
 
 
 def windows(shape: tuple[int, int]) -> list[Window]:
