@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("argcomplete")
 
-SHIPPED = {"photo", "photo-eyes", "photo-psnr", *(f"photo-{n}" for n in range(2, 7))}
+SHIPPED = {"photo", "photo-eyes", "photo-mse", "photo-psnr", *(f"photo-{n}" for n in range(2, 7))}
 
 
 @pytest.mark.parametrize(

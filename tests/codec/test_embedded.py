@@ -100,7 +100,8 @@ def test_the_shipped_models_count_as_one_pixel_for_a_pixel():
         assert pixel_weight(load_model(name)) == 1
         check_embedded(load_model(name), header(1000, 1000), LIMIT)
     # For its 768 latents; web/test/golden.test.mjs has the same number.
-    assert round(float(pixel_weight(load_model("photo-psnr"))), 4) == 1.2094
+    for name in ("photo-psnr", "photo-mse"):
+        assert round(float(pixel_weight(load_model(name))), 4) == 1.2094
     assert pixel_weight(tiny_model()) == 1
 
 

@@ -89,6 +89,14 @@ SHIPPED = {  # ids, and the files of a cut of demo/original.png at the ends and 
             63: "021823134e3797ecbda8cb80102af763fc01b52941b2afc0adc708d784505c61",
         },
     ),
+    "photo-mse": (
+        "fdcb8fde8b8853817514ea529f2a9b97",
+        {
+            0: "6e1369b7efab693bc15dc2878be947876c982ebe8f070d70d5d7f72c57e3e45d",
+            31: "4be518ac4284d82f7831338b21f5175a6f1ec383feca5bbd11e542a92be341db",
+            63: "7da596153e32da6320b5a457c96c4eb8645558c698ad34d69ef2cda944b5d0bf",
+        },
+    ),
 }
 
 

@@ -127,12 +127,12 @@ MAX_EMBEDDED_CHANNELS: Final = 1 << 17
 
 EMBEDDED_PS_PER_PIXEL: Final = 2_000_000
 """Picoseconds for a pixel of an image (`intact.intnet.cost`) up to which it counts as one pixel.
-The shipped models take at most 1,990,000 (``photo-4``), but for ``photo-psnr``: 2,418,846, of whose
-images a pixel counts as 1.21. In web/src/intnet/cost.ts, too."""
+The shipped models take at most 1,990,000 (``photo-4``), but for ``photo-psnr`` and ``photo-mse``:
+2,418,846, of whose images a pixel counts as 1.21. In web/src/intnet/cost.ts, too."""
 
 EMBEDDED_BYTES_PER_PIXEL: Final = 128
 """Bytes for a pixel of an image up to which it counts as one. The shipped take at
-most 87, ``photo-psnr`` 132."""
+most 87, ``photo-psnr`` and ``photo-mse`` 132."""
 
 PS_PER_LATENT: Final = 250_000
 """What a latent takes besides the programs: its table, its symbol, its value. As measured."""

@@ -399,7 +399,7 @@ def test_a_new_model_has_room_for_text_in_its_streams():
     assert thawed.pixel_bits == 8
 
 
-@pytest.mark.parametrize("name", [*(f"photo-{n}" for n in range(2, 7)), "photo-psnr"])
+@pytest.mark.parametrize("name", [*(f"photo-{n}" for n in range(2, 7)), "photo-psnr", "photo-mse"])
 def test_recipes_of_shipped_models_say_their_sizes(name):
     """All of them: defaults of new runs have changed since."""
     recipe = configuration.load(Path(__file__).parents[3] / "docs" / f"{name}.toml")
