@@ -1,7 +1,7 @@
 """Same pixels, same files: every backend, thread count and oneDNN instruction set, on Kodak.
 
     python benchmarks/exactness.py [--qualities 10,40,70,100] [--every N] [--jobs 2]
-        [--backends torch]
+        [--backends torch] [--effort 1]
 
 Each configuration runs in a process of its own (oneDNN reads ONEDNN_MAX_CPU_ISA once). It encodes
 every image at every quality and decodes the file that the *reference configuration* (native, one
@@ -28,9 +28,7 @@ KODAK = ROOT.parent / "shared" / "data" / "kodak"
 ISAS = ("SSE41", "AVX2", "AVX512_CORE", "AVX512_CORE_VNNI", "")
 
 
-def worker(
-    backend: str, threads: int, qualities: list[float], paths: list[str], model: str
-) -> None:
+def worker(args: argparse.Namespace, paths: list[str]) -> None:
     """Print one JSON line per image and quality: hashes of the file and of its pixels."""
     import numpy as np
     from PIL import Image
@@ -40,15 +38,17 @@ def worker(
     from intact.codec.store import load_model
     from intact.intnet.backends import choose
 
-    chosen = load_model(model or None)
+    backend, threads, chosen = args.worker, args.threads, load_model(args.model or None)
+    qualities = [float(q) for q in args.qualities.split(",")]
     used = Runtime(backend, threads).networks(chosen, 1 << 18).backend.name
     for path in paths:
         image = np.asarray(Image.open(path).convert("RGB"))
         for quality in qualities:
             start = time.perf_counter()
             data = intact.encode(
-                image, quality=quality, model=chosen, backend=backend, threads=threads
-            )
+                image, quality=quality, model=chosen, backend=backend, threads=threads,
+                effort=args.effort,
+            )  # fmt: skip
             pixels = intact.decode(data, model=chosen, backend=backend, threads=threads).pixels
             row = {
                 # What another backend had to decode for it is not its own.
@@ -69,6 +69,7 @@ def run(backend: str, threads: int, isa: str, args: argparse.Namespace) -> dict[
         env["ONEDNN_MAX_CPU_ISA"] = isa
     command = [sys.executable, __file__, "--worker", backend, "--threads", str(threads)]
     command += ["--qualities", args.qualities, "--every", str(args.every), "--model", args.model]
+    command += ["--effort", str(args.effort)]
     out = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
     return {row["key"]: row for row in map(json.loads, out.splitlines())}
 
@@ -79,6 +80,7 @@ def main() -> int:
     parser.add_argument("--qualities", default="10,40,70,100")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--model", default="")
+    parser.add_argument("--effort", type=int, default=0, help="1 is the same everywhere, too")
     parser.add_argument("--backends", default="native,numpy,torch", help="besides native, 1 thread")
     parser.add_argument("--jobs", type=int, default=1, help="configurations at the same time")
     parser.add_argument("-o", type=Path, default=ROOT / "benchmarks/results/exactness.csv")
@@ -87,8 +89,7 @@ def main() -> int:
     args = parser.parse_args()
     paths = [str(p) for p in sorted(KODAK.glob("*.png"))[:: args.every]]
     if args.worker:
-        qualities = [float(q) for q in args.qualities.split(",")]
-        worker(args.worker, args.threads, qualities, paths, args.model)
+        worker(args, paths)
         return 0
     configurations = [("native", 1, ""), ("native", 2, ""), ("numpy", 1, ""), ("numpy", 2, "")]
     configurations += [("torch", threads, isa) for isa in ISAS for threads in (1, 2)]

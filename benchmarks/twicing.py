@@ -31,8 +31,8 @@ from intact.container.limits import MAX_TILE_LOG2
 from intact.measure.psnr import mse, psnr
 
 QUALITIES = (10, 20, 40, 50, 60, 70, 80, 90, 100)
-FIRST = 1
-"""Of those that are shown: a variant may be better than the coarser one, and need not be."""
+FIRST = 2
+"""Of those that are shown: below, constant shares have curves that turn back."""
 SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
 RULE = "effort 1"
 SIDE = 384
@@ -92,7 +92,7 @@ def of(rows: list[Row], variant: object, key: str, image: object) -> np.ndarray:
 def gains(rows: list[Row], variant: object, key: str) -> np.ndarray:
     """[pictures, qualities]: what a variant takes more for what a quality has, in percent.
 
-    Looked up on the variant's curve: at quality 100 it goes beyond the one without.
+    Looked up on the variant's curve: at quality 100 that goes beyond the one without.
     """
     result = []
     for image in dict.fromkeys(row["image"] for row in rows):
