@@ -30,14 +30,17 @@ QUALITIES = (20, 45, 70, 85, 100)
 
 
 def held_out(count: int, side: int) -> dict[str, np.ndarray]:
-    """uint8 [side, side, 3] by name: the middle of ``count`` of the pictures set aside."""
+    """uint8 [h, w, 3] by name: the middle of ``count`` of the pictures set aside.
+
+    A side is shorter where the picture's is.
+    """
     lines = (ROOT / "benchmarks" / "held_out.txt").read_text("utf-8").splitlines()
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     found = {}
     for name in names[:: max(len(names) // count, 1)][:count]:
         with Image.open(DATA / "train" / name) as image:
             pixels = np.asarray(image.convert("RGB"))
-        top, left = ((length - side) // 2 for length in pixels.shape[:2])
+        top, left = (max(length - side, 0) // 2 for length in pixels.shape[:2])
         found[name] = np.ascontiguousarray(pixels[top : top + side, left : left + side])
     return found
 

@@ -2,11 +2,11 @@
 
     python benchmarks/twicing.py [--model NAME_OR_FILE] [--pictures 12] [-o CSV]
 
-Real payloads of photographs that are set aside (benchmarks/held_out.txt; middles of 384 x 384), at
-nine qualities: with the picture analyzed once, with constant shares of what is lost added before a
-second analysis, and as effort 1 does it (`intact.codec.twicing`). Printed: which part of the
-squared error stands before anything is quantized; the change of the size at equal PSNR and at equal
-SSIMULACRA 2 (our own), in percent, mean of the pictures and worst. (Time: benchmarks/effort.py.)
+Real payloads of photographs that are set aside (benchmarks/held_out.txt; middles of at most 384 x
+384), at seven qualities: with the picture analyzed once, with constant shares of what is lost added
+before a second analysis, and as effort 1 does it (`intact.codec.twicing`). Printed: which part of
+the squared error stands before anything is quantized; the change of the size at equal PSNR and at
+equal SSIMULACRA 2 (our own), in percent, mean of the pictures and worst. (Time: effort.py.)
 docs/decisions/0037 has the figures.
 """
 
@@ -20,63 +20,48 @@ from common import RESULTS, Row, find_model, machine, write
 from effort import held_out, ssimulacra2
 from scipy.interpolate import PchipInterpolator
 
-from intact.bottleneck.kind import Networks
 from intact.codec import pixels as px
-from intact.codec.coding import Coded, encode_latents
+from intact.codec.coding import Coded, encode_latents, size_of
+from intact.codec.encoder import Encoder
 from intact.codec.model import Model
 from intact.codec.runtime import Runtime
 from intact.codec.twicing import boosted, encode_twice
-from intact.container.image_file import ImageHeader, Mode, Profile
-from intact.container.limits import MAX_TILE_LOG2
+from intact.container.image_file import Mode
 from intact.measure.psnr import mse, psnr
 
-QUALITIES = (10, 20, 40, 50, 60, 70, 80, 90, 100)
-FIRST = 2
-"""Of those that are shown: below, constant shares have curves that turn back."""
-SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)
+QUALITIES = (40, 50, 60, 70, 80, 90, 100)
+SHARES = (0.0, 0.3, 0.7)
 RULE = "effort 1"
 SIDE = 384
 
 
-def header_of(model: Model, image: np.ndarray, level: int) -> ImageHeader:
-    """Of a file of RGB."""
-    side = model.bottleneck.LATENT_PX.bit_length() - 1
-    return ImageHeader(
-        model_id=model.id, mode=Mode.RGB, level=level, width=image.shape[1],
-        height=image.shape[0], pixel_crc=0, tile_log2=MAX_TILE_LOG2, latent_log2=side,
-        profile=Profile[model.bottleneck.profile.upper()],
-    )  # fmt: skip
-
-
-def with_share(
-    networks: Networks, model: Model, image: np.ndarray, level: int, share: float
-) -> tuple[Coded, float]:
+def with_share(encoder: Encoder, level: int, share: float) -> tuple[Coded, float]:
     """Coded with a share of what is lost added; and the squared error before quantization."""
-    header, pixels = header_of(model, image, level), px.to_network(image, 16)
+    networks, bottleneck, image = encoder.networks, encoder.model.bottleneck, encoder.source.color
+    pixels = px.to_network(image, bottleneck.LATENT_PX)
     y = networks.run("analysis", {"pixels": pixels}, level)["y"]
     found = networks.run("synthesis", {"y": y}, level)["pixels"]
     lost = mse(image, px.from_network(found[: len(image), : image.shape[1]], Mode.RGB))
     if share:
         again = boosted(pixels, found, round(256 * share))
         y = networks.run("analysis", {"pixels": again}, level)["y"]
-    return encode_latents(networks, model.bottleneck, y, header), lost
+    return encode_latents(networks, bottleneck, y, encoder.header(level)), lost
 
 
 def measured(model: Model, name: str, image: np.ndarray) -> list[Row]:
     """A row a quality and variant."""
-    networks, rows = Runtime(threads=1).networks(model, image.size // 3), list[Row]()
+    encoder, rows = Encoder(image, model, runtime=Runtime(threads=1)), list[Row]()
     for quality in QUALITIES:
         level = model.levels.of_quality(quality)
         for variant in (*SHARES, RULE):
-            lost = 0.0
             if variant == RULE:
-                header = header_of(model, image, level)
-                coded = encode_twice(networks, model.bottleneck, image, header)
+                rest = encoder.networks, model.bottleneck, image, encoder.header(level)
+                coded, lost = encode_twice(*rest), 0.0
             else:
-                coded, lost = with_share(networks, model, image, level, float(variant))
+                coded, lost = with_share(encoder, level, float(variant))
             rows.append({
                 "model": model.name, "image": name, "variant": variant, "quality": quality,
-                "bytes": sum(map(len, coded[0])), "psnr": psnr(image, coded[1]),
+                "bytes": size_of(coded), "psnr": psnr(image, coded[1]),
                 "ssimulacra2": ssimulacra2(image, coded[1]), "lost": lost,
                 "wrong": mse(image, coded[1]),
             })  # fmt: skip
@@ -98,16 +83,16 @@ def gains(rows: list[Row], variant: object, key: str) -> np.ndarray:
     for image in dict.fromkeys(row["image"] for row in rows):
         curve = of(rows, variant, key, image), np.log(of(rows, variant, "bytes", image))
         size = PchipInterpolator(*curve, extrapolate=True)(of(rows, 0.0, key, image))
-        result.append(100 * (np.exp(size) / of(rows, 0.0, "bytes", image) - 1)[FIRST:])
+        result.append(100 * (np.exp(size) / of(rows, 0.0, "bytes", image) - 1))
     return np.array(result)
 
 
 def show(rows: list[Row]) -> None:
     """Print means."""
     images = list(dict.fromkeys(row["image"] for row in rows))
-    print("quality", *QUALITIES[FIRST:])
+    print("quality", *QUALITIES)
     part = np.mean([of(rows, 0.0, "lost", i) / of(rows, 0.0, "wrong", i) for i in images], 0)
-    print("squared error before quantization, part of all:", *part[FIRST:].round(2))
+    print("squared error before quantization, part of all:", *part.round(2))
     for variant in (*SHARES[1:], RULE):
         for key in ("psnr", "ssimulacra2"):
             found = gains(rows, variant, key)

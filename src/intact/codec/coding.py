@@ -21,6 +21,11 @@ Coded = tuple[tuple[bytes, ...], np.ndarray, np.ndarray]
 """Payloads, colors and latents; see `encode_colors`."""
 
 
+def size_of(coded: Coded) -> int:
+    """Bytes of the payloads."""
+    return sum(map(len, coded[0]))
+
+
 def encode_colors(
     networks: Networks,
     bottleneck: Bottleneck[Any],

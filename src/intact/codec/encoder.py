@@ -119,19 +119,13 @@ class Encoder:
 
             check_embedded(self.model, header, MAX_PIXELS)
 
-    def encode(self, level: int, *, plain: bool = False) -> Encoded:
-        """Encode at a level (an index into the model's levels).
-
-        Args:
-            level: the level.
-            plain: without the effort.
-        """
-        level = arguments.integer("level", level, 0, len(self.model.levels) - 1)
-        source, bottleneck, networks = self.source, self.model.bottleneck, self.networks
-        header = ImageHeader(
+    def header(self, level: int) -> ImageHeader:
+        """The header of a file at a level; its checksum is not known yet."""
+        bottleneck = self.model.bottleneck
+        return ImageHeader(
             model_id=self.model.id,
-            mode=source.mode,
-            level=level,
+            mode=self.source.mode,
+            level=arguments.integer("level", level, 0, len(self.model.levels) - 1),
             width=self.width,
             height=self.height,
             pixel_crc=0,
@@ -140,6 +134,16 @@ class Encoder:
             gray=self.gray,
             profile=Profile[bottleneck.profile.upper()],
         )
+
+    def encode(self, level: int, *, plain: bool = False) -> Encoded:
+        """Encode at a level (an index into the model's levels).
+
+        Args:
+            level: the level.
+            plain: without the effort.
+        """
+        header, source = self.header(level), self.source
+        networks, bottleneck = self.networks, self.model.bottleneck
         rest = networks, bottleneck, source.color, header, networks.enter
         if plain or not self.effort:
             found = encode_colors(*rest)
@@ -159,7 +163,7 @@ class Encoder:
         crc = opinion.checksum(header.profile, decoded, latents, source.alpha)
         header = replace(header, pixel_crc=crc)
         data = pack_image(ImageFile(header, payloads, tuple(extra)))
-        return Encoded(data, level, decoded, source.note)
+        return Encoded(data, header.level, decoded, source.note)
 
     def _refined(self, header: ImageHeader) -> Coded:
         """The best of latents as they are found, once and twice, and refined.

@@ -17,7 +17,7 @@ import numpy as np
 
 from intact.bottleneck.kind import Bottleneck, Networks
 from intact.codec import pixels as px
-from intact.codec.coding import Coded, encode_latents
+from intact.codec.coding import Coded, encode_latents, size_of
 from intact.container.image_file import ImageHeader
 
 FROM_QUALITY = 60
@@ -77,7 +77,7 @@ def encode_twice(
     tell(twice, y)
 
     def cost(coded: Coded) -> float:
-        return sum(map(len, coded[0])) * mse(colors, coded[1])
+        return size_of(coded) * mse(colors, coded[1])
 
     return min(once, twice, key=cost)
 

@@ -18,7 +18,7 @@ import torch
 
 from intact.bottleneck.checkerboard import LATENT_PX  # of image codec 2, too
 from intact.bottleneck.grid import Window
-from intact.codec.coding import Coded
+from intact.codec.coding import Coded, size_of
 from intact.codec.model import Model
 from intact.locks import Lock
 from intact.refine.frozen import AtLevel, codec_at, step_at
@@ -165,11 +165,6 @@ class Refiner:
             optimizer.step()
         found = (units.detach() * step / LATENT_UNIT).round().clamp(-32768, 32767)
         return found[0].numpy().astype(np.int16)
-
-
-def size_of(coded: Coded) -> int:
-    """Bytes of the payloads."""
-    return sum(map(len, coded[0]))
 
 
 def windows(shape: tuple[int, int]) -> list[Window]:
